@@ -1,0 +1,103 @@
+"""Dimensions: integers, ranged symbols, and affine expressions of symbols.
+
+A symbol is a size that is known only when the compiled function is called (`batch: 1..64`).  An
+`Affine` is `constant + sum(coefficient * symbol)`; every arithmetic here normalises, so equal
+dims are equal Python values, and an affine without symbols is a plain `int`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A named size with an inclusive range; `maximum` is None where it is unbounded."""
+
+    name: str
+    minimum: int = 1
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """`constant + sum(coefficient * symbol)`, terms sorted by name, no zero coefficient."""
+
+    terms: tuple[tuple[Symbol, int], ...]
+    constant: int = 0
+
+    def __str__(self) -> str:
+        parts = [s.name if c == 1 else f"{c}*{s.name}" for s, c in self.terms]
+        if self.constant:
+            parts.append(str(self.constant))
+        return "+".join(parts)
+
+
+Dim: TypeAlias = int | Affine
+Shape: TypeAlias = tuple[Dim, ...]
+
+
+def symbol_dim(symbol: Symbol) -> Affine:
+    """The dim whose size is `symbol`."""
+    return Affine(((symbol, 1),))
+
+
+def _normal(terms: Mapping[Symbol, int], constant: int) -> Dim:
+    kept = tuple(sorted(((s, c) for s, c in terms.items() if c), key=lambda t: t[0].name))
+    return Affine(kept, constant) if kept else constant
+
+
+def _parts(dim: Dim) -> tuple[dict[Symbol, int], int]:
+    if isinstance(dim, Affine):
+        return dict(dim.terms), dim.constant
+    return {}, dim
+
+
+def add_dims(a: Dim, b: Dim) -> Dim:
+    """`a + b`."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a + b
+    terms, constant = _parts(a)
+    other, more = _parts(b)
+    for symbol, coefficient in other.items():
+        terms[symbol] = terms.get(symbol, 0) + coefficient
+    return _normal(terms, constant + more)
+
+
+def scale_dim(a: Dim, factor: int) -> Dim:
+    """`a * factor`."""
+    terms, constant = _parts(a)
+    return _normal({s: c * factor for s, c in terms.items()}, constant * factor)
+
+
+def static(dim: Dim) -> int | None:
+    """The size if it is known at compile time, else None."""
+    return dim if isinstance(dim, int) else None
+
+
+def is_static(shape: Iterable[Dim]) -> bool:
+    """True if every dim is an integer."""
+    return all(isinstance(dim, int) for dim in shape)
+
+
+def symbols_of(shape: Iterable[Dim]) -> list[Symbol]:
+    """The symbols a shape uses, in order of first use."""
+    found: dict[Symbol, None] = {}
+    for dim in shape:
+        if isinstance(dim, Affine):
+            found.update((symbol, None) for symbol, _ in dim.terms)
+    return list(found)
+
+
+def substitute(dim: Dim, sizes: Mapping[str, int]) -> Dim:
+    """`dim` with the symbols named in `sizes` replaced by integers."""
+    if isinstance(dim, int):
+        return dim
+    result: Dim = dim.constant
+    for symbol, coefficient in dim.terms:
+        size = sizes.get(symbol.name)
+        term = symbol_dim(symbol) if size is None else size
+        result = add_dims(result, scale_dim(term, coefficient))
+    return result

@@ -1,0 +1,84 @@
+"""Element types of tensors and their numpy counterparts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """An element type.
+
+    `kind` is one of "bool", "int", "uint", "float"; `bits` is the width in memory (a bool takes
+    a whole byte there).
+    """
+
+    name: str
+    kind: str
+    bits: int
+    numpy: np.dtype[np.generic]
+
+    @property
+    def bytes(self) -> int:
+        """Size of one element in memory, in bytes."""
+        return max(1, self.bits // 8)
+
+    @property
+    def is_float(self) -> bool:
+        """True for the floating-point kinds."""
+        return self.kind == "float"
+
+    @property
+    def is_integer(self) -> bool:
+        """True for signed and unsigned integers, not for bool."""
+        return self.kind in ("int", "uint")
+
+    @property
+    def is_signed(self) -> bool:
+        """True where negative values exist."""
+        return self.kind in ("int", "float")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+BOOL = DType("bool", "bool", 8, np.dtype(np.bool_))
+I8 = DType("i8", "int", 8, np.dtype(np.int8))
+I16 = DType("i16", "int", 16, np.dtype(np.int16))
+I32 = DType("i32", "int", 32, np.dtype(np.int32))
+I64 = DType("i64", "int", 64, np.dtype(np.int64))
+U8 = DType("u8", "uint", 8, np.dtype(np.uint8))
+U16 = DType("u16", "uint", 16, np.dtype(np.uint16))
+U32 = DType("u32", "uint", 32, np.dtype(np.uint32))
+U64 = DType("u64", "uint", 64, np.dtype(np.uint64))
+F16 = DType("f16", "float", 16, np.dtype(np.float16))
+BF16 = DType("bf16", "float", 16, np.dtype(ml_dtypes.bfloat16))
+F32 = DType("f32", "float", 32, np.dtype(np.float32))
+F64 = DType("f64", "float", 64, np.dtype(np.float64))
+
+DTYPES: tuple[DType, ...] = (
+    BOOL, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64,
+)  # fmt: skip
+_BY_NAME = {dtype.name: dtype for dtype in DTYPES}
+_BY_NUMPY = {dtype.numpy: dtype for dtype in DTYPES}
+
+
+def dtype_named(name: str) -> DType:
+    """The dtype whose text form is `name`; KeyError if there is none."""
+    return _BY_NAME[name]
+
+
+def is_dtype_name(name: str) -> bool:
+    """True if `name` is the text form of a dtype."""
+    return name in _BY_NAME
+
+
+def dtype_of(value: np.dtype[np.generic] | type) -> DType:
+    """The dtype of a numpy dtype; KeyError if tensors cannot have it (strings, objects, complex)."""
+    return _BY_NUMPY[np.dtype(value).newbyteorder("=")]

@@ -1,0 +1,170 @@
+"""What the compiler knows of one op: the record that every op must fill in completely.
+
+A record's fields are all required, so that a gap is an error when the module is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
+from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.kernel.expr import Expr, Index
+
+if TYPE_CHECKING:
+    from tensorkiln.compiler.ops.builder import Builder
+
+Types: TypeAlias = Sequence[TensorType]
+TypeRule: TypeAlias = Callable[[Types, Attributes], tuple[TensorType, ...]]
+Evaluate: TypeAlias = Callable[[Op, Sequence[Array]], Sequence[Array]]
+
+
+class ElementContext(Protocol):
+    """How a lowering asks for its operands' elements while a kernel body is being built."""
+
+    def read(self, value: Value, index: Index) -> Expr:
+        """The element of `value` at `index`: a load, or the producer's element if it is fused."""
+        ...
+
+    def let(self, expr: Expr) -> Expr:
+        """Names `expr` by a Let, so that using the result twice computes it once."""
+        ...
+
+    def guard(self, condition: Expr) -> AbstractContextManager[None]:
+        """Reads made inside happen only where `condition` holds, and give zero elsewhere."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Every element of a result is a scalar function of elements of the operands.
+
+    `element(context, op, index)` is the (first and only) result's element at `index`.
+    """
+
+    element: Callable[[ElementContext, Op, Index], Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """Every element of the results folds a box of elements into a state of one or more scalars.
+
+    `extents(op)` is the shape of the box; `initial(op)` the state to start from (the identity of
+    `combine`); `element(context, op, index, inner)` the state of one member of the box, where
+    `index` is the result's index and `inner` the index in the box; `combine(context, op, a, b)`
+    joins two states, the earlier members in `a`.  State k is the element of result k; all
+    results have one shape.  Members skipped by a false `valid` (None: no member is skipped) leave
+    the state as it is.
+    """
+
+    extents: Callable[[Op], tuple[int, ...]]
+    initial: Callable[[Op], tuple[Expr, ...]]
+    element: Callable[[ElementContext, Op, Index, Index], tuple[Expr, ...]]
+    combine: Callable[[ElementContext, Op, tuple[Expr, ...], tuple[Expr, ...]], tuple[Expr, ...]]
+    valid: Callable[[Op, Index, Index], Expr | None] = lambda op, index, inner: None
+
+
+class LoopContext(ElementContext, Protocol):
+    """How a `Loops` lowering builds its loop nest."""
+
+    def write(self, result: int, index: Index, value: Expr) -> None:
+        """Stores an element of result number `result`."""
+        ...
+
+    def read_result(self, result: int, index: Index) -> Expr:
+        """The element that result number `result` holds at this point."""
+        ...
+
+    def loop(self, extent: int, kind: str = "for") -> AbstractContextManager[Expr]:
+        """A loop from 0 to `extent`; `kind` is "for" or "parallel" (iterations independent)."""
+        ...
+
+    def when(self, condition: Expr) -> AbstractContextManager[None]:
+        """Statements made inside run only where `condition` holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """The op writes its results by a loop nest of its own (scatter, random bits).
+
+    `build(context, op)` makes the loops.  The innermost loop of kind "vector" may run in lanes.
+    """
+
+    build: Callable[[LoopContext, Op], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """The op has no kernel of its own; a pass replaces it by `expand(builder, op)`'s values."""
+
+    expand: Callable[[Builder, Op], Sequence[Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class Structural:
+    """The op is handled by the named stage of the compiler (constants, fusions, regions)."""
+
+    stage: str
+
+
+Lowering: TypeAlias = Element | Reduction | Loops | Composite | Structural
+
+
+@dataclass(frozen=True, slots=True)
+class NoGradient:
+    """The op has no gradient, for the stated reason; cotangents stop there."""
+
+    reason: str
+
+
+Gradient: TypeAlias = (
+    "Callable[[Builder, Op, Sequence[Value | None]], Sequence[Value | None]] | NoGradient"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Arithmetic operations and bytes moved, were the op run alone."""
+
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpRecord:
+    """One op.
+
+    `attributes` names each attribute with its kind: "int", "float", "bool", "str", "dtype",
+    "ints" (tuple of integers), "pairs" (tuple of pairs of integers) or "array".
+    `type_rule(types, attributes)` gives the results' types or raises TypeRuleError citing the
+    constraint's number (C1, C2, ...).  `evaluate(op, arrays)` is the meaning, in numpy.
+    `gradient(builder, op, cotangents)` gives a cotangent (or None) for each operand from one for
+    each result (None where it is zero).
+    """
+
+    name: str
+    attributes: Mapping[str, str]
+    type_rule: TypeRule
+    evaluate: Evaluate
+    gradient: Gradient
+    lowering: Lowering
+    cost: Callable[[Op], Cost]
+
+
+def elementwise_cost(op: Op) -> Cost:
+    """One operation an element of the result; operands and results moved once."""
+    return Cost(op.results[0].type.elements, bytes_moved(op))
+
+
+def movement_cost(op: Op) -> Cost:
+    """No arithmetic; operands and results moved once."""
+    return Cost(0, bytes_moved(op))
+
+
+def bytes_moved(op: Op) -> int:
+    """Bytes of all operands and results."""
+    return sum(value.type.bytes for value in (*op.operands, *op.results))

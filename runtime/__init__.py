@@ -1,0 +1,1 @@
+"""Loads and calls compiled artifacts; knows nothing of the compiler that made them."""

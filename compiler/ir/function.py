@@ -13,12 +13,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorkiln.compiler.ir.dims import Symbol
+from tensorkiln.compiler.ir.dims import Affine, Symbol
 from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.ir.types import TensorType
 
 Array: TypeAlias = NDArray[np.generic]
-Attribute: TypeAlias = "bool | int | float | str | DType | Array | tuple[Attribute, ...]"
+Attribute: TypeAlias = "bool | int | float | str | DType | Affine | Array | tuple[Attribute, ...]"
 Attributes: TypeAlias = Mapping[str, Attribute]
 
 

@@ -3,7 +3,7 @@
     kernel @scale(x: f32[100,30], y: out f32[100,30]) {
       parallel i in 0..100 {
         vector l in 0..16 {
-          let t: f32 = mul(x[i, l + 16] if l + 16 < 30, 2.0f32)
+          let t: f32 = mul(x[i, l + 16] where l + 16 < 30, 2.0f32)
           if l + 16 < 30 {
             y[i, l + 16] = t
           }
@@ -11,10 +11,10 @@
       }
     }
 
-Arithmetic of indices (i64) is infix; every other expression is `op(arguments)`.  A literal carries
-its dtype (`1.0f32`, `3u8`, `inf.f32`) unless it is an index or a bool.  A loop's `extent`, the
-bound its variable carries, is written where it is not the loop's own end (`none`: no bound).
-Instructions that a kernel invokes are printed before it.
+A load's guard follows it (`where`).  Arithmetic of indices (i64) is infix; every other expression
+is `op(arguments)`.  A literal carries its dtype (`1.0f32`, `3u8`, `inf.f32`) unless it is an index
+or a bool.  A loop's `extent`, the bound its variable carries, is written where it is not the loop's
+own end (`none`: no bound).  Instructions that a kernel invokes are printed before it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,37 @@ import re
 from tensorkiln.compiler.ir.dtypes import BOOL, is_dtype_name
 from tensorkiln.compiler.ir.text import print_float, quote
 from tensorkiln.compiler.kernel.expr import (
-    INDEX, Binary, Bitcast, Buffer, Const, Convert, Expr, Fma, Load, Select, Unary, Var,
+    INDEX,
+    Binary,
+    Bitcast,
+    Buffer,
+    Const,
+    Convert,
+    Expr,
+    Fma,
+    Load,
+    Select,
+    Unary,
+    Var,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.stmt import (
-    Alloc, Barrier, Block, For, If, Instruction, Invoke, Kernel, Let, LoopKind, Stmt, Store, Window,
+    Alloc,
+    Barrier,
+    Block,
+    For,
+    If,
+    Instruction,
+    Invoke,
+    Kernel,
+    Let,
+    LoopKind,
+    Stmt,
+    Store,
+    Window,
     walk,
 )  # fmt: skip
 
-COMPARE, SUM, PRODUCT, ATOM = 1, 2, 3, 4
+COMPARE, SUM, PRODUCT = 1, 2, 3
 # Infix operators of index arithmetic, with how tightly they bind.
 INFIX: dict[str, tuple[str, int]] = {
     "lt": ("<", COMPARE), "le": ("<=", COMPARE), "gt": (">", COMPARE), "ge": (">=", COMPARE),
@@ -41,8 +64,26 @@ INFIX: dict[str, tuple[str, int]] = {
 }  # fmt: skip
 KEYWORDS = frozenset(
     [kind.value for kind in LoopKind]
-    + "alloc let if barrier invoke stream kernel instruction in step extent none out true false "
-    "inf nan".split()
+    + [
+        "alloc",
+        "let",
+        "if",
+        "where",
+        "barrier",
+        "invoke",
+        "stream",
+        "kernel",
+        "instruction",
+        "in",
+        "step",
+        "extent",
+        "none",
+        "out",
+        "true",
+        "false",
+        "inf",
+        "nan",
+    ]
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 
@@ -158,7 +199,7 @@ def _expr(expr: Expr, tightness: int) -> str:
         case Load(buffer, index, None):
             return _access(buffer, index)
         case Load(buffer, index, guard) if guard is not None:
-            text, own = f"{_access(buffer, index)} if {_expr(guard, COMPARE)}", 0
+            text, own = f"{_access(buffer, index)} where {_expr(guard, COMPARE)}", 0
         case Binary(op, left, right) if op in INFIX and left.dtype == INDEX:
             sign, own = INFIX[op]
             # Comparisons do not chain; the rest associates to the left.

@@ -1,1 +1,1 @@
-"""TensorKiln."""
+"""Rewrites of tensor IR: one pass a file, `Function -> Function`."""

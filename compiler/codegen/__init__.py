@@ -1,1 +1,1 @@
-"""TensorKiln."""
+"""Kernels to LLVM IR, object code, PTX and artifacts."""

@@ -1,1 +1,1 @@
-"""TensorKiln."""
+"""Fused groups to kernels: element generation, layouts, and the memory plan."""

@@ -1,0 +1,266 @@
+"""Kernel IR to LLVM IR: one fold over the loop tree.
+
+A `KernelEmitter` walks the statements of one kernel.  Its environment maps names to LLVM values;
+inside a vector loop, values that depend on the lane are LLVM vectors and all others stay scalars
+until the two meet.  A Target that realises loops otherwise (a GPU) overrides the `loop_*`
+methods, `allocate` and `barrier`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from llvmlite import ir
+
+from tensorkiln.compiler.codegen import memory, scalars
+from tensorkiln.compiler.codegen.scalars import lanes_of, register_type, splat
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import (
+    INDEX, Binary, Bitcast, Buffer, Const, Convert, Expr, Fma, Load, Select, Unary, Var,
+)  # fmt: skip
+from tensorkiln.compiler.kernel.stmt import (
+    Alloc, Barrier, Block, For, If, Invoke, Let, LoopKind, Stmt, Store,
+)  # fmt: skip
+from tensorkiln.compiler.kernel.substitute import inline_instruction
+from tensorkiln.runtime.errors import UnsupportedError
+
+I64 = ir.IntType(64)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is visible at a point: names, buffers, the lane variable and the active mask."""
+
+    values: dict[str, ir.Value] = field(default_factory=dict)
+    constants: dict[str, int] = field(default_factory=dict)
+    pointers: dict[str, ir.Value] = field(default_factory=dict)
+    lane: tuple[str, int] | None = None
+    mask: ir.Value | None = None
+
+    def child(self) -> Scope:
+        """A copy whose names can be extended without touching this one."""
+        return Scope(
+            dict(self.values), dict(self.constants), dict(self.pointers), self.lane, self.mask
+        )
+
+
+class KernelEmitter:
+    """Emits the statements of one kernel into an LLVM function."""
+
+    def __init__(self, builder: ir.IRBuilder, parallel: Callable[..., None] | None = None) -> None:
+        self.builder = builder
+        self._parallel = parallel
+
+    def block(self, block: Block, scope: Scope) -> None:
+        """Emits statements in order; names they make end with the block."""
+        scope = scope.child()
+        for stmt in block:
+            self.stmt(stmt, scope)
+
+    def stmt(self, stmt: Stmt, scope: Scope) -> None:
+        """Emits one statement; a Let or Alloc extends `scope`."""
+        match stmt:
+            case Let(var, value):
+                scope.values[var.name] = self.expr(value, scope)
+            case Store():
+                memory.store(self, stmt, scope)
+            case Alloc(buffer):
+                scope.pointers[buffer.name] = self.allocate(buffer)
+            case For():
+                self.loop(stmt, scope)
+            case If(condition, body):
+                self.conditional(condition, body, scope)
+            case Barrier():
+                self.barrier()
+            case Invoke():
+                self.block(inline_instruction(stmt), scope)
+
+    # Loops
+
+    def loop(self, stmt: For, scope: Scope) -> None:
+        """Emits a loop as its kind says."""
+        match stmt.kind:
+            case LoopKind.SERIAL:
+                self.loop_serial(stmt, scope)
+            case LoopKind.UNROLLED:
+                self.loop_unrolled(stmt, scope)
+            case LoopKind.VECTOR:
+                self.loop_vector(stmt, scope)
+            case LoopKind.PARALLEL:
+                self.loop_parallel(stmt, scope)
+            case LoopKind.BLOCK | LoopKind.THREAD:
+                self.loop_device(stmt, scope)
+
+    def loop_serial(self, stmt: For, scope: Scope) -> None:
+        """A counted loop, tested at its end; a test before it only where it may be empty."""
+        start, stop = self.expr(stmt.start, scope), self.expr(stmt.stop, scope)
+        if isinstance(start, ir.Constant) and isinstance(stop, ir.Constant):
+            trips = -(-(stop.constant - start.constant) // stmt.step)
+            if trips <= 0:
+                return
+            if trips == 1:
+                inner = scope.child()
+                inner.constants[stmt.var.name] = int(start.constant)
+                self.block(stmt.body, inner)
+                return
+            self._counted(stmt, scope, start, stop)
+            return
+        with self.builder.if_then(self.builder.icmp_signed("<", start, stop)):
+            self._counted(stmt, scope, start, stop)
+
+    def _counted(self, stmt: For, scope: Scope, start: ir.Value, stop: ir.Value) -> None:
+        builder = self.builder
+        before = builder.block
+        body = builder.append_basic_block(f"{stmt.var.name}.loop")
+        after = builder.append_basic_block(f"{stmt.var.name}.end")
+        builder.branch(body)
+        builder.position_at_end(body)
+        counter = builder.phi(I64, stmt.var.name)
+        counter.add_incoming(start, before)
+        inner = scope.child()
+        inner.constants.pop(stmt.var.name, None)
+        inner.values[stmt.var.name] = counter
+        self.block(stmt.body, inner)
+        following = builder.add(counter, ir.Constant(I64, stmt.step), flags=("nsw",))
+        counter.add_incoming(following, builder.block)
+        builder.cbranch(builder.icmp_signed("<", following, stop), body, after)
+        builder.position_at_end(after)
+
+    def loop_unrolled(self, stmt: For, scope: Scope) -> None:
+        """The body written out for each value of the variable."""
+        start, stop = self.static(stmt.start, scope), self.static(stmt.stop, scope)
+        for value in range(start, stop, stmt.step):
+            inner = scope.child()
+            inner.constants[stmt.var.name] = value
+            self.block(stmt.body, inner)
+
+    def loop_vector(self, stmt: For, scope: Scope) -> None:
+        """The body once, with the variable as the lane number."""
+        width = self.static(stmt.stop, scope)
+        inner = scope.child()
+        if width == 1:
+            inner.constants[stmt.var.name] = 0
+            self.block(stmt.body, inner)
+            return
+        if scope.lane is not None:
+            raise UnsupportedError(f"vector loop {stmt.var.name} lies inside another vector loop")
+        lanes = ir.Constant(ir.VectorType(I64, width), list(range(width)))
+        inner.values[stmt.var.name] = lanes
+        nested = Scope(
+            inner.values, inner.constants, inner.pointers, (stmt.var.name, width), scope.mask
+        )
+        self.block(stmt.body, nested)
+
+    def loop_parallel(self, stmt: For, scope: Scope) -> None:
+        """Iterations split over the pool's threads, where the caller gave a way to do that."""
+        if self._parallel is None:
+            self.loop_serial(stmt, scope)
+            return
+        self._parallel(self, stmt, scope)
+
+    def loop_device(self, stmt: For, scope: Scope) -> None:
+        """A CPU has no blocks and threads of a grid."""
+        raise UnsupportedError(f"loop {stmt.var.name}: {stmt.kind.name} loops need a GPU target")
+
+    def barrier(self) -> None:
+        """A CPU kernel has nothing to wait for."""
+        raise UnsupportedError("a barrier needs a GPU target")
+
+    def allocate(self, buffer: Buffer) -> ir.Value:
+        """Stack memory in the function's entry, 64-byte aligned."""
+        kind = ir.ArrayType(scalars.memory_type(buffer.dtype), max(buffer.elements, 1))
+        with self.builder.goto_entry_block():
+            pointer = self.builder.alloca(kind, name=buffer.name)
+        pointer.align = 64
+        return pointer
+
+    def conditional(self, condition: Expr, body: Block, scope: Scope) -> None:
+        """A branch where the condition is the same for all lanes, else a mask."""
+        value = self.expr(condition, scope)
+        if isinstance(value, ir.Constant) and lanes_of(value) == 1:
+            if value.constant:
+                self.block(body, scope)
+            return
+        if lanes_of(value) == 1:
+            with self.builder.if_then(value):
+                self.block(body, scope)
+            return
+        mask = value if scope.mask is None else self.builder.and_(scope.mask, value)
+        masked = Scope(scope.values, scope.constants, scope.pointers, scope.lane, mask)
+        self.block(body, masked)
+
+    # Expressions
+
+    def static(self, expr: Expr, scope: Scope) -> int:
+        """The value of an index expression that must be constant here."""
+        folded = self.fold(expr, scope)
+        if not isinstance(folded, Const):
+            raise UnsupportedError(f"loop bound {expr} is not a constant")
+        return int(folded.value)
+
+    def fold(self, expr: Expr, scope: Scope) -> Expr:
+        """An index expression with the variables of unrolled loops replaced by their values."""
+        match expr:
+            case Var(name) if name in scope.constants:
+                return ix.const(scope.constants[name])
+            case Binary("add", a, b):
+                return ix.add(self.fold(a, scope), self.fold(b, scope))
+            case Binary("sub", a, b):
+                return ix.sub(self.fold(a, scope), self.fold(b, scope))
+            case Binary("mul", a, Const(value)) | Binary("mul", Const(value), a):
+                return ix.mul(self.fold(a, scope), int(value))
+            case Binary("floordiv", a, Const(value)):
+                return ix.floordiv(self.fold(a, scope), int(value))
+            case Binary("mod", a, Const(value)):
+                return ix.mod(self.fold(a, scope), int(value))
+            case _:
+                return expr
+
+    def expr(self, expr: Expr, scope: Scope) -> ir.Value:
+        """The value of an expression: a vector if it depends on the lane, else a scalar."""
+        builder = self.builder
+        match expr:
+            case Const(value, dtype):
+                return scalars.literal(dtype, value)
+            case Var(name):
+                if name in scope.constants:
+                    return ir.Constant(I64, scope.constants[name])
+                return scope.values[name]
+            case Load():
+                return memory.load(self, expr, scope)
+            case Unary(op, x):
+                return scalars.unary(builder, op, x.dtype, self.expr(x, scope))
+            case Binary(op, a, b):
+                if expr.dtype == INDEX:
+                    folded = self.fold(expr, scope)
+                    if folded != expr:
+                        return self.expr(folded, scope)
+                left, right = self.expr(a, scope), self.expr(b, scope)
+                return scalars.binary(builder, op, a.dtype, left, right)
+            case Fma(a, b, c):
+                parts = scalars.unify(builder, *(self.expr(e, scope) for e in (a, b, c)))
+                return scalars.intrinsic(builder, "llvm.fma", list(parts), parts[0].type)
+            case Select(condition, a, b):
+                parts = [self.expr(e, scope) for e in (condition, a, b)]
+                if lanes_of(parts[0]) > 1 or max(map(lanes_of, parts)) == 1:
+                    parts = list(scalars.unify(builder, *parts))
+                else:  # one condition for all lanes
+                    parts[1:] = scalars.unify(builder, *parts[1:])
+                return builder.select(*parts)
+            case Convert(x, dtype):
+                return scalars.convert(builder, self.expr(x, scope), x.dtype, dtype)
+            case Bitcast(x, dtype):
+                return scalars.bitcast(builder, self.expr(x, scope), dtype)
+
+    def lane_value(self, value: ir.Value, scope: Scope) -> ir.Value:
+        """`value` with one element a lane of the enclosing vector loop, if there is one."""
+        return value if scope.lane is None else splat(self.builder, value, scope.lane[1])
+
+
+def parameter_types(buffers: Sequence[Buffer]) -> list[ir.Type]:
+    """One opaque pointer a buffer."""
+    return [ir.PointerType() for _ in buffers]
+
+
+__all__ = ["KernelEmitter", "Scope", "parameter_types", "register_type"]

@@ -1,0 +1,222 @@
+"""Loads and stores: how the lane moves the address decides which instruction is used.
+
+With the flat offset written as `uniform + stride * lane` a stride of 0 is one scalar access, 1 a
+vector access, anything else a gather or scatter.  A mask (from an If inside of the vector loop)
+or a guard makes the access a masked one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llvmlite import ir
+
+from tensorkiln.compiler.codegen import scalars
+from tensorkiln.compiler.codegen.scalars import lanes_of, memory_type, splat, widen
+from tensorkiln.compiler.ir.dtypes import DType
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import Buffer, Expr, Index, Load, Var
+from tensorkiln.compiler.kernel.stmt import Store
+
+if TYPE_CHECKING:
+    from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
+
+I32, I64, POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
+
+
+class Address:
+    """A flat element offset split into a uniform part, a lane stride, and a varying part."""
+
+    def __init__(self, emitter: KernelEmitter, buffer: Buffer, index: Index, scope: Scope) -> None:
+        flat = ix.flatten(tuple(emitter.fold(e, scope) for e in index), buffer.strides)
+        terms, self.constant = ix.linear(flat)
+        self.emitter, self.buffer, self.scope = emitter, buffer, scope
+        self.stride = 0
+        self.uniform: ir.Value | None = None
+        self.varying: ir.Value | None = None
+        for atom, coefficient in terms.items():
+            if scope.lane is not None and isinstance(atom, Var) and atom.name == scope.lane[0]:
+                self.stride += coefficient
+            else:
+                self._term(emitter.expr(atom, scope), coefficient)
+
+    def _term(self, value: ir.Value, coefficient: int) -> None:
+        builder = self.emitter.builder
+        if isinstance(value, ir.Constant) and lanes_of(value) == 1:
+            self.constant += int(value.constant) * coefficient
+            return
+        if coefficient != 1:
+            factor = splat(builder, ir.Constant(I64, coefficient), lanes_of(value))
+            value = builder.mul(value, factor, flags=("nsw",))
+        if lanes_of(value) > 1:
+            self.varying = value if self.varying is None else builder.add(self.varying, value)
+        else:
+            self.uniform = (
+                value if self.uniform is None else builder.add(self.uniform, value, flags=("nsw",))
+            )
+
+    def pointer(self) -> ir.Value:
+        """The address of lane 0 (of the uniform part)."""
+        builder = self.emitter.builder
+        kind = memory_type(self.buffer.dtype)
+        pointer = self.scope.pointers[self.buffer.name]
+        if self.uniform is not None:
+            pointer = builder.gep(pointer, [self.uniform], source_etype=kind, inbounds=True)
+        if self.constant:
+            offset = ir.Constant(I64, self.constant)
+            pointer = builder.gep(pointer, [offset], source_etype=kind, inbounds=True)
+        return pointer
+
+    def pointers(self, lanes: int) -> ir.Value:
+        """One address a lane."""
+        builder = self.emitter.builder
+        kind = memory_type(self.buffer.dtype)
+        steps = ir.Constant(ir.VectorType(I64, lanes), [self.stride * k for k in range(lanes)])
+        offsets = steps if self.varying is None else builder.add(steps, self.varying)
+        return builder.gep(self.pointer(), [offsets], source_etype=kind)
+
+    @property
+    def lanes(self) -> int:
+        """How many different addresses there are."""
+        if self.scope.lane is None or (self.stride == 0 and self.varying is None):
+            return 1
+        return self.scope.lane[1]
+
+
+def load(emitter: KernelEmitter, expr: Load, scope: Scope) -> ir.Value:
+    """The element, one a lane if the address moves with the lane."""
+    address = Address(emitter, expr.buffer, expr.index, scope)
+    dtype = expr.buffer.dtype
+    guard = None if expr.guard is None else emitter.expr(expr.guard, scope)
+    if address.lanes == 1 and (guard is None or lanes_of(guard) == 1):
+        value = _load_scalar(emitter, address, dtype, guard, scope)
+    else:
+        value = _load_lanes(emitter, address, dtype, guard, scope)
+    if dtype.kind == "bool":
+        zero = scalars.splat(emitter.builder, ir.Constant(ir.IntType(8), 0), lanes_of(value))
+        return emitter.builder.icmp_unsigned("!=", value, zero)
+    return value
+
+
+def _load_scalar(
+    emitter: KernelEmitter, address: Address, dtype: DType, guard: ir.Value | None, scope: Scope
+) -> ir.Value:
+    kind = memory_type(dtype)
+    if guard is None or (isinstance(guard, ir.Constant) and guard.constant):
+        return _typed_load(emitter, address.pointer(), kind, dtype.bytes)
+    builder = emitter.builder
+    zero = ir.Constant(kind, 0)
+    if isinstance(guard, ir.Constant):
+        return zero
+    before = builder.block
+    with builder.if_then(guard):
+        value = _typed_load(emitter, address.pointer(), kind, dtype.bytes)
+        inside = builder.block
+    merged = builder.phi(kind)
+    merged.add_incoming(zero, before)
+    merged.add_incoming(value, inside)
+    return merged
+
+
+def _typed_load(emitter: KernelEmitter, pointer: ir.Value, kind: ir.Type, align: int) -> ir.Value:
+    return emitter.builder.load(pointer, align=align, typ=kind)
+
+
+def _load_lanes(
+    emitter: KernelEmitter, address: Address, dtype: DType, guard: ir.Value | None, scope: Scope
+) -> ir.Value:
+    assert scope.lane is not None
+    builder, lanes = emitter.builder, scope.lane[1]
+    kind = ir.VectorType(memory_type(dtype), lanes)
+    mask = _mask(emitter, scope, guard, lanes)
+    contiguous = address.stride == 1 and address.varying is None
+    if contiguous and mask is None:
+        return _typed_load(emitter, address.pointer(), kind, dtype.bytes)
+    zero = ir.Constant(kind, None)
+    align = ir.Constant(I32, dtype.bytes)
+    if contiguous:
+        name, pointer = f"llvm.masked.load.{_suffix(kind)}.p0", address.pointer()
+    else:
+        name, pointer = f"llvm.masked.gather.{_suffix(kind)}.v{lanes}p0", address.pointers(lanes)
+    mask = _all(lanes) if mask is None else mask
+    return _call(emitter, name, kind, [pointer, align, mask, zero])
+
+
+def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
+    """Writes the value, one element a lane if the address moves with the lane."""
+    builder = emitter.builder
+    dtype = stmt.buffer.dtype
+    value = emitter.expr(stmt.value, scope)
+    if dtype.kind == "bool":
+        value = builder.zext(value, widen(ir.IntType(8), lanes_of(value)))
+    address = Address(emitter, stmt.buffer, stmt.index, scope)
+    if address.lanes == 1:
+        _store_uniform(emitter, address, value, dtype, scope)
+        return
+    lanes = address.lanes
+    value = splat(builder, value, lanes)
+    mask = _mask(emitter, scope, None, lanes)
+    contiguous = address.stride == 1 and address.varying is None
+    if contiguous and mask is None:
+        instruction = builder.store(value, address.pointer(), align=dtype.bytes)
+        if stmt.streaming:
+            instruction.align = dtype.bytes * lanes
+            flag = builder.module.add_metadata([ir.Constant(I32, 1)])
+            instruction.set_metadata("nontemporal", flag)
+        return
+    align = ir.Constant(I32, dtype.bytes)
+    suffix = _suffix(value.type)
+    if contiguous:
+        name, pointer = f"llvm.masked.store.{suffix}.p0", address.pointer()
+    else:
+        name, pointer = f"llvm.masked.scatter.{suffix}.v{lanes}p0", address.pointers(lanes)
+    mask = _all(lanes) if mask is None else mask
+    _call(emitter, name, ir.VoidType(), [value, pointer, align, mask])
+
+
+def _store_uniform(
+    emitter: KernelEmitter, address: Address, value: ir.Value, dtype: DType, scope: Scope
+) -> None:
+    # All lanes write one place: lane order says that the last one wins.
+    builder = emitter.builder
+    if lanes_of(value) > 1:
+        value = builder.extract_element(value, ir.Constant(I32, lanes_of(value) - 1))
+    if scope.mask is None:
+        builder.store(value, address.pointer(), align=dtype.bytes)
+        return
+    lanes = lanes_of(scope.mask)
+    bits = builder.bitcast(scope.mask, ir.IntType(lanes))
+    with builder.if_then(builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))):
+        builder.store(value, address.pointer(), align=dtype.bytes)
+
+
+def _mask(
+    emitter: KernelEmitter, scope: Scope, guard: ir.Value | None, lanes: int
+) -> ir.Value | None:
+    if guard is None:
+        return scope.mask
+    guard = splat(emitter.builder, guard, lanes)
+    return guard if scope.mask is None else emitter.builder.and_(scope.mask, guard)
+
+
+def _all(lanes: int) -> ir.Constant:
+    return ir.Constant(ir.VectorType(ir.IntType(1), lanes), [1] * lanes)
+
+
+def _suffix(kind: ir.Type) -> str:
+    names = {ir.FloatType(): "f32", ir.DoubleType(): "f64"}
+    element = kind.element
+    text = f"i{element.width}" if isinstance(element, ir.IntType) else names[element]
+    return f"v{kind.count}{text}"
+
+
+def _call(emitter: KernelEmitter, name: str, result: ir.Type, args: list[ir.Value]) -> ir.Value:
+    module = emitter.builder.module
+    function = module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(result, [a.type for a in args])
+        function = ir.Function(module, kind, name)
+    return emitter.builder.call(function, args)
+
+
+__all__ = ["Expr", "load", "store"]

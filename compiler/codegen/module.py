@@ -1,0 +1,212 @@
+"""A program as one LLVM module: a function a kernel, and `tk_body`, which calls them in order."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
+from tensorkiln.compiler.kernel.expr import Expr, Var, children
+from tensorkiln.compiler.kernel.program import Call, Program, Slot
+from tensorkiln.compiler.kernel.stmt import (
+    Alloc, Block, For, If, Invoke, Kernel, Let, Stmt, Store, walk,
+)  # fmt: skip
+
+I32, I64, POINTER, VOID = ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.VoidType()
+_PARALLEL = "tk_parallel_for"
+
+
+def emit_program(program: Program, triple: str, data_layout: str = "") -> ir.Module:
+    """The module with `i32 tk_body(ptr args, ptr constants, ptr workspace, i32 threads)`."""
+    module = ir.Module(program.name)
+    module.triple = triple
+    if data_layout:
+        module.data_layout = data_layout
+    overlapping = {c.kernel for c in program.calls if len(set(c.slots)) < len(c.slots)}
+    functions = [
+        emit_kernel(module, kernel, f"k{number}.{kernel.name}", number not in overlapping)
+        for number, kernel in enumerate(program.kernels)
+    ]
+    kind = ir.FunctionType(I32, [POINTER, POINTER, POINTER, I32])
+    body = ir.Function(module, kind, "tk_body")
+    builder = ir.IRBuilder(body.append_basic_block("entry"))
+    arguments, constants, workspace, threads = body.args
+    bases: dict[str, ir.Value] = {"constants": constants, "workspace": workspace}
+    loaded: dict[int, ir.Value] = {}
+
+    def pointer(slot: Slot) -> ir.Value:
+        if slot.space == "argument":
+            if slot.position not in loaded:
+                offset = ir.Constant(I64, slot.position)
+                place = builder.gep(arguments, [offset], source_etype=POINTER)
+                loaded[slot.position] = builder.load(place, typ=POINTER)
+            return loaded[slot.position]
+        offset = ir.Constant(I64, slot.position)
+        return builder.gep(bases[slot.space], [offset], source_etype=ir.IntType(8))
+
+    def call(step: Call) -> None:
+        builder.call(functions[step.kernel], [*map(pointer, step.slots), threads])
+
+    for step in program.calls:
+        call(step)
+    builder.ret(ir.Constant(I32, 0))
+    return module
+
+
+def emit_kernel(
+    module: ir.Module, kernel: Kernel, name: str, disjoint: bool, linkage: str = "internal"
+) -> ir.Function:
+    """`void name(ptr..., i32 threads)`; `disjoint` promises that no two parameters overlap."""
+    kind = ir.FunctionType(VOID, [POINTER] * len(kernel.parameters) + [I32])
+    function = ir.Function(module, kind, name)
+    function.linkage = linkage
+    function.attributes.add("noinline")
+    function.attributes.add("nounwind")
+    scope = Scope()
+    for buffer, argument in zip(kernel.parameters, function.args, strict=False):
+        if disjoint:
+            argument.add_attribute("noalias")
+        scope.pointers[buffer.name] = argument
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    outliner = _Outliner(module, name, function.args[-1], disjoint)
+    start = builder.append_basic_block("start")
+    KernelEmitterAt(builder, start, outliner).block(kernel.body, scope)
+    builder.ret_void()
+    with builder.goto_block(function.entry_basic_block):
+        builder.branch(start)
+    return function
+
+
+class KernelEmitterAt(KernelEmitter):
+    """A kernel emitter whose code starts in `start`, the entry block being left to allocas."""
+
+    def __init__(self, builder: ir.IRBuilder, start: ir.Block, parallel: _Outliner | None) -> None:
+        super().__init__(builder, parallel)
+        builder.position_at_end(start)
+
+
+class _Outliner:
+    """Moves the body of a parallel loop to a function of a range of iterations."""
+
+    def __init__(self, module: ir.Module, name: str, threads: ir.Value, disjoint: bool) -> None:
+        self.module, self.name, self.threads, self.disjoint = module, name, threads, disjoint
+        self.count = 0
+
+    def __call__(self, emitter: KernelEmitter, stmt: For, scope: Scope) -> None:
+        buffers, names = _free(stmt.body)
+        pointers = [n for n in scope.pointers if n in buffers]
+        values = [n for n in scope.values if n in names]
+        captured = [scope.pointers[n] for n in pointers] + [scope.values[n] for n in values]
+        self.count += 1
+        ranged = self._range_function(stmt, scope, pointers, values, captured)
+        record = ir.LiteralStructType([v.type for v in captured])
+        thunk = self._thunk(ranged, record)
+        builder = emitter.builder
+        with builder.goto_entry_block():
+            context = builder.alloca(record)
+        for position, value in enumerate(captured):
+            builder.store(value, _field(builder, context, record, position))
+        count = emitter.expr(stmt.stop, scope)
+        kind = ir.FunctionType(VOID, [POINTER, POINTER, I64, I32])
+        runner = self.module.globals.get(_PARALLEL) or ir.Function(self.module, kind, _PARALLEL)
+        builder.call(runner, [thunk, context, count, self.threads])
+
+    def _range_function(
+        self,
+        stmt: For,
+        scope: Scope,
+        pointers: list[str],
+        values: list[str],
+        captured: list[ir.Value],
+    ) -> ir.Function:
+        kinds = [v.type for v in captured]
+        function = ir.Function(
+            self.module, ir.FunctionType(VOID, [*kinds, I64, I64]), f"{self.name}.part{self.count}"
+        )
+        function.linkage = "internal"
+        function.attributes.add("nounwind")
+        inner = Scope(constants=dict(scope.constants))
+        for name, argument in zip(pointers, function.args, strict=False):
+            if self.disjoint:
+                argument.add_attribute("noalias")
+            inner.pointers[name] = argument
+        for name, argument in zip(values, function.args[len(pointers) :], strict=False):
+            inner.values[name] = argument
+        first, last = function.args[-2:]
+        inner.values["range.first"], inner.values["range.last"] = first, last
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        start = builder.append_basic_block("start")
+        emitter = KernelEmitterAt(builder, start, None)
+        bounded = For(
+            Var(stmt.var.name, extent=stmt.var.extent),
+            Var("range.first"),
+            Var("range.last"),
+            stmt.kind,
+            stmt.body,
+        )
+        emitter.loop_serial(bounded, inner)
+        builder.ret_void()
+        with builder.goto_block(function.entry_basic_block):
+            builder.branch(start)
+        return function
+
+    def _thunk(self, ranged: ir.Function, record: ir.LiteralStructType) -> ir.Function:
+        kind = ir.FunctionType(VOID, [POINTER, I64, I64])
+        thunk = ir.Function(self.module, kind, f"{self.name}.thunk{self.count}")
+        thunk.linkage = "internal"
+        thunk.attributes.add("nounwind")
+        builder = ir.IRBuilder(thunk.append_basic_block("entry"))
+        context, first, last = thunk.args
+        fields = [
+            builder.load(_field(builder, context, record, k), typ=element)
+            for k, element in enumerate(record.elements)
+        ]
+        builder.call(ranged, [*fields, first, last])
+        builder.ret_void()
+        return thunk
+
+
+def _field(
+    builder: ir.IRBuilder, record: ir.Value, kind: ir.LiteralStructType, position: int
+) -> ir.Value:
+    steps = [ir.Constant(I32, 0), ir.Constant(I32, position)]
+    return builder.gep(record, steps, source_etype=kind)
+
+
+def _free(block: Block) -> tuple[set[str], set[str]]:
+    """The names of buffers and of values that a block may read from outside."""
+    buffers: set[str] = set()
+    names: set[str] = set()
+
+    def visit(expr: Expr) -> None:
+        if isinstance(expr, Var):
+            names.add(expr.name)
+            return
+        if hasattr(expr, "buffer"):
+            buffers.add(expr.buffer.name)
+        for child in children(expr):
+            visit(child)
+
+    for stmt in walk(block):
+        for expr in _expressions(stmt):
+            visit(expr)
+        if isinstance(stmt, Store | Alloc):
+            buffers.add(stmt.buffer.name)
+        if isinstance(stmt, Invoke):
+            buffers.update(window.buffer.name for window in stmt.windows)
+    return buffers, names
+
+
+def _expressions(stmt: Stmt) -> tuple[Expr, ...]:
+    match stmt:
+        case Let(_, value):
+            return (value,)
+        case Store(_, index, value):
+            return (*index, value)
+        case For(_, start, stop):
+            return (start, stop)
+        case If(condition):
+            return (condition,)
+        case Invoke(_, windows):
+            return tuple(e for window in windows for e in window.index)
+        case _:
+            return ()

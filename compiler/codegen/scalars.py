@@ -1,0 +1,291 @@
+"""Scalar operations of the kernel IR as LLVM instructions, on scalars and vectors alike.
+
+Every function takes and returns LLVM values whose type is a scalar or a vector of lanes; the
+semantics are those stated in compiler/kernel/expr.py.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from tensorkiln.compiler.ir.dtypes import DType
+from tensorkiln.runtime.errors import UnsupportedError
+
+_FLOATS = {32: ir.FloatType(), 64: ir.DoubleType(), 16: ir.HalfType()}
+_FLOAT_INTRINSICS = {
+    "abs": "llvm.fabs",
+    "sqrt": "llvm.sqrt",
+    "floor": "llvm.floor",
+    "ceil": "llvm.ceil",
+    "trunc": "llvm.trunc",
+    "round_even": "llvm.roundeven",
+}
+_COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+def register_type(dtype: DType) -> ir.Type:
+    """The LLVM type of one value in a register; a bool is an i1 there."""
+    if dtype.kind == "bool":
+        return ir.IntType(1)
+    if dtype.is_integer:
+        return ir.IntType(dtype.bits)
+    if dtype.name in ("bf16", "f16"):
+        raise UnsupportedError(f"{dtype} arithmetic is not compiled yet; convert to f32 first")
+    return _FLOATS[dtype.bits]
+
+
+def memory_type(dtype: DType) -> ir.Type:
+    """The LLVM type of one element in memory; a bool is a byte, 0 or 1."""
+    return ir.IntType(8) if dtype.kind == "bool" else register_type(dtype)
+
+
+def lanes_of(value: ir.Value) -> int:
+    """The number of lanes of a vector value, 1 for a scalar."""
+    return value.type.count if isinstance(value.type, ir.VectorType) else 1
+
+
+def widen(kind: ir.Type, lanes: int) -> ir.Type:
+    """`kind`, or a vector of `lanes` of it."""
+    return ir.VectorType(kind, lanes) if lanes > 1 else kind
+
+
+def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """A vector with `value` in every lane; a vector is returned as it is."""
+    if lanes == 1 or lanes_of(value) == lanes:
+        return value
+    kind = ir.VectorType(value.type, lanes)
+    if isinstance(value, ir.Constant):
+        return ir.Constant(kind, [value] * lanes)
+    first = builder.insert_element(
+        ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+    )
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def unify(builder: ir.IRBuilder, *values: ir.Value) -> tuple[ir.Value, ...]:
+    """The values with scalars splat to the lanes of the vectors among them."""
+    lanes = max(map(lanes_of, values))
+    return tuple(splat(builder, value, lanes) for value in values)
+
+
+def literal(dtype: DType, value: bool | int | float, lanes: int = 1) -> ir.Constant:
+    """A constant of `dtype` in every lane."""
+    if dtype.kind == "bool":
+        scalar = ir.Constant(ir.IntType(1), int(bool(value)))
+    elif dtype.is_integer:
+        scalar = ir.Constant(ir.IntType(dtype.bits), int(value))
+    else:
+        scalar = ir.Constant(register_type(dtype), float(value))
+    return ir.Constant(ir.VectorType(scalar.type, lanes), [scalar] * lanes) if lanes > 1 else scalar
+
+
+def intrinsic(builder: ir.IRBuilder, name: str, args: list[ir.Value], result: ir.Type) -> ir.Value:
+    """A call of the intrinsic `name`, overloaded on its result's type."""
+    module = builder.module
+    mangled = f"{name}.{_mangle(result)}"
+    function = module.globals.get(mangled)
+    if function is None:
+        kind = ir.FunctionType(result, [a.type for a in args])
+        function = ir.Function(module, kind, mangled)
+    return builder.call(function, args)
+
+
+def _mangle(kind: ir.Type) -> str:
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{_mangle(kind.element)}"
+    if isinstance(kind, ir.IntType):
+        return f"i{kind.width}"
+    names = {ir.FloatType(): "f32", ir.DoubleType(): "f64", ir.HalfType(): "f16"}
+    return names[kind]
+
+
+def unary(builder: ir.IRBuilder, op: str, dtype: DType, x: ir.Value) -> ir.Value:
+    """A unary op on `dtype`."""
+    lanes = lanes_of(x)
+    match op:
+        case "neg":
+            return builder.fneg(x) if dtype.is_float else builder.neg(x)
+        case "not":
+            return builder.not_(x)
+        case "abs" if dtype.kind == "uint":
+            return x
+        case "abs" if dtype.kind == "int":
+            negative = builder.icmp_signed("<", x, literal(dtype, 0, lanes))
+            return builder.select(negative, builder.neg(x), x)
+        case "is_nan":
+            return builder.fcmp_unordered("uno", x, x)
+        case "is_finite":
+            magnitude = intrinsic(builder, "llvm.fabs", [x], x.type)
+            return builder.fcmp_ordered("<", magnitude, literal(dtype, float("inf"), lanes))
+        case "popcount":
+            return intrinsic(builder, "llvm.ctpop", [x], x.type)
+        case "count_leading_zeros":
+            flag = ir.Constant(ir.IntType(1), 0)
+            return intrinsic(builder, "llvm.ctlz", [x, flag], x.type)
+        case _ if op in _FLOAT_INTRINSICS and dtype.is_float:
+            return intrinsic(builder, _FLOAT_INTRINSICS[op], [x], x.type)
+    raise UnsupportedError(f"the emitter has no {op} of {dtype}: expand_math must run before it")
+
+
+def binary(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
+    """A binary op on two values of `dtype`."""
+    a, b = unify(builder, a, b)
+    if op in _COMPARE:
+        return _compare(builder, op, dtype, a, b)
+    if dtype.is_float:
+        return _float_binary(builder, op, dtype, a, b)
+    return _integer_binary(builder, op, dtype, a, b)
+
+
+def _compare(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
+    sign = _COMPARE[op]
+    if dtype.is_float:
+        if op == "ne":
+            return builder.fcmp_unordered(sign, a, b)
+        return builder.fcmp_ordered(sign, a, b)
+    if dtype.kind == "int":
+        return builder.icmp_signed(sign, a, b)
+    return builder.icmp_unsigned(sign, a, b)
+
+
+def _float_binary(
+    builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Value
+) -> ir.Value:
+    match op:
+        case "add":
+            return builder.fadd(a, b)
+        case "sub":
+            return builder.fsub(a, b)
+        case "mul":
+            return builder.fmul(a, b)
+        case "div":
+            return builder.fdiv(a, b)
+        case "rem":
+            return builder.frem(a, b)
+        case "min" | "max":
+            return _float_extreme(builder, op, a, b)
+    raise UnsupportedError(f"the emitter has no {op} of {dtype}: expand_math must run before it")
+
+
+def _float_extreme(builder: ir.IRBuilder, op: str, a: ir.Value, b: ir.Value) -> ir.Value:
+    # With a constant (never NaN) on the left, one ordered compare and a select give NaN for a
+    # NaN on the right: that is a single min or max instruction on x86.
+    if isinstance(b, ir.Constant):
+        a, b = b, a
+    if isinstance(a, ir.Constant):
+        keep = builder.fcmp_ordered("<" if op == "min" else ">", a, b)
+        return builder.select(keep, a, b)
+    # max(a, b): b > a or NaN in b gives b, else a; a NaN in a stays since both compares fail.
+    chosen = builder.fcmp_unordered("<" if op == "min" else ">", b, a)
+    picked = builder.select(chosen, b, a)
+    return builder.select(builder.fcmp_unordered("uno", a, a), a, picked)
+
+
+def _integer_binary(
+    builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Value
+) -> ir.Value:
+    signed = dtype.kind == "int"
+    match op:
+        case "add":
+            return builder.add(a, b)
+        case "sub":
+            return builder.sub(a, b)
+        case "mul":
+            return builder.mul(a, b)
+        case "and":
+            return builder.and_(a, b)
+        case "or":
+            return builder.or_(a, b)
+        case "xor":
+            return builder.xor(a, b)
+        case "min" | "max":
+            sign = "<" if op == "min" else ">"
+            keep = builder.icmp_signed(sign, a, b) if signed else builder.icmp_unsigned(sign, a, b)
+            return builder.select(keep, a, b)
+        case "div" | "rem":
+            return _divide(builder, op, dtype, a, b)
+        case "floordiv" | "mod":
+            return _floor_divide(builder, op, a, b)
+        case "shl" | "shr_logical" | "shr_arithmetic":
+            return _shift(builder, op, dtype, a, b)
+    raise UnsupportedError(f"the emitter has no {op} of {dtype}")
+
+
+def _divide(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
+    # Total: x / 0 = -1 (all ones), x rem 0 = x, MIN / -1 = MIN; the machine instruction traps.
+    lanes = lanes_of(a)
+    zero = builder.icmp_unsigned("==", b, literal(dtype, 0, lanes))
+    unsafe = zero
+    if dtype.kind == "int":
+        lowest = literal(dtype, -(1 << (dtype.bits - 1)), lanes)
+        overflow = builder.and_(
+            builder.icmp_signed("==", a, lowest),
+            builder.icmp_signed("==", b, literal(dtype, -1, lanes)),
+        )
+        unsafe = builder.or_(zero, overflow)
+    safe = builder.select(unsafe, literal(dtype, 1, lanes), b)
+    if op == "div":
+        quotient = builder.sdiv(a, safe) if dtype.kind == "int" else builder.udiv(a, safe)
+        ones = literal(dtype, -1 if dtype.kind == "int" else (1 << dtype.bits) - 1, lanes)
+        return builder.select(zero, ones, quotient)
+    remainder = builder.srem(a, safe) if dtype.kind == "int" else builder.urem(a, safe)
+    return builder.select(zero, a, remainder)
+
+
+def _floor_divide(builder: ir.IRBuilder, op: str, a: ir.Value, b: ir.Value) -> ir.Value:
+    # floor(a / b) for b > 0: truncation rounds up only where a is negative and not a multiple.
+    zero = ir.Constant(a.type, 0 if lanes_of(a) == 1 else [0] * lanes_of(a))
+    remainder = builder.srem(a, b)
+    negative = builder.icmp_signed("<", remainder, zero)
+    if op == "mod":
+        return builder.select(negative, builder.add(remainder, b), remainder)
+    quotient = builder.sdiv(a, b)
+    return builder.add(quotient, builder.sext(negative, a.type))
+
+
+def _shift(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:
+    lanes = lanes_of(a)
+    top = literal(dtype, dtype.bits - 1, lanes)
+    in_range = builder.icmp_unsigned("<=", b, top)
+    amount = builder.select(in_range, b, top)
+    if op == "shr_arithmetic":
+        return builder.ashr(a, amount)
+    shifted = builder.shl(a, amount) if op == "shl" else builder.lshr(a, amount)
+    return builder.select(in_range, shifted, literal(dtype, 0, lanes))
+
+
+def convert(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) -> ir.Value:
+    """The value of `x` in another dtype (see Convert in compiler/kernel/expr.py)."""
+    if source == target:
+        return x
+    lanes = lanes_of(x)
+    kind = widen(register_type(target), lanes)
+    if target.kind == "bool":
+        zero = literal(source, 0, lanes)
+        if source.is_float:
+            return builder.fcmp_unordered("!=", x, zero)
+        return builder.icmp_unsigned("!=", x, zero)
+    if source.is_float and target.is_float:
+        return builder.fpext(x, kind) if target.bits > source.bits else builder.fptrunc(x, kind)
+    if source.is_float:
+        name = "llvm.fptosi.sat" if target.kind == "int" else "llvm.fptoui.sat"
+        return _saturating(builder, name, x, kind)
+    if target.is_float:
+        return builder.sitofp(x, kind) if source.kind == "int" else builder.uitofp(x, kind)
+    if source.kind == "bool" or target.bits > source.bits:
+        return builder.sext(x, kind) if source.kind == "int" else builder.zext(x, kind)
+    return builder.trunc(x, kind) if target.bits < source.bits else x
+
+
+def _saturating(builder: ir.IRBuilder, name: str, x: ir.Value, kind: ir.Type) -> ir.Value:
+    mangled = f"{name}.{_mangle(kind)}.{_mangle(x.type)}"
+    function = builder.module.globals.get(mangled)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(kind, [x.type]), mangled)
+    return builder.call(function, [x])
+
+
+def bitcast(builder: ir.IRBuilder, x: ir.Value, target: DType) -> ir.Value:
+    """The bits of `x` as another dtype of the same width."""
+    return builder.bitcast(x, widen(register_type(target), lanes_of(x)))

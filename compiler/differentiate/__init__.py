@@ -1,1 +1,7 @@
-"""TensorKiln."""
+"""Reverse-mode differentiation over tensor IR."""
+
+from __future__ import annotations
+
+from tensorkiln.compiler.differentiate.differentiate import differentiate, gradient
+
+__all__ = ["differentiate", "gradient"]

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from tensorkiln.compiler.ops import elementwise
+from tensorkiln.compiler.ops import (
+    arg_reduce,
+    constant,
+    dynamic_slicing,
+    elementwise_arithmetic,
+    elementwise_compare,
+    elementwise_convert,
+    elementwise_logic,
+    elementwise_math,
+    fusion,
+    reduce,
+    shape,
+    slicing,
+)
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.registry import Registry
 
-REGISTRY = Registry((*elementwise.RECORDS,))
+REGISTRY = Registry(
+    (
+        *constant.RECORDS,
+        *elementwise_arithmetic.RECORDS,
+        *elementwise_math.RECORDS,
+        *elementwise_logic.RECORDS,
+        *elementwise_compare.RECORDS,
+        *elementwise_convert.RECORDS,
+        *fusion.RECORDS,
+        *shape.RECORDS,
+        *slicing.RECORDS,
+        *dynamic_slicing.RECORDS,
+        *reduce.RECORDS,
+        *arg_reduce.RECORDS,
+    )
+)
 
 __all__ = ["REGISTRY", "Builder", "Registry"]

@@ -67,13 +67,8 @@ class Builder:
     ) -> tuple[Value, ...]:
         """Appends an op and returns its results; TypeRuleError names the op and its location."""
         attributes = dict(attributes or {})
-        record = self.registry[name]
-        if set(attributes) != set(record.attributes):
-            raise TypeRuleError(
-                f"{name} has attributes {sorted(record.attributes)}, not {sorted(attributes)}"
-            )
         try:
-            types = record.type_rule([v.type for v in operands], attributes)
+            types = self.registry.infer(name, [v.type for v in operands], attributes, regions)
         except TypeRuleError as error:
             place = f" ({self.location})" if self.location != UNKNOWN else ""
             raise TypeRuleError(f"{name}{place}: {error}") from None
@@ -92,6 +87,14 @@ class Builder:
         """Appends a copy of `op` with other operands; its types are inferred anew."""
         with self.at(op.location):
             return self.op(op.name, operands, op.attributes, op.regions)
+
+    def inline(self, function: Function, operands: Sequence[Value]) -> list[Value]:
+        """Appends copies of the function's ops with `operands` as its parameters."""
+        values = dict(zip(function.parameters, operands, strict=True))
+        for op in function.ops:
+            copies = self.append(op, [values[v] for v in op.operands])
+            values.update(zip(op.results, copies, strict=True))
+        return [values[v] for v in function.results]
 
     def constant(self, array: ArrayLike, dtype: DType | None = None) -> Value:
         """A constant; a Python number needs `dtype`.  Scalars are shared."""

@@ -1,62 +1,126 @@
-"""Elementwise ops of one and two operands: the pattern that every op family follows.
-
-Rules and names are StableHLO's.
-"""
+"""What the records of elementwise ops share: element, evaluation, gradient and cost from parts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
-from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.kernel.expr import Binary, Expr, Index, Unary
+from tensorkiln.compiler.ir.dtypes import BF16, F16, F32, DType, dtype_of
+from tensorkiln.compiler.ir.function import Array, Op, Value
+from tensorkiln.compiler.kernel.expr import Binary, Convert, Expr, Index, Unary
 from tensorkiln.compiler.ops.builder import Builder
+from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.compiler.ops.record import (
-    Element, ElementContext, OpRecord, Types, elementwise_cost,
+    Cost, Element, ElementContext, NoGradient, OpRecord, bytes_moved,
 )  # fmt: skip
-from tensorkiln.runtime.errors import TypeRuleError
+from tensorkiln.compiler.ops.rules import same_types
+
+HALVES = (F16, BF16)
+INTEGRAL = NoGradient("the op is for bools and integers")
+STEPS = NoGradient("the derivative is zero wherever it exists")
+
+# `gradient(operands, result, cotangent)` in formulas; None for an operand without gradient.
+UnaryGradient: TypeAlias = Callable[[Formula, Formula, Formula], Formula]
+BinaryGradient: TypeAlias = Callable[
+    [Formula, Formula, Formula, Formula], tuple[Formula | None, Formula | None]
+]
+Scalar: TypeAlias = Callable[..., Expr]
 
 
-def _same_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: all operands have one type; the result has it too."""
-    if any(t != types[0] for t in types):
-        raise TypeRuleError(f"C1: operand types differ: {', '.join(map(str, types))}")
-    return (types[0],)
+def unary(
+    name: str,
+    kernel: str | Scalar,
+    numpy: Callable[[Array], Array],
+    gradient: UnaryGradient | NoGradient,
+    dtypes: Collection[DType],
+    flops: int = 1,
+) -> OpRecord:
+    """The record of an op of one operand; `kernel` is a unary kernel op or `f(expr) -> expr`."""
+    scalar = partial(Unary, kernel) if isinstance(kernel, str) else kernel
+
+    def back(
+        builder: Builder, op: Op, cotangents: Sequence[Value | None]
+    ) -> Sequence[Value | None]:
+        (g,) = cotangents
+        if g is None or isinstance(gradient, NoGradient):
+            return [None]
+        x, y, g_ = (Formula(builder, v) for v in (op.operands[0], op.result, g))
+        return [gradient(x, y, g_).value]
+
+    return OpRecord(
+        name, {}, same_types(1, dtypes), evaluation(numpy),
+        gradient if isinstance(gradient, NoGradient) else back,
+        Element(element(scalar)), cost(flops),
+    )  # fmt: skip
 
 
-def _add_element(context: ElementContext, op: Op, index: Index) -> Expr:
-    a, b = (context.read(value, index) for value in op.operands)
-    return context.let(Binary("add", a, b))
+def binary(
+    name: str,
+    kernel: str | Scalar,
+    numpy: Callable[[Array, Array], Array],
+    gradient: BinaryGradient | NoGradient,
+    dtypes: Collection[DType],
+    flops: int = 1,
+) -> OpRecord:
+    """The record of an op of two operands; `kernel` is a binary kernel op or `f(a, b) -> expr`."""
+    scalar = partial(Binary, kernel) if isinstance(kernel, str) else kernel
+
+    def back(
+        builder: Builder, op: Op, cotangents: Sequence[Value | None]
+    ) -> Sequence[Value | None]:
+        (g,) = cotangents
+        if g is None or isinstance(gradient, NoGradient):
+            return [None, None]
+        a, b, y, g_ = (Formula(builder, v) for v in (*op.operands, op.result, g))
+        return [None if d is None else d.value for d in gradient(a, b, y, g_)]
+
+    return OpRecord(
+        name, {}, same_types(2, dtypes), evaluation(numpy),
+        gradient if isinstance(gradient, NoGradient) else back,
+        Element(element(scalar)), cost(flops),
+    )  # fmt: skip
 
 
-def _add_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    return [np.add(arrays[0], arrays[1])]
+def element(scalar: Scalar) -> Callable[[ElementContext, Op, Index], Expr]:
+    """The element of `scalar(*operands' elements)`; 16-bit floats are computed in f32.
+
+    A scalar operand stands for its only element, whatever the result's shape.
+    """
+
+    def build(context: ElementContext, op: Op, index: Index) -> Expr:
+        elements = (context.read(v, index if v.type.rank else ()) for v in op.operands)
+        operands = [context.let(widened(x)) for x in elements]
+        result = scalar(*operands)
+        if op.result.dtype in HALVES:
+            result = Convert(context.let(result), op.result.dtype)
+        return context.let(result)
+
+    return build
 
 
-def _add_gradient(
-    builder: Builder, op: Op, cotangents: Sequence[Value | None]
-) -> Sequence[Value | None]:
-    return [cotangents[0], cotangents[0]]
+def widened(expr: Expr) -> Expr:
+    """A 16-bit float as f32, everything else as it is."""
+    return Convert(expr, F32) if expr.dtype in HALVES else expr
 
 
-def _exp_element(context: ElementContext, op: Op, index: Index) -> Expr:
-    return context.let(Unary("exp", context.read(op.operands[0], index)))
+def evaluation(function: Callable[..., Array]) -> Callable[[Op, Sequence[Array]], Sequence[Array]]:
+    """The evaluation of a one-result op by `function(*arrays)`; 16-bit floats go through f32."""
+
+    def evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
+        found = function(*(wide(array) for array in arrays))
+        return [np.asarray(found).astype(op.result.dtype.numpy, copy=False)]
+
+    return evaluate
 
 
-def _exp_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    return [np.exp(arrays[0])]
+def wide(array: Array) -> Array:
+    """A 16-bit float array as f32, everything else as it is."""
+    return array.astype(np.float32) if dtype_of(array.dtype) in HALVES else array
 
 
-def _exp_gradient(
-    builder: Builder, op: Op, cotangents: Sequence[Value | None]
-) -> Sequence[Value | None]:
-    (g,) = cotangents
-    return [None if g is None else builder.one("multiply", (g, op.result))]
-
-
-RECORDS = (
-    OpRecord("add", {}, _same_types, _add_evaluate, _add_gradient, Element(_add_element), elementwise_cost),
-    OpRecord("exponential", {}, _same_types, _exp_evaluate, _exp_gradient, Element(_exp_element), elementwise_cost),
-)
+def cost(flops: int) -> Callable[[Op], Cost]:
+    """`flops` operations an element of the result; operands and results moved once."""
+    return lambda op: Cost(flops * op.results[0].type.elements, bytes_moved(op))

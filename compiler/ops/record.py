@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
+from tensorkiln.compiler.ir.function import Array, Attributes, Function, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Expr, Index
 
@@ -19,7 +19,32 @@ if TYPE_CHECKING:
 
 Types: TypeAlias = Sequence[TensorType]
 TypeRule: TypeAlias = Callable[[Types, Attributes], tuple[TensorType, ...]]
-Evaluate: TypeAlias = Callable[[Op, Sequence[Array]], Sequence[Array]]
+Body: TypeAlias = "Callable[[Builder, Op], Sequence[Value]]"
+Run: TypeAlias = Callable[[Function, Sequence[Array]], Sequence[Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRule:
+    """The type rule of an op with regions, whose results' types come from them."""
+
+    rule: Callable[[Types, Attributes, Sequence[Function]], tuple[TensorType, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FromBody:
+    """The op evaluates, or is differentiated, as the ops that `body(builder, op)` appends."""
+
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class ByRegions:
+    """The op evaluates by `run(op, arrays, interpreter)`, which runs its regions."""
+
+    run: Callable[[Op, Sequence[Array], Run], Sequence[Array]]
+
+
+Evaluate: TypeAlias = Callable[[Op, Sequence[Array]], Sequence[Array]] | FromBody | ByRegions
 
 
 class ElementContext(Protocol):
@@ -55,9 +80,10 @@ class Reduction:
     `extents(op)` is the shape of the box; `initial(op)` the state to start from (the identity of
     `combine`); `element(context, op, index, inner)` the state of one member of the box, where
     `index` is the result's index and `inner` the index in the box; `combine(context, op, a, b)`
-    joins two states, the earlier members in `a`.  State k is the element of result k; all
-    results have one shape.  Members skipped by a false `valid` (None: no member is skipped) leave
-    the state as it is.
+    joins two states, the earlier members in `a`.  State k, converted to the dtype of result k
+    (sums of f16 and bf16 are kept in f32), is the element of result k; all results have one
+    shape.  Members skipped by a false `valid` (None: no member is skipped) leave the state as it
+    is.
     """
 
     extents: Callable[[Op], tuple[int, ...]]
@@ -101,7 +127,7 @@ class Loops:
 class Composite:
     """The op has no kernel of its own; a pass replaces it by `expand(builder, op)`'s values."""
 
-    expand: Callable[[Builder, Op], Sequence[Value]]
+    expand: Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +148,8 @@ class NoGradient:
 
 
 Gradient: TypeAlias = (
-    "Callable[[Builder, Op, Sequence[Value | None]], Sequence[Value | None]] | NoGradient"
+    "Callable[[Builder, Op, Sequence[Value | None]], Sequence[Value | None]]"
+    " | FromBody | NoGradient"
 )
 
 
@@ -139,16 +166,20 @@ class OpRecord:
     """One op.
 
     `attributes` names each attribute with its kind: "int", "float", "bool", "str", "dtype",
-    "ints" (tuple of integers), "pairs" (tuple of pairs of integers) or "array".
+    "ints" (tuple of integers), "dims" (tuple of dims), "pairs" (tuple of pairs of integers) or
+    "array".
     `type_rule(types, attributes)` gives the results' types or raises TypeRuleError citing the
-    constraint's number (C1, C2, ...).  `evaluate(op, arrays)` is the meaning, in numpy.
+    constraint's number (C1, C2, ...).  `evaluate(op, arrays)` is the meaning, in numpy; it must be
+    total (no operand may raise) and 16-bit floats are computed in f32 and rounded.
     `gradient(builder, op, cotangents)` gives a cotangent (or None) for each operand from one for
-    each result (None where it is zero).
+    each result (None where it is zero; at least one is not None); what it gives for operands that
+    are not floats is ignored.  `cost` counts an addition, multiplication, comparison or selection
+    as 1 flop, a division or square root as 8, a transcendental function as 16, a power as 32.
     """
 
     name: str
     attributes: Mapping[str, str]
-    type_rule: TypeRule
+    type_rule: TypeRule | RegionRule
     evaluate: Evaluate
     gradient: Gradient
     lowering: Lowering

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tensorkiln.compiler.ir.function import Op
+import numpy as np
+
+from tensorkiln.compiler.ir.dims import Affine
+from tensorkiln.compiler.ir.dtypes import DType
+from tensorkiln.compiler.ir.function import Attribute, Attributes, Function, Op
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.ops.record import OpRecord
+from tensorkiln.compiler.ops.record import OpRecord, RegionRule, Types
 from tensorkiln.runtime.errors import TypeRuleError
 
 
@@ -32,6 +36,47 @@ class Registry:
     def __iter__(self) -> Iterator[OpRecord]:
         return iter(self._records.values())
 
+    def infer(
+        self, name: str, types: Types, attributes: Attributes, regions: Sequence[Function] = ()
+    ) -> tuple[TensorType, ...]:
+        """The result types of an op; TypeRuleError cites the constraint that is broken."""
+        record = self[name]
+        _check_attributes(record, attributes)
+        if isinstance(record.type_rule, RegionRule):
+            return record.type_rule.rule(types, attributes, regions)
+        if regions:
+            raise TypeRuleError(f"takes no regions, but {len(regions)} are given")
+        return record.type_rule(types, attributes)
+
     def types(self, op: Op) -> tuple[TensorType, ...]:
         """The result types that the op's type rule gives."""
-        return self[op.name].type_rule([v.type for v in op.operands], op.attributes)
+        return self.infer(op.name, [v.type for v in op.operands], op.attributes, op.regions)
+
+
+def _is_int(value: Attribute) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_pair(value: Attribute) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_int, value))
+
+
+_KINDS: Mapping[str, Callable[[Attribute], bool]] = {
+    "int": _is_int,
+    "float": lambda v: isinstance(v, float) or _is_int(v),
+    "bool": lambda v: isinstance(v, bool),
+    "str": lambda v: isinstance(v, str),
+    "dtype": lambda v: isinstance(v, DType),
+    "ints": lambda v: isinstance(v, tuple) and all(map(_is_int, v)),
+    "dims": lambda v: isinstance(v, tuple) and all(isinstance(d, Affine) or _is_int(d) for d in v),
+    "pairs": lambda v: isinstance(v, tuple) and all(map(_is_pair, v)),
+    "array": lambda v: isinstance(v, np.ndarray),
+}
+
+
+def _check_attributes(record: OpRecord, attributes: Attributes) -> None:
+    if set(attributes) != set(record.attributes):
+        raise TypeRuleError(f"has attributes {sorted(record.attributes)}, not {sorted(attributes)}")
+    for name, kind in record.attributes.items():
+        if not _KINDS[kind](attributes[name]):
+            raise TypeRuleError(f"attribute {name} is of kind {kind}, not {attributes[name]!r}")

@@ -1,0 +1,90 @@
+"""Reverse mode: one walk back over the ops, appending each op's gradient to the same builder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.compiler.ops.record import FromBody, NoGradient
+from tensorkiln.compiler.ops.shorthand import ones_like, zeros_like
+from tensorkiln.runtime.errors import TypeRuleError
+
+
+def differentiate(
+    builder: Builder,
+    outputs: Sequence[Value],
+    inputs: Sequence[Value],
+    cotangents: Sequence[Value | None] | None = None,
+) -> list[Value | None]:
+    """The gradient of `sum(outputs * cotangents)` for each input; None where there is no path.
+
+    Appends to `builder`, over whose ops it walks back, so it can be applied to its own result.
+    `cotangents` have the outputs' types (not given: ones; None: zeros).  Only float values have
+    gradients, and none goes through an op whose record says NoGradient.
+    """
+    ops = tuple(builder.ops)
+    active = _active(ops, inputs)
+    given = [None] * len(outputs) if cotangents is None else cotangents
+    found: dict[Value, Value] = {}
+
+    def accumulate(value: Value, cotangent: Value | None) -> None:
+        if cotangent is None or value not in active:
+            return
+        if cotangent.type != value.type:
+            raise TypeRuleError(f"the cotangent of {value!r} is {cotangent.type}")
+        before = found.get(value)
+        found[value] = cotangent if before is None else builder.one("add", (before, cotangent))
+
+    for output, cotangent in zip(outputs, given, strict=True):
+        if cotangents is None and output in active:
+            cotangent = ones_like(builder, output)
+        accumulate(output, cotangent)
+    for op in reversed(ops):
+        if any(v in found for v in op.results) and any(v in active for v in op.operands):
+            with builder.at(op.location):
+                back = _back(builder, op, [found.get(v) for v in op.results])
+                for operand, cotangent in zip(op.operands, back, strict=True):
+                    accumulate(operand, cotangent)
+    return [found.get(v) for v in inputs]
+
+
+def _active(ops: Sequence[Op], inputs: Sequence[Value]) -> set[Value]:
+    """The float values that depend on an input through ops that have gradients."""
+    active = {v for v in inputs if v.dtype.is_float}
+    for op in ops:
+        if any(v in active for v in op.operands):
+            if not isinstance(REGISTRY[op.name].gradient, NoGradient):
+                active.update(v for v in op.results if v.dtype.is_float)
+    return active
+
+
+def _back(
+    builder: Builder, op: Op, cotangents: Sequence[Value | None]
+) -> Sequence[Value | None]:
+    how = REGISTRY[op.name].gradient
+    if isinstance(how, FromBody):
+        return differentiate(builder, how.body(builder, op), op.operands, cotangents)
+    if isinstance(how, NoGradient):
+        return [None] * len(op.operands)
+    return how(builder, op, cotangents)
+
+
+def gradient(function: Function, wrt: Sequence[int] | None = None) -> Function:
+    """The function of the same parameters that returns the gradient of the sum of the results.
+
+    One result for each parameter whose index is in `wrt` (None: every float parameter), zeros
+    where the results do not depend on it.
+    """
+    builder = Builder(REGISTRY, f"{function.name}_gradient")
+    parameters = [builder.parameter(v.name, v.type) for v in function.parameters]
+    outputs = builder.inline(function, parameters)
+    if wrt is None:
+        inputs = [v for v in parameters if v.dtype.is_float]
+    else:
+        inputs = [parameters[k] for k in wrt]
+    found = differentiate(builder, outputs, inputs)
+    results = [
+        zeros_like(builder, v) if g is None else g for v, g in zip(inputs, found, strict=True)
+    ]
+    return builder.finish(results)

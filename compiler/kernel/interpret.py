@@ -3,7 +3,7 @@
 A value is an array of lanes: one lane outside of vector loops, one an iteration inside, so that
 each statement of a vector loop is done by all lanes before the next one.  The threads of a block
 are generators that stop at every barrier.  What is wrong without being visible (a load out of
-range, two lanes that write one element, a barrier that some threads skip) is an error here, and
+range, two lanes that write different values to one element, a barrier that some threads skip) is an error here, and
 memory that nobody wrote holds NaN or 0xCD.
 """
 
@@ -222,11 +222,12 @@ class _Interpreter:
 
     def _store(self, buffer: Buffer, index: Sequence[Expr], value: Lanes, frame: _Frame) -> None:
         where = self._element(buffer, index, frame.mask, frame)
-        if frame.mask.sum() > 1:
-            elements = list(zip(*(axis.tolist() for axis in where), strict=True))
-            if len(set(elements)) != frame.mask.sum():
-                self._fail(f"several lanes store to one element of {buffer.name}")
-        frame.buffers[buffer.name][where] = np.broadcast_to(value, frame.mask.shape)[frame.mask]
+        values = np.broadcast_to(value, frame.mask.shape)[frame.mask]
+        array = frame.buffers[buffer.name]
+        array[where] = values if where else values[-1]
+        # A lane that does not read back what it wrote was overwritten by another.
+        if np.broadcast_to(array[where], values.shape).tobytes() != values.tobytes():
+            self._fail(f"several lanes store different values to one element of {buffer.name}")
 
     def _element(
         self, buffer: Buffer, index: Sequence[Expr], active: NDArray[np.bool_], frame: _Frame

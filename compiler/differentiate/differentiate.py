@@ -25,7 +25,8 @@ def differentiate(
     """
     ops = tuple(builder.ops)
     active = _active(ops, inputs)
-    given = [None] * len(outputs) if cotangents is None else cotangents
+    if cotangents is None:
+        cotangents = [ones_like(builder, v) if v in active else None for v in outputs]
     found: dict[Value, Value] = {}
 
     def accumulate(value: Value, cotangent: Value | None) -> None:
@@ -36,9 +37,7 @@ def differentiate(
         before = found.get(value)
         found[value] = cotangent if before is None else builder.one("add", (before, cotangent))
 
-    for output, cotangent in zip(outputs, given, strict=True):
-        if cotangents is None and output in active:
-            cotangent = ones_like(builder, output)
+    for output, cotangent in zip(outputs, cotangents, strict=True):
         accumulate(output, cotangent)
     for op in reversed(ops):
         if any(v in found for v in op.results) and any(v in active for v in op.operands):
@@ -53,15 +52,13 @@ def _active(ops: Sequence[Op], inputs: Sequence[Value]) -> set[Value]:
     """The float values that depend on an input through ops that have gradients."""
     active = {v for v in inputs if v.dtype.is_float}
     for op in ops:
-        if any(v in active for v in op.operands):
-            if not isinstance(REGISTRY[op.name].gradient, NoGradient):
-                active.update(v for v in op.results if v.dtype.is_float)
+        passes = not isinstance(REGISTRY[op.name].gradient, NoGradient)
+        if passes and any(v in active for v in op.operands):
+            active.update(v for v in op.results if v.dtype.is_float)
     return active
 
 
-def _back(
-    builder: Builder, op: Op, cotangents: Sequence[Value | None]
-) -> Sequence[Value | None]:
+def _back(builder: Builder, op: Op, cotangents: Sequence[Value | None]) -> Sequence[Value | None]:
     how = REGISTRY[op.name].gradient
     if isinstance(how, FromBody):
         return differentiate(builder, how.body(builder, op), op.operands, cotangents)

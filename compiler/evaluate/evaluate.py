@@ -24,12 +24,11 @@ def evaluate(function: Function, arrays: Sequence[Array]) -> list[Array]:
         function = specialize(function, sizes)
     values = dict(zip(function.parameters, map(np.asarray, arrays), strict=True))
     dead = _last_uses(function)
-    with np.errstate(all="ignore"):
-        for op in function.ops:
-            results = evaluate_op(op, [values[v] for v in op.operands])
-            values.update(zip(op.results, results, strict=True))
-            for value in dead.get(op, ()):
-                del values[value]
+    for op in function.ops:
+        results = evaluate_op(op, [values[v] for v in op.operands])
+        values.update(zip(op.results, results, strict=True))
+        for value in dead[op]:
+            del values[value]
     return [values[v] for v in function.results]
 
 
@@ -40,7 +39,8 @@ def evaluate_op(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
         return how.run(op, arrays, evaluate)
     if isinstance(how, FromBody):
         return evaluate(_body_function(op, how.body), arrays)
-    return how(op, arrays)
+    with np.errstate(all="ignore"):
+        return how(op, arrays)
 
 
 def _body_function(op: Op, body: Body) -> Function:

@@ -11,7 +11,12 @@ from numpy.typing import ArrayLike
 from tensorkiln.compiler.ir.dims import Symbol, symbols_of
 from tensorkiln.compiler.ir.dtypes import DType, dtype_of
 from tensorkiln.compiler.ir.function import (
-    UNKNOWN, Attribute, Function, Location, Op, Value,
+    UNKNOWN,
+    Attribute,
+    Function,
+    Location,
+    Op,
+    Value,
 )  # fmt: skip
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops.registry import Registry
@@ -76,9 +81,7 @@ class Builder:
         self.ops.append(Op(name, tuple(operands), results, attributes, regions, self.location))
         return results
 
-    def one(
-        self, name: str, operands: Sequence[Value] = (), **attributes: Attribute
-    ) -> Value:
+    def one(self, name: str, operands: Sequence[Value] = (), **attributes: Attribute) -> Value:
         """Appends an op that has one result and returns that."""
         (value,) = self.op(name, operands, attributes)
         return value

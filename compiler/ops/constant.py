@@ -12,7 +12,14 @@ from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Expr, Index
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.record import (
-    Cost, Element, ElementContext, NoGradient, OpRecord, Structural, Types, movement_cost,
+    Cost,
+    Element,
+    ElementContext,
+    NoGradient,
+    OpRecord,
+    Structural,
+    Types,
+    movement_cost,
 )  # fmt: skip
 from tensorkiln.compiler.ops.rules import check_count, same_types
 from tensorkiln.runtime.errors import TypeRuleError

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tensorkiln.compiler.ir.dtypes import BF16, F16, F32, DType, dtype_of
 from tensorkiln.compiler.ir.function import Array, Op, Value
@@ -14,7 +15,12 @@ from tensorkiln.compiler.kernel.expr import Binary, Convert, Expr, Index, Unary
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.compiler.ops.record import (
-    Cost, Element, ElementContext, NoGradient, OpRecord, bytes_moved,
+    Cost,
+    Element,
+    ElementContext,
+    NoGradient,
+    OpRecord,
+    bytes_moved,
 )  # fmt: skip
 from tensorkiln.compiler.ops.rules import same_types
 
@@ -28,12 +34,13 @@ BinaryGradient: TypeAlias = Callable[
     [Formula, Formula, Formula, Formula], tuple[Formula | None, Formula | None]
 ]
 Scalar: TypeAlias = Callable[..., Expr]
+Numbers: TypeAlias = NDArray[Any]  # an array that numpy's operators take without a proof
 
 
 def unary(
     name: str,
     kernel: str | Scalar,
-    numpy: Callable[[Array], Array],
+    numpy: Callable[[Numbers], Numbers],
     gradient: UnaryGradient | NoGradient,
     dtypes: Collection[DType],
     flops: int = 1,
@@ -60,7 +67,7 @@ def unary(
 def binary(
     name: str,
     kernel: str | Scalar,
-    numpy: Callable[[Array, Array], Array],
+    numpy: Callable[[Numbers, Numbers], Numbers],
     gradient: BinaryGradient | NoGradient,
     dtypes: Collection[DType],
     flops: int = 1,

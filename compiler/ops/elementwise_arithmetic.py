@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import dtype_of
-from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.kernel.expr import Binary, Const, Convert, Expr, Select, Unary
-from tensorkiln.compiler.ops.elementwise import binary, unary
+from tensorkiln.compiler.ops.elementwise import Numbers, binary, unary
 from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.compiler.ops.rules import BOOLS, NUMBERS, SIGNED
 
@@ -36,7 +35,7 @@ def _minimum(a: Expr, b: Expr) -> Expr:
     return Binary("and" if a.dtype.kind == "bool" else "min", a, b)
 
 
-def _numpy_divide(a: Array, b: Array) -> Array:
+def _numpy_divide(a: Numbers, b: Numbers) -> Numbers:
     if dtype_of(a.dtype).is_float:
         return np.asarray(np.divide(a, b))
     remainder = _numpy_remainder(a, b)
@@ -46,14 +45,14 @@ def _numpy_divide(a: Array, b: Array) -> Array:
     return np.where(_is_edge(b), negated, quotient)
 
 
-def _numpy_remainder(a: Array, b: Array) -> Array:
+def _numpy_remainder(a: Numbers, b: Numbers) -> Numbers:
     if dtype_of(a.dtype).is_float:
         return np.asarray(np.fmod(a, b))
     safe = np.where(_is_edge(b), 1, b).astype(b.dtype)
     return np.where(b == 0, a, np.fmod(a, safe))
 
 
-def _is_edge(b: Array) -> Array:
+def _is_edge(b: Numbers) -> Numbers:
     """Divisors by which the machine may trap: 0 and, for signed integers, -1."""
     return np.asarray((b == 0) | (b == -1) if np.issubdtype(b.dtype, np.signedinteger) else b == 0)
 
@@ -87,7 +86,7 @@ def _power(a: Expr, b: Expr) -> Expr:
     return Select(Binary("lt", b, zero), Select(Binary("eq", a, one), one, sign), result)
 
 
-def _numpy_power(a: Array, b: Array) -> Array:
+def _numpy_power(a: Numbers, b: Numbers) -> Numbers:
     if dtype_of(a.dtype).is_float:
         return np.asarray(np.power(a, b))
     raised = np.power(a, np.maximum(b, 0))

@@ -13,7 +13,12 @@ from tensorkiln.compiler.kernel.expr import Bitcast, Convert, Expr, Index
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.elementwise import cost
 from tensorkiln.compiler.ops.record import (
-    Element, ElementContext, NoGradient, OpRecord, Types, movement_cost,
+    Element,
+    ElementContext,
+    NoGradient,
+    OpRecord,
+    Types,
+    movement_cost,
 )  # fmt: skip
 from tensorkiln.compiler.ops.rules import check_count
 from tensorkiln.runtime.errors import TypeRuleError
@@ -52,12 +57,12 @@ def _saturate(array: Array, dtype: DType) -> Array:
     # The bounds are powers of two (or 0), which f64 holds exactly, while the greatest i64 is not.
     top = 2.0 ** (dtype.bits - (dtype.kind == "int"))
     bottom = -top if dtype.kind == "int" else 0.0
-    limits = np.iinfo(dtype.numpy)
+    ends = (int(bottom), int(top) - 1)
     whole = np.trunc(array)
     inside = (whole >= bottom) & (whole < top)
     converted = np.where(inside, whole, 0).astype(dtype.numpy)
-    low = np.where(whole < bottom, limits.min, converted).astype(dtype.numpy)
-    return np.where(whole >= top, limits.max, low).astype(dtype.numpy)
+    low = np.where(whole < bottom, ends[0], converted).astype(dtype.numpy)
+    return np.where(whole >= top, ends[1], low).astype(dtype.numpy)
 
 
 def _convert_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import DType, dtype_named, dtype_of
-from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.kernel.expr import Binary, Bitcast, Expr
-from tensorkiln.compiler.ops.elementwise import INTEGRAL, binary, unary
+from tensorkiln.compiler.ops.elementwise import INTEGRAL, Numbers, binary, unary
 from tensorkiln.compiler.ops.rules import BITS, INTEGERS
 
 
@@ -23,26 +22,26 @@ def _unsigned(dtype: DType) -> DType:
     return dtype_named(f"u{dtype.bits}")
 
 
-def _amount(b: Array, limit: int) -> Array:
+def _amount(b: Numbers, limit: int) -> Numbers:
     """The shift amount as an unsigned number of at most `limit`."""
     return np.minimum(b.view(_unsigned(dtype_of(b.dtype)).numpy), limit)
 
 
-def _numpy_shift_left(a: Array, b: Array) -> Array:
+def _numpy_shift_left(a: Numbers, b: Numbers) -> Numbers:
     bits = dtype_of(a.dtype).bits
     pattern = a.view(_unsigned(dtype_of(a.dtype)).numpy)
     shifted = np.left_shift(pattern, _amount(b, bits - 1))
     return np.where(_amount(b, bits) == bits, 0, shifted).astype(pattern.dtype).view(a.dtype)
 
 
-def _numpy_shift_right_logical(a: Array, b: Array) -> Array:
+def _numpy_shift_right_logical(a: Numbers, b: Numbers) -> Numbers:
     bits = dtype_of(a.dtype).bits
     pattern = a.view(_unsigned(dtype_of(a.dtype)).numpy)
     shifted = np.right_shift(pattern, _amount(b, bits - 1))
     return np.where(_amount(b, bits) == bits, 0, shifted).astype(pattern.dtype).view(a.dtype)
 
 
-def _numpy_shift_right_arithmetic(a: Array, b: Array) -> Array:
+def _numpy_shift_right_arithmetic(a: Numbers, b: Numbers) -> Numbers:
     signed = _signed(dtype_of(a.dtype)).numpy
     amount = _amount(b, dtype_of(a.dtype).bits - 1).astype(signed)
     return np.asarray(np.right_shift(a.view(signed), amount)).view(a.dtype)
@@ -55,12 +54,12 @@ def _shift_right_arithmetic(a: Expr, b: Expr) -> Expr:
     return Bitcast(Binary("shr_arithmetic", Bitcast(a, kind), Bitcast(b, kind)), a.dtype)
 
 
-def _numpy_popcnt(x: Array) -> Array:
+def _numpy_popcnt(x: Numbers) -> Numbers:
     pattern = np.ascontiguousarray(x).reshape(*x.shape, 1).view(np.uint8)
     return np.asarray(np.unpackbits(pattern, axis=-1).sum(axis=-1))
 
 
-def _numpy_count_leading_zeros(x: Array) -> Array:
+def _numpy_count_leading_zeros(x: Numbers) -> Numbers:
     kind = _unsigned(dtype_of(x.dtype))
     pattern = x.view(kind.numpy)
     count = np.zeros(x.shape, np.int64)
@@ -75,16 +74,20 @@ RECORDS = (
     binary("xor", "xor", np.bitwise_xor, INTEGRAL, BITS),
     unary("not", "not", np.invert, INTEGRAL, BITS),
     binary("shift_left", "shl", _numpy_shift_left, INTEGRAL, INTEGERS),
+    binary("shift_right_logical", "shr_logical", _numpy_shift_right_logical, INTEGRAL, INTEGERS),
     binary(
-        "shift_right_logical", "shr_logical", _numpy_shift_right_logical, INTEGRAL, INTEGERS
+        "shift_right_arithmetic",
+        _shift_right_arithmetic,
+        _numpy_shift_right_arithmetic,
+        INTEGRAL,
+        INTEGERS,
     ),
-    binary(
-        "shift_right_arithmetic", _shift_right_arithmetic, _numpy_shift_right_arithmetic,
-        INTEGRAL, INTEGERS,
-    ),  # fmt: skip
     unary("popcnt", "popcount", _numpy_popcnt, INTEGRAL, INTEGERS),
     unary(
-        "count_leading_zeros", "count_leading_zeros", _numpy_count_leading_zeros,
-        INTEGRAL, INTEGERS,
-    ),  # fmt: skip
+        "count_leading_zeros",
+        "count_leading_zeros",
+        _numpy_count_leading_zeros,
+        INTEGRAL,
+        INTEGERS,
+    ),
 )

@@ -26,7 +26,9 @@ class Formula:
     def compare(self, direction: str, other: Formula | float) -> Formula:
         """Where EQ NE LT LE GT or GE holds."""
         builder = self.builder
-        return Formula(builder, shorthand.compare(builder, direction, self.value, self._lift(other)))
+        return Formula(
+            builder, shorthand.compare(builder, direction, self.value, self._lift(other))
+        )
 
     def keep(self, x: Formula) -> Formula:
         """`x` where this condition holds, else 0."""

@@ -8,7 +8,15 @@ from tensorkiln.compiler.ir.function import Array, Attributes, Function, Op, Val
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.record import (
-    ByRegions, Cost, FromBody, OpRecord, RegionRule, Run, Structural, Types, bytes_moved,
+    ByRegions,
+    Cost,
+    FromBody,
+    OpRecord,
+    RegionRule,
+    Run,
+    Structural,
+    Types,
+    bytes_moved,
 )  # fmt: skip
 from tensorkiln.runtime.errors import TypeRuleError
 

@@ -46,4 +46,6 @@ def check_dtype(constraint: str, kind: TensorType, allowed: Collection[DType]) -
     """The dtype of an operand is one of those that the op takes."""
     if kind.dtype not in allowed:
         names = ", ".join(map(str, allowed))
-        raise TypeRuleError(f"{constraint}: the operand's dtype is {kind.dtype}, not one of {names}")
+        raise TypeRuleError(
+            f"{constraint}: the operand's dtype is {kind.dtype}, not one of {names}"
+        )

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tensorkiln.compiler.ops import (
     arg_reduce,
+    arg_reduce_window,
+    composite_batch_norm,
+    composite_layer_norm,
+    composite_softmax,
     constant,
     dynamic_slicing,
     elementwise_arithmetic,
@@ -13,6 +17,7 @@ from tensorkiln.compiler.ops import (
     elementwise_math,
     fusion,
     reduce,
+    reduce_window,
     shape,
     slicing,
 )
@@ -28,11 +33,16 @@ REGISTRY = Registry(
         *elementwise_compare.RECORDS,
         *elementwise_convert.RECORDS,
         *fusion.RECORDS,
+        *composite_softmax.RECORDS,
+        *composite_layer_norm.RECORDS,
+        *composite_batch_norm.RECORDS,
         *shape.RECORDS,
         *slicing.RECORDS,
         *dynamic_slicing.RECORDS,
         *reduce.RECORDS,
         *arg_reduce.RECORDS,
+        *reduce_window.RECORDS,
+        *arg_reduce_window.RECORDS,
     )
 )
 

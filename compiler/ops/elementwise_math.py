@@ -18,7 +18,8 @@ _erf = np.frompyfunc(math.erf, 1, 1)
 
 
 def _numpy_erf(x: Numbers) -> Numbers:
-    return np.asarray(_erf(x), x.dtype)
+    found: Numbers = np.asarray(_erf(x), x.dtype)
+    return found
 
 
 def _numpy_logistic(x: Numbers) -> Numbers:

@@ -1,0 +1,103 @@
+"""Operators that are defined by other operators: model-local functions and schema bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from onnx import AttributeProto, FunctionProto, NodeProto, helper
+from onnx.defs import OpSchema
+
+from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
+from tensorkiln.frontends.onnx.node import Operand
+from tensorkiln.frontends.onnx.structure import describe
+from tensorkiln.runtime.errors import ModelError
+
+
+def schema_body(
+    node: NodeProto, schema: OpSchema, version: int, operands: Sequence[Operand | None]
+) -> FunctionProto | None:
+    """The operator's body by its schema, as of opset `version`; None if it is a primitive.
+
+    Bodies are written for the opset that introduced them or a later one, never a newer one than
+    the model's.
+    """
+    body = FunctionProto()
+    if schema.has_function:
+        written = [v for v in schema.function_opset_versions if v <= version]
+        if written:
+            body.ParseFromString(schema.get_function_with_opset_version(max(written)))
+            return body
+    if schema.has_context_dependent_function:
+        written = [v for v in schema.context_dependent_function_opset_versions if v <= version]
+        if written:
+            types = [_type_bytes(operand) for operand in operands]
+            data = schema.get_context_dependent_function_with_opset_version(
+                max(written), node.SerializeToString(), types
+            )
+            body.ParseFromString(data)
+            return body if body.node else None
+    return None
+
+
+def _type_bytes(operand: Operand | None) -> bytes:
+    if operand is None:
+        return b""
+    element = ELEMENT_OF_DTYPE[operand.dtype]
+    return helper.make_tensor_type_proto(element, operand.shape).SerializeToString()
+
+
+def instantiate(body: FunctionProto, call: NodeProto) -> list[NodeProto]:
+    """The body's nodes with references to the function's attributes replaced by the call's.
+
+    An attribute that the call does not give and the function has no default for is left out.
+    Nodes without a name are named after the call.
+    """
+    given = {attribute.name: attribute for attribute in body.attribute_proto}
+    given.update((attribute.name, attribute) for attribute in call.attribute)
+    nodes = [_bound(node, given) for node in body.node]
+    for node in nodes:
+        node.name = call.name or next((o for o in call.output if o), "")
+    return nodes
+
+
+def _bound(node: NodeProto, given: Mapping[str, AttributeProto]) -> NodeProto:
+    bound = NodeProto()
+    bound.CopyFrom(node)
+    del bound.attribute[:]
+    for attribute in node.attribute:
+        if not attribute.ref_attr_name:
+            bound.attribute.append(_bound_graphs(attribute, given))
+            continue
+        source = given.get(attribute.ref_attr_name)
+        if source is not None:
+            copy = AttributeProto()
+            copy.CopyFrom(source)
+            copy.name = attribute.name
+            bound.attribute.append(copy)
+    return bound
+
+
+def _bound_graphs(
+    attribute: AttributeProto, given: Mapping[str, AttributeProto]
+) -> AttributeProto:
+    if attribute.type != AttributeProto.GRAPH:
+        return attribute
+    copy = AttributeProto()
+    copy.CopyFrom(attribute)
+    nodes = [_bound(node, given) for node in attribute.g.node]
+    del copy.g.node[:]
+    copy.g.node.extend(nodes)
+    return copy
+
+
+def body_scope(
+    body: FunctionProto, call: NodeProto, operands: Sequence[Operand | None]
+) -> dict[str, Operand | None]:
+    """The body's inputs by name; those that the call leaves out are None."""
+    if len(operands) > len(body.input):
+        raise ModelError(
+            f"{describe(call)} has {len(operands)} inputs; function {body.name} takes "
+            f"{len(body.input)}"
+        )
+    given = [*operands, *[None] * (len(body.input) - len(operands))]
+    return dict(zip(body.input, given, strict=True))

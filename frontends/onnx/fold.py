@@ -1,0 +1,45 @@
+"""Folding while importing: a node whose operands are all known is run by the interpreter.
+
+Shapes that a model computes (Shape, Gather, Concat, Cast ...) become known this way.  Folding is
+bounded: nothing larger than MAXIMUM_ELEMENTS is made, so weights stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tensorkiln.compiler.evaluate.evaluate import evaluate
+from tensorkiln.compiler.ir.function import Array, Value
+from tensorkiln.compiler.ops import Builder
+from tensorkiln.frontends.onnx.node import Lower, Node, Operand, Result
+
+MAXIMUM_ELEMENTS = 1 << 16
+
+
+def is_foldable(node: Node) -> bool:
+    """True if every operand is known and small, and there is at least one."""
+    given = [operand for operand in node.operands if operand is not None]
+    return bool(given) and all(
+        operand.known is not None and operand.known.size <= MAXIMUM_ELEMENTS for operand in given
+    )
+
+
+def fold(node: Node, lower: Lower) -> list[Result] | None:
+    """The node's results as arrays, or None where an intermediate would be too large."""
+    builder = Builder(node.builder.registry)
+    builder.location = node.builder.location
+    detached = tuple(operand and operand.detached() for operand in node.operands)
+    found = lower(replace(node, builder=builder, operands=detached))
+    results = list(found) if isinstance(found, Sequence) else [found]
+    if any(v.type.elements > MAXIMUM_ELEMENTS for op in builder.ops for v in op.results):
+        return None
+    values = [r for r in results if isinstance(r, Value)]
+    arrays = iter(evaluate(builder.finish(values), []))
+    return [_known(next(arrays) if isinstance(r, Value) else r) for r in results]
+
+
+def _known(result: Array | Operand | Value) -> Result:
+    return result if isinstance(result, Operand | Value) else np.asarray(result)

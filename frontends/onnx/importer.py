@@ -1,0 +1,200 @@
+"""ONNX graph to tensor IR: nodes in data-flow order, shape arithmetic folded on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
+
+from tensorkiln.compiler.ir.function import Function, Location, Value
+from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.frontends.onnx.expansion import body_scope, instantiate, schema_body
+from tensorkiln.frontends.onnx.fold import fold, is_foldable
+from tensorkiln.frontends.onnx.inputs import parameter_types
+from tensorkiln.frontends.onnx.load import Source, load_model
+from tensorkiln.frontends.onnx.lowerings import TABLE
+from tensorkiln.frontends.onnx.node import Node, Operand, Results
+from tensorkiln.frontends.onnx.schemas import check_node, schema_domain, schema_of
+from tensorkiln.frontends.onnx.structure import captures, describe, node_label, ordered_nodes
+from tensorkiln.frontends.onnx.support import Functions, require_supported
+from tensorkiln.frontends.onnx.tensors import MAXIMUM_BYTES, array_of
+from tensorkiln.frontends.onnx.results import check_results
+from tensorkiln.runtime.errors import ModelError, TypeRuleError, UnsupportedError
+
+Scope = dict[str, "Operand | None"]
+
+MAXIMUM_DEPTH = 64
+
+
+def import_model(
+    source: Source, *, dims: Mapping[str, int] | None = None, name: str | None = None
+) -> Function:
+    """The ONNX model as a function of tensor IR.
+
+    `source` is a path, the bytes of a file, or a ModelProto; `dims` gives sizes to the model's
+    open dims by name (a dim without a name is called `input.axis`).  Parameters are the graph's
+    inputs that no initializer gives a value, in order; results carry the names of the graph's
+    outputs.  Raises ModelError for a malformed model, UnsupportedError for one that cannot be
+    compiled (all unsupported operators at once), each naming the node, value or file.
+    """
+    model, folder = load_model(source)
+    return _Importer(model, folder, name or "main").function(dims or {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What nodes of one graph or function body share: opset versions, and how deep it is."""
+
+    opsets: Mapping[str, int]
+    depth: int = 0
+
+
+class _Importer:
+    def __init__(self, model: ModelProto, folder: Path | None, name: str) -> None:
+        self.graph = model.graph
+        self.folder = folder
+        self.builder = Builder(REGISTRY, name)
+        self.functions: Functions = {(f.domain, f.name): f for f in model.functions}
+        self.frame = _Frame(_opsets(model))
+
+    def function(self, dims: Mapping[str, int]) -> Function:
+        scope = self.initializers(self.graph)
+        types = parameter_types(self.graph, set(scope), dims)
+        outputs = [str(value.name) for value in self.graph.output]
+        nodes = ordered_nodes(self.graph.node, [*scope, *types], outputs, "the graph")
+        require_supported(nodes, self.frame.opsets, self.functions)
+        for name, kind in types.items():
+            scope[name] = Operand(name, value=self.builder.parameter(name, kind))
+        self.run(nodes, scope, self.frame)
+        results = [_defined(scope, name) for name in outputs]
+        check_results(self.graph, results)
+        return self.builder.finish([r.value(self.builder) for r in results], outputs)
+
+    def initializers(self, graph: GraphProto) -> Scope:
+        """The constants of a graph by name."""
+        scope: Scope = {}
+        for tensor in graph.initializer:
+            if tensor.name in scope:
+                raise ModelError(f"two initializers are named {tensor.name!r}")
+            what = f"initializer {tensor.name!r}"
+            scope[tensor.name] = Operand(tensor.name, array_of(tensor, self.folder, what))
+        if graph.sparse_initializer:
+            name = graph.sparse_initializer[0].values.name
+            raise UnsupportedError(f"initializer {name!r} is sparse, which cannot be compiled")
+        return scope
+
+    def run(self, nodes: Iterable[NodeProto], scope: Scope, frame: _Frame) -> None:
+        """Imports nodes one after the other, adding their results to `scope`."""
+        if frame.depth > MAXIMUM_DEPTH:
+            raise ModelError(f"functions or subgraphs are nested deeper than {MAXIMUM_DEPTH}")
+        for proto in nodes:
+            operands = [scope[name] if name else None for name in proto.input]
+            with self.builder.at(Location(node=node_label(proto))):
+                results = self.node(proto, operands, scope, frame)
+            for name, result in zip(proto.output, results, strict=False):
+                if name:
+                    scope[name] = _bounded(result, name, proto)
+
+    def node(
+        self, proto: NodeProto, operands: list[Operand | None], scope: Scope, frame: _Frame
+    ) -> Sequence[Operand]:
+        """The results of one node."""
+        domain = schema_domain(proto.domain)
+        local = self.functions.get((proto.domain, proto.op_type))
+        if local is not None:
+            return self.expand(local, proto, operands, frame)
+        version = frame.opsets.get(domain, 0)
+        schema = schema_of(proto, version)
+        if schema is not None:
+            check_node(proto, schema, operands)
+        lower = TABLE.find(domain, proto.op_type, version)
+        if lower is None:
+            body = schema and schema_body(proto, schema, version, operands)
+            if body is None:
+                raise UnsupportedError(f"{describe(proto)} cannot be compiled")
+            return self.expand(body, proto, operands, frame)
+
+        def inline(graph: GraphProto) -> list[Operand]:
+            return self.inline(graph, scope, frame)
+
+        node = Node(
+            proto, version, schema, self.builder, tuple(operands), self.folder, inline
+        )
+        try:
+            folded = fold(node, lower) if is_foldable(node) else None
+            return _operands(folded if folded is not None else lower(node), proto)
+        except TypeRuleError as error:
+            raise ModelError(f"{describe(proto)}: {error}") from None
+
+    def expand(
+        self, body: FunctionProto, call: NodeProto, operands: list[Operand | None], frame: _Frame
+    ) -> list[Operand]:
+        """The results of a call of a function, its body imported in place."""
+        scope: Scope = dict(body_scope(body, call, operands))
+        opsets = {schema_domain(o.domain): o.version for o in body.opset_import} or frame.opsets
+        where = f"function {body.name} of {describe(call)}"
+        wanted = [name for name, used in zip(body.output, call.output, strict=False) if used]
+        nodes = ordered_nodes(instantiate(body, call), scope, wanted, where)
+        require_supported(nodes, opsets, self.functions)
+        self.run(nodes, scope, _Frame(opsets, frame.depth + 1))
+        return [
+            _defined(scope, name) if used else _ABSENT
+            for name, used in zip(body.output, call.output, strict=False)
+        ]
+
+    def inline(self, graph: GraphProto, scope: Scope, frame: _Frame) -> list[Operand]:
+        """The results of a subgraph without inputs, imported in place."""
+        inner: Scope = {name: scope[name] for name in captures(graph)}
+        inner.update(self.initializers(graph))
+        outputs = [str(value.name) for value in graph.output]
+        nodes = ordered_nodes(graph.node, inner, outputs, f"subgraph {graph.name!r}")
+        require_supported(nodes, frame.opsets, self.functions)
+        self.run(nodes, inner, _Frame(frame.opsets, frame.depth + 1))
+        return [_defined(inner, name) for name in outputs]
+
+
+_ABSENT = Operand("", np.zeros((), np.bool_))
+
+
+def _opsets(model: ModelProto) -> dict[str, int]:
+    """Opset versions by domain."""
+    return {schema_domain(opset.domain): opset.version for opset in model.opset_import}
+
+
+def _defined(scope: Scope, name: str) -> Operand:
+    found = scope.get(name)
+    if found is None:
+        raise ModelError(f"{name!r} is returned, and it was given no value")
+    return found
+
+
+def _operands(results: Results, proto: NodeProto) -> list[Operand]:
+    """What a lowering gave, as operands named as the node names them."""
+    several = results if isinstance(results, Sequence) else (results,)
+    found = []
+    for position, result in enumerate(several):
+        name = proto.output[position] if position < len(proto.output) else ""
+        if isinstance(result, Operand):
+            found.append(result)
+        elif isinstance(result, Value):
+            found.append(Operand(name, value=result))
+        else:
+            found.append(Operand(name, np.asarray(result)))
+    for position, name in enumerate(proto.output):
+        if name and position >= len(found):
+            raise UnsupportedError(
+                f"{describe(proto)}: its output number {position} ({name!r}) cannot be compiled"
+            )
+    return found
+
+
+def _bounded(result: Operand, name: str, proto: NodeProto) -> Operand:
+    if result.type.bytes > MAXIMUM_BYTES:
+        raise ModelError(
+            f"{describe(proto)} makes {name!r} of type {result.type}, more than {MAXIMUM_BYTES} "
+            "bytes"
+        )
+    return result

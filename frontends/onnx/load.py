@@ -1,0 +1,61 @@
+"""Reading an ONNX file into a ModelProto, with the errors a user can act on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+from google.protobuf.message import DecodeError
+from onnx import ModelProto
+from onnx.defs import onnx_opset_version
+
+from tensorkiln.runtime.errors import ModelError, UnsupportedError
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
+
+STANDARD = ("", "ai.onnx")
+
+
+def load_model(source: Source) -> tuple[ModelProto, Path | None]:
+    """The model, and the folder its external data must be in (None unless `source` is a path).
+
+    ModelError where the file cannot be read or is no ONNX model.
+    """
+    if isinstance(source, ModelProto):
+        _check_header(source, "the model")
+        return source, None
+    if isinstance(source, bytes):
+        return _parse(source, "the model"), None
+    path = Path(source)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    return _parse(data, str(path)), path.parent
+
+
+def _parse(data: bytes, what: str) -> ModelProto:
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError:
+        raise ModelError(f"{what} is not an ONNX model, or it is truncated") from None
+    _check_header(model, what)
+    return model
+
+
+def _check_header(model: ModelProto, what: str) -> None:
+    if not model.HasField("graph"):
+        raise ModelError(f"{what} has no graph: it is not an ONNX model, or it is truncated")
+    if not model.opset_import:
+        raise ModelError(f"{what} names no opset (opset_import is empty), so its meaning is open")
+    newest = onnx_opset_version()
+    for opset in model.opset_import:
+        if opset.domain in STANDARD and opset.version > newest:
+            raise UnsupportedError(
+                f"{what} uses opset {opset.version}; the installed onnx package knows up to "
+                f"{newest}: install a newer onnx"
+            )
+        if opset.version < 1:
+            raise ModelError(f"{what} uses opset {opset.version} of domain {opset.domain!r}")

@@ -1,0 +1,38 @@
+"""How ONNX operators become tensor IR: one operator family a file, gathered in one table."""
+
+from __future__ import annotations
+
+from tensorkiln.frontends.onnx.lowerings import (
+    activations,
+    cast,
+    constants,
+    control,
+    einsum,
+    elementwise,
+    gather,
+    matmul,
+    movement,
+    reductions,
+    slicing,
+    softmax,
+    trigonometry,
+)
+from tensorkiln.frontends.onnx.table import Table
+
+TABLE = Table(
+    (
+        *elementwise.LOWERINGS,
+        *trigonometry.LOWERINGS,
+        *activations.LOWERINGS,
+        *constants.LOWERINGS,
+        *cast.LOWERINGS,
+        *movement.LOWERINGS,
+        *slicing.LOWERINGS,
+        *gather.LOWERINGS,
+        *reductions.LOWERINGS,
+        *matmul.LOWERINGS,
+        *einsum.LOWERINGS,
+        *softmax.LOWERINGS,
+        *control.LOWERINGS,
+    )
+)

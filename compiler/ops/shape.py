@@ -124,7 +124,7 @@ def _transpose_types(types: Types, attributes: Attributes) -> tuple[TensorType, 
 
 
 def _transpose_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    return [np.ascontiguousarray(arrays[0].transpose(op.ints("permutation")))]
+    return [np.asarray(arrays[0].transpose(op.ints("permutation")), order="C")]
 
 
 def _transpose_element(context: ElementContext, op: Op, index: Index) -> Expr:

@@ -54,7 +54,7 @@ def _slice_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]
 
 def _slice_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     ends = zip(op.ints("start"), op.ints("limit"), op.ints("strides"), strict=True)
-    return [np.ascontiguousarray(arrays[0][tuple(slice(*end) for end in ends)])]
+    return [np.asarray(arrays[0][tuple(slice(*end) for end in ends)], order="C")]
 
 
 def _slice_element(context: ElementContext, op: Op, index: Index) -> Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tensorkiln.compiler.evaluate import evaluate_op
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.passes.elementwise import is_elementwise
@@ -38,7 +39,7 @@ def fold_constants(function: Function, bound: int = 1 << 16) -> Function:
         if any(a is None for a in arrays) or not _affordable(rewriter, op, bound):
             return None
         found = _evaluate(op, [a for a in arrays if a is not None])
-        return tuple(rewriter.constant(a) for a in found)
+        return tuple(rewriter.keep(a) for a in found)
 
     return rewrite(function, {ANY: (fold,)})
 
@@ -70,8 +71,5 @@ def _affordable(rewriter: Rewriter, op: Op, bound: int) -> bool:
 
 def _evaluate(op: Op, arrays: list[Array]) -> list[Array]:
     with np.errstate(all="ignore"):
-        found = REGISTRY[op.name].evaluate(op, arrays)
-    return [
-        np.asarray(a).astype(v.dtype.numpy, copy=False)
-        for a, v in zip(found, op.results, strict=True)
-    ]
+        found = evaluate_op(op, arrays)
+    return [np.asarray(a) for a in found]

@@ -9,9 +9,12 @@ grows for ever.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
+
+import numpy as np
 
 from tensorkiln.compiler.ir.dims import is_static
 from tensorkiln.compiler.ir.function import Array, Attribute, Function, Op, Value
@@ -28,6 +31,7 @@ class Rewriter(Builder):
         super().__init__(REGISTRY, function.name)
         self._rules = rules
         self._made: dict[Value, Op] = {}
+        self._uses: dict[Value, int] = {}
         for value in function.parameters:
             self.fresh(value.name)
         for op in function.ops:
@@ -38,6 +42,14 @@ class Rewriter(Builder):
         """The op that made `value` (if its name is `name`, where given), None for a parameter."""
         op = self._made.get(value)
         return op if op is not None and name in ("", op.name) else None
+
+    def has_one_use(self, value: Value) -> bool:
+        """False if more than one op or result of the function reads `value`."""
+        return self._uses.get(value, 1) <= 1
+
+    def used(self, value: Value, times: int) -> None:
+        """Takes note of `times` more readers of `value`."""
+        self._uses[value] = self._uses.get(value, 0) + times
 
     def literal(self, value: Value) -> Array | None:
         """The array, if `value` is a constant."""
@@ -73,6 +85,14 @@ class Rewriter(Builder):
         self._made.update(dict.fromkeys(op.results, op))
         return op.results
 
+    def keep(self, array: Array) -> Value:
+        """A constant that is not copied: nobody else may write to `array`."""
+        if array.ndim == 0:
+            return self.constant(array)
+        data = np.ascontiguousarray(array)
+        data.setflags(write=False)
+        return self.one("constant", value=data)
+
     def splat_like(self, number: Array, like: Value) -> Value:
         """The scalar `number` in the shape of `like`."""
         scalar = self.constant(number)
@@ -107,6 +127,9 @@ def rewrite(function: Function, rules: Rules) -> Function:
     """
     rewriter = Rewriter(function, rules)
     values: dict[Value, Value] = {}
+    uses = Counter(function.results)
+    for op in function.ops:
+        uses.update(op.operands)
     for op in function.ops:
         operands = tuple(values.get(v, v) for v in op.operands)
         regions = tuple(rewrite(region, rules) for region in op.regions)
@@ -120,9 +143,17 @@ def rewrite(function: Function, rules: Rules) -> Function:
             found = rewriter.place(candidate)
         if found != candidate.results and len(rewriter.ops) > before and len(found) == 1:
             found = (rewriter.rename(found[0], op.results[0].name),)
-        values.update(zip(op.results, found, strict=True))
+        for old, new in zip(op.results, found, strict=True):
+            values[old] = new
+            rewriter.used(new, uses[old])
     results = tuple(values.get(v, v) for v in function.results)
     return same_or_new(function, live(rewriter.ops, results), results)
+
+
+def merged(*tables: Mapping[str, Sequence[Rule]]) -> Rules:
+    """One table of all the rules, in the order of the tables."""
+    names = dict.fromkeys(name for table in tables for name in table)
+    return {name: tuple(r for table in tables for r in table.get(name, ())) for name in names}
 
 
 def same_or_new(function: Function, ops: Sequence[Op], results: Sequence[Value]) -> Function:

@@ -174,7 +174,9 @@ def identity(rewriter: Rewriter, op: Op) -> Replacement:
     return op.operands[0]
 
 
-_ROUNDING: dict[str, Sequence[Rule]] = dict.fromkeys(("floor", "ceil", "round_nearest_even", "round_nearest_afz"), (idempotent, round_integer))
+_ROUNDING: dict[str, Sequence[Rule]] = dict.fromkeys(
+    ("floor", "ceil", "round_nearest_even", "round_nearest_afz"), (idempotent, round_integer)
+)
 
 RULES: dict[str, Sequence[Rule]] = {
     "add": (constant_right, add),

@@ -34,6 +34,8 @@ def linear(expr: Expr) -> tuple[dict[Expr, int], int]:
     match expr:
         case Const(value):
             return {}, int(value)
+        case Var(_, _, 1):
+            return {}, 0
         case Binary("add", a, b):
             terms, constant = linear(a)
             other, more = linear(b)
@@ -206,7 +208,9 @@ def flatten(index: Index, strides: tuple[int, ...]) -> Expr:
 
 
 def unflatten(flat: Expr, shape: tuple[int, ...]) -> Index:
-    """The row-major index in `shape` of the element number `flat`."""
+    """The row-major index in `shape` of the element number `flat` (zeros if there is none)."""
+    if 0 in shape:
+        return (ZERO,) * len(shape)
     index: list[Expr] = []
     for axis, size in enumerate(shape):
         inner = math.prod(shape[axis + 1 :])

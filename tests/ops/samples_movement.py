@@ -19,7 +19,9 @@ def _broadcast(
     def expected(x: Array) -> Array:
         out = np.zeros(result, x.dtype)
         for index in np.ndindex(*result):
-            out[index] = x[tuple(0 if n == 1 else index[d] for n, d in zip(shape, dims, strict=True))]
+            out[index] = x[
+                tuple(0 if n == 1 else index[d] for n, d in zip(shape, dims, strict=True))
+            ]
         return out
 
     return Sample(
@@ -83,8 +85,12 @@ def _pad(
     interior: tuple[int, ...],
 ) -> Sample:  # fmt: skip
     def expected(x: Array, value: Array) -> Array:
-        inner = np.full([n + max(n - 1, 0) * k for n, k in zip(shape, interior, strict=True)], value)
+        inner = np.full(
+            [n + max(n - 1, 0) * k for n, k in zip(shape, interior, strict=True)], value
+        )
         inner[tuple(slice(None, None, k + 1) for k in interior)] = x
+        if not shape:
+            return x
         ends = [(max(a, 0), max(b, 0)) for a, b in zip(low, high, strict=True)]
         outer = np.pad(inner, ends, constant_values=value)
         crops = tuple(

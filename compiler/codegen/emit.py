@@ -173,6 +173,7 @@ class KernelEmitter:
         with self.builder.goto_entry_block():
             pointer = self.builder.alloca(kind, name=buffer.name)
         pointer.align = 64
+        pointer.type = ir.PointerType()  # llvmlite's alloca gives a typed pointer
         return pointer
 
     def conditional(self, condition: Expr, body: Block, scope: Scope) -> None:

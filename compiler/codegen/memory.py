@@ -73,7 +73,9 @@ class Address:
         kind = memory_type(self.buffer.dtype)
         steps = ir.Constant(ir.VectorType(I64, lanes), [self.stride * k for k in range(lanes)])
         offsets = steps if self.varying is None else builder.add(steps, self.varying)
-        return builder.gep(self.pointer(), [offsets], source_etype=kind)
+        moved = builder.gep(self.pointer(), [offsets], source_etype=kind)
+        moved.type = ir.VectorType(POINTER, lanes)  # llvmlite types it as its base
+        return moved
 
     @property
     def lanes(self) -> int:

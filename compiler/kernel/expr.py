@@ -164,7 +164,7 @@ class Bitcast:
     dtype: DType
 
 
-Expr: TypeAlias = "Const | Var | Load | Unary | Binary | Fma | Select | Convert | Bitcast"
+Expr: TypeAlias = Const | Var | Load | Unary | Binary | Fma | Select | Convert | Bitcast
 Index: TypeAlias = tuple[Expr, ...]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.kernel.text import print_kernel
 
 ALIGNMENT = 64
 
@@ -60,3 +61,14 @@ def aligned_bytes(size: int) -> NDArray[np.uint8]:
     raw = np.zeros(size + ALIGNMENT, np.uint8)
     start = -int(raw.ctypes.data) % ALIGNMENT
     return raw[start : start + size]
+
+
+def print_program(program: Program) -> str:
+    """The kernels' texts, then the calls in order with the slots they are given."""
+    lines = [print_kernel(kernel) for kernel in program.kernels]
+    lines.append(f"program @{program.name} workspace {program.workspace_bytes} {{")
+    for call in program.calls:
+        slots = ", ".join(map(str, call.slots))
+        nodes = f"  // {', '.join(call.nodes)}" if call.nodes else ""
+        lines.append(f"  {program.kernels[call.kernel].name}({slots}){nodes}")
+    return "\n".join([*lines, "}", ""])

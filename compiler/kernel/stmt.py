@@ -104,7 +104,7 @@ class Invoke:
     windows: tuple[Window, ...]
 
 
-Stmt: TypeAlias = "Let | Store | Alloc | For | If | Barrier | Invoke"
+Stmt: TypeAlias = Let | Store | Alloc | For | If | Barrier | Invoke
 Block: TypeAlias = tuple[Stmt, ...]
 
 

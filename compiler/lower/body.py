@@ -145,7 +145,7 @@ class Body:
         """Drops what is remembered of loads in all open blocks (after a store that changes them)."""
         for frame in self._frames:
             frame.elements.clear()
-            frame.lets = {e: v for e, v in frame.lets.items() if not isinstance(e, Load)}
+            frame.lets.clear()
 
     def load(self, buffer: Buffer, index: Index) -> Expr:
         """A named load under the current guards."""

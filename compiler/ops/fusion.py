@@ -47,7 +47,7 @@ def _cost(op: Op) -> Cost:
 
 RECORDS = (
     OpRecord(
-        "fusion", {}, RegionRule(_rule), ByRegions(_evaluate),
+        "fusion", {"kind": "str"}, RegionRule(_rule), ByRegions(_evaluate),
         FromBody(_body), Structural("fusion"), _cost,
     ),
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""TensorKiln."""
+"""Kernel families: how a fused group becomes a fast loop nest on a target."""

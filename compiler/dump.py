@@ -1,0 +1,35 @@
+"""Numbered dumps, one file a stage, for reading what the compiler did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+VARIABLE = "TENSORKILN_DUMP"
+
+
+@dataclass
+class Dump:
+    """Writes `NN-stage.ext` files to `folder`, or nothing if it is None."""
+
+    folder: Path | None = None
+    count: int = field(default=0)
+
+    @staticmethod
+    def from_environment(name: str) -> Dump:
+        """The dump that TENSORKILN_DUMP asks for: a folder a model below it.
+
+        This is the only place of the compiler that reads the environment.
+        """
+        root = os.environ.get(VARIABLE)
+        return Dump(Path(root) / name if root else None)
+
+    def write(self, stage: str, extension: str, text: Callable[[], str]) -> None:
+        """Writes the stage's text; it is only made if somebody asked for dumps."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{self.count:02d}-{stage}.{extension}").write_text(text())
+        self.count += 1

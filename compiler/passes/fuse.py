@@ -1,0 +1,272 @@
+"""Fusion: groups ops into kernels by their access pattern.
+
+Contract: takes a function of primitives (composites expanded, convolutions legal) and returns one
+in which every op that computes is a `fusion` whose region is the group; `constant`s of more than
+one element and `reshape`s (which only rename memory) stay outside.  Kinds of groups:
+
+    loops        Element ops over one result shape
+    rows         reductions of the innermost dims, what leads to them and what depends on them
+    reduce       other Reductions with producers and a pointwise epilogue
+    contract     dot_general or convolution with prologue and pointwise epilogue
+    concatenate  a concatenation with its producers
+    custom       an op with loops of its own
+
+Nothing expensive is computed twice: an op read by several groups is fused into them only if it
+moves data from something smaller (a broadcast) or from nothing (an iota).
+"""
+
+from __future__ import annotations
+
+from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.record import Element, Loops, Reduction
+from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
+from tensorkiln.compiler.passes.fuse_regions import build_fusions
+from tensorkiln.compiler.passes.groups import Groups
+
+CONTRACTIONS = ("dot_general", "convolution")
+ROW_REDUCTIONS = ("reduce", "arg_reduce")
+DUPLICABLE = ("broadcast_in_dim", "iota")
+MOVEMENT = frozenset(
+    "broadcast_in_dim transpose slice reverse convert reshape iota identity stop_gradient".split()
+)
+
+
+def fuse(function: Function) -> Function:
+    """Groups the ops of `function` (see the module's docstring)."""
+    ops = [op for op in function.ops if not _stays_outside(op)]
+    groups = Groups(function, ops)
+    for op in ops:
+        groups.kind[groups.group_of[op]] = _kind(op)
+    for op in ops:
+        if (
+            groups.kind[groups.group_of[op]] == "rows"
+            and len(groups.members[groups.group_of[op]]) == 1
+        ):
+            _grow_row(groups, op)
+    for op in ops:
+        if _kind(op) in ("reduce", "contract"):
+            _siblings(groups, op)
+            _epilogue(groups, op)
+    shared = _absorb_producers(groups, ops)
+    return build_fusions(groups, shared)
+
+
+def is_inline(op: Op) -> bool:
+    """True for a constant of one element: it becomes a literal wherever it is read."""
+    return op.name == "constant" and op.result.type.elements == 1
+
+
+def _stays_outside(op: Op) -> bool:
+    return op.name == "reshape" or op.name == "constant"
+
+
+def _kind(op: Op) -> str:
+    if op.name in CONTRACTIONS:
+        return "contract"
+    if op.name == "concatenate":
+        return "concatenate"
+    lowering = REGISTRY[op.name].lowering
+    if isinstance(lowering, Loops):
+        return "custom"
+    if isinstance(lowering, Reduction):
+        return "rows" if _folds_innermost(op) else "reduce"
+    return "loops"
+
+
+def _folds_innermost(op: Op) -> bool:
+    if op.name not in ROW_REDUCTIONS or op.operands[0].type.rank == 0:
+        return False
+    rank = op.operands[0].type.rank
+    dims = _dims(op)
+    return bool(dims) and sorted(dims) == list(range(rank - len(dims), rank))
+
+
+def _dims(op: Op) -> tuple[int, ...]:
+    return (op.integer("dimension"),) if op.name == "arg_reduce" else op.ints("dimensions")
+
+
+# Row chains
+
+
+def _grow_row(groups: Groups, first: Op) -> None:
+    """Adds to the row group of `first` every later op that works on the same rows."""
+    target = groups.group_of[first]
+    shape, dims = first.operands[0].shape, _dims(first)
+    later = groups.function.ops[groups.order[first] + 1 :]
+    for op in later:
+        source = groups.group_of.get(op)
+        if source is None or source == target or len(groups.members[source]) > 1:
+            continue
+        related = any(_made_in(groups, v, target) for v in op.operands)
+        sibling = op.name in ROW_REDUCTIONS and op.operands[0] is first.operands[0]
+        if (
+            (related or sibling)
+            and _same_rows(op, shape, dims)
+            and groups.can_merge(target, source)
+        ):
+            groups.merge(source, target)
+            groups.kind[target] = "rows"
+
+
+def _made_in(groups: Groups, value: Value, group: int) -> bool:
+    op = groups.producers.get(value)
+    return op is not None and groups.group_of.get(op) == group
+
+
+def _same_rows(op: Op, shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
+    if op.name in ROW_REDUCTIONS:
+        return op.operands[0].shape == shape and _dims(op) == dims
+    kept = tuple(shape[d] for d in range(len(shape)) if d not in dims)
+    if op.name == "broadcast_in_dim":
+        if op.result.shape != shape:
+            return False
+        operand = op.operands[0].shape
+        places = op.ints("dimensions")
+        return all(
+            size == 1 or place not in dims for size, place in zip(operand, places, strict=True)
+        )
+    return is_pointwise(op) and op.result.shape in (shape, kept)
+
+
+# Epilogues and siblings
+
+
+def _siblings(groups: Groups, op: Op) -> None:
+    """Joins reductions of one operand over one box into one walk over it."""
+    if op.name != "reduce":
+        return
+    target = groups.group_of[op]
+    for other in groups.users.get(op.operands[0], ()):
+        source = groups.group_of.get(other)
+        if other is op or source is None or source == target or other.name != "reduce":
+            continue
+        same = _dims(other) == _dims(op) and groups.kind[source] == "reduce"
+        if same and groups.can_merge(target, source):
+            groups.merge(source, target)
+
+
+def _epilogue(groups: Groups, op: Op) -> None:
+    """Adds the chain of pointwise ops that alone read the result of `op`."""
+    target = groups.group_of[op]
+    value = op.results[0]
+    while len(groups.members[target]) < 64 and len(op.results) == 1:
+        outputs = groups.outputs(target)
+        if outputs != [value]:
+            return
+        users = groups.users.get(value, [])
+        following = _single_follower(groups, value, users)
+        if following is None:
+            return
+        source = groups.group_of[following]
+        alone = len(groups.members[source]) == 1 and groups.kind[source] == "loops"
+        fits = is_pointwise_reader(following, value)
+        if not (alone and fits and groups.can_merge(target, source)):
+            return
+        groups.merge(source, target)
+        value = following.result
+
+
+def _single_follower(groups: Groups, value: Value, users: list[Op]) -> Op | None:
+    if value in groups.function.results or not users:
+        return None
+    candidates = [u for u in users if u in groups.group_of]
+    return candidates[0] if len(candidates) == 1 == len(users) else None
+
+
+def is_pointwise_reader(op: Op, value: Value) -> bool:
+    """True if `op` is an Element op of the shape of `value` that reads it at its own index."""
+    lowering = REGISTRY[op.name].lowering
+    return (
+        isinstance(lowering, Element)
+        and len(op.results) == 1
+        and op.result.shape == value.shape
+        and reads_pointwise(op, value)
+    )
+
+
+# Producers
+
+
+def _absorb_producers(groups: Groups, ops: list[Op]) -> dict[int, list[Op]]:
+    """Merges Element ops into the groups that read them, last ops first.
+
+    Returns, for each group, the shared cheap ops that are to be computed in it again.
+    """
+    shared: dict[int, list[Op]] = {}
+    for op in reversed(ops):
+        source = groups.group_of[op]
+        if groups.kind[source] != "loops" or op not in groups.members[source]:
+            continue
+        users = groups.users_of(op)
+        if any(u not in groups.group_of for u in users):
+            continue
+        targets = list(
+            dict.fromkeys(groups.group_of[u] for u in users if groups.group_of[u] != source)
+        )
+        if len(targets) == 1 and _accepts(groups, targets[0], source, op):
+            groups.merge(source, targets[0])
+        elif len(targets) > 1 and op.name in DUPLICABLE and not groups.is_result(op):
+            alone = len(groups.members[source]) == 1
+            if alone and all(_takes(groups, t, op) for t in targets):
+                for target in targets:
+                    shared.setdefault(target, []).append(op)
+                del groups.members[source], groups.group_of[op], groups.kind[source]
+    return shared
+
+
+def _accepts(groups: Groups, target: int, source: int, op: Op) -> bool:
+    outside = [v for v in groups.outputs(source) if _read_elsewhere(groups, v, source, target)]
+    if outside:
+        # An extra result is possible only in a loop nest of the same shape, read pointwise there.
+        if groups.kind[target] != "loops" or any(
+            v.shape != _shape(groups, target) for v in outside
+        ):
+            return False
+        readers = [
+            u for v in outside for u in groups.users.get(v, ()) if groups.group_of.get(u) == target
+        ]
+        if not all(reads_pointwise(u, v) for v in outside for u in readers if v in u.operands):
+            return False
+        return groups.can_merge(source, target)
+    if not all(_takes(groups, target, member) for member in groups.members[source]):
+        return False
+    return groups.can_merge(source, target)
+
+
+def _read_elsewhere(groups: Groups, value: Value, source: int, target: int) -> bool:
+    if value in groups.function.results:
+        return True
+    return any(groups.group_of.get(u) not in (source, target) for u in groups.users.get(value, ()))
+
+
+def _shape(groups: Groups, group: int) -> tuple[int, ...]:
+    return groups.outputs(group)[0].shape
+
+
+def _takes(groups: Groups, target: int, op: Op) -> bool:
+    """True if a group of the target's kind may compute `op` where it reads it."""
+    kind = groups.kind[target]
+    if kind in ("loops", "concatenate", "rows"):
+        return True
+    if kind == "reduce":
+        windows = any(m.name == "reduce_window" for m in groups.members[target])
+        return op.name in MOVEMENT or not windows
+    if kind == "contract":
+        hero = next(m for m in groups.members[target] if m.name in CONTRACTIONS)
+        epilogue = not _feeds(groups, op, hero, target)
+        return epilogue or (op.name in ("transpose", "convert") and hero.name == "dot_general")
+    return False
+
+
+def _feeds(groups: Groups, op: Op, hero: Op, group: int) -> bool:
+    """True if `hero` reads `op` directly or through ops of `group`."""
+    pending, seen = list(hero.operands), set()
+    while pending:
+        producer = groups.producers.get(pending.pop())
+        if producer is op:
+            return True
+        if producer is not None and producer not in seen and groups.group_of.get(producer) == group:
+            seen.add(producer)
+            pending.extend(producer.operands)
+    return False

@@ -1,0 +1,81 @@
+"""Turns a partition into `fusion` ops whose regions are the groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tensorkiln.compiler.ir.function import Function, Location, Op, Value
+from tensorkiln.compiler.passes.groups import Groups
+
+
+def build_fusions(groups: Groups, shared: Mapping[int, Sequence[Op]]) -> Function:
+    """The function with one `fusion` a group; ops outside of groups stay where data flow allows."""
+    function = groups.function
+    ops: list[Op] = []
+    placed: set[Op] = set()
+
+    def place_outside(value: Value) -> None:
+        """Emits the outside ops (constants, reshapes) that `value` comes from."""
+        chain: list[Op] = []
+        op = groups.producers.get(value)
+        while op is not None and op not in groups.group_of and op not in placed:
+            chain.append(op)
+            placed.add(op)
+            op = groups.producers.get(op.operands[0]) if op.operands else None
+        ops.extend(reversed([op for op in chain if not _is_shared(op, shared)]))
+
+    for group in groups.sorted():
+        members = [*shared.get(group, ()), *groups.members[group]]
+        members.sort(key=groups.order.__getitem__)
+        fusion = _fusion(groups, group, members)
+        for value in fusion.operands:
+            place_outside(value)
+        ops.append(fusion)
+    for value in function.results:
+        place_outside(value)
+    return Function(
+        function.name,
+        function.parameters,
+        tuple(ops),
+        function.results,
+        function.result_names,
+        function.aliases,
+        function.symbols,
+    )
+
+
+def _is_shared(op: Op, shared: Mapping[int, Sequence[Op]]) -> bool:
+    return any(op in ops for ops in shared.values())
+
+
+def _fusion(groups: Groups, group: int, members: Sequence[Op]) -> Op:
+    inside = {value for op in members for value in op.results}
+    literals: dict[Op, None] = {}
+    inputs: dict[Value, None] = {}
+    for op in members:
+        for value in op.operands:
+            producer = groups.producers.get(value)
+            if value in inside:
+                continue
+            if producer is not None and _is_literal(producer):
+                literals[producer] = None
+            else:
+                inputs[value] = None
+    outputs = [v for v in groups.outputs(group)]
+    region_ops = (*literals, *members)
+    region = Function(f"{_title(members)}", tuple(inputs), region_ops, tuple(outputs))
+    # Region values are the outer function's own: a parameter of the region is the operand itself,
+    # a result of the region the fusion's result, so that no renaming is needed to follow data.
+    location = next((op.location for op in reversed(members) if op.location.node), Location())
+    attributes = {"kind": groups.kind[group]}
+    return Op("fusion", tuple(inputs), tuple(outputs), attributes, (region,), location)
+
+
+def _is_literal(op: Op) -> bool:
+    return op.name == "constant" and op.result.type.elements == 1
+
+
+def _title(members: Sequence[Op]) -> str:
+    names = [op.name for op in members if op.name != "broadcast_in_dim"] or [members[0].name]
+    distinct = list(dict.fromkeys(names))
+    return "_".join(distinct[:4]) + ("_etc" if len(distinct) > 4 else "")

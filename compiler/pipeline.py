@@ -1,0 +1,135 @@
+"""The compiler on one screen: every pass in order, then kernels, then machine code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import llvmlite.binding as llvm
+
+from tensorkiln.compiler.codegen.module import emit_program
+from tensorkiln.compiler.codegen.target import (
+    Target, emit_object, optimize, target_named,
+)  # fmt: skip
+from tensorkiln.compiler.dump import Dump
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.ir.text import print_function
+from tensorkiln.compiler.kernel.program import Program, print_program
+from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.passes.canonicalize import canonicalize
+from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
+from tensorkiln.compiler.passes.dead_code import dead_code
+from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.passes.fold_constants import fold_constants
+from tensorkiln.compiler.passes.fuse import fuse
+from tensorkiln.compiler.schedules.program import lower_function
+from tensorkiln.runtime.compiled import Compiled
+from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.manifest import KernelInfo, Manifest, TensorSpec
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A named rewrite of tensor IR."""
+
+    name: str
+    run: Callable[[Function], Function]
+
+
+PASSES: tuple[Pass, ...] = (
+    Pass("expand_composites", expand_composites),
+    Pass("canonicalize", canonicalize),
+    Pass("fold_constants", fold_constants),
+    Pass("common_subexpressions", common_subexpressions),
+    Pass("dead_code", dead_code),
+    Pass("fuse", fuse),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What a model is at each stage; `llvm` is the text before LLVM's own passes."""
+
+    fused: Function
+    program: Program
+    llvm: str
+
+
+def optimize_function(function: Function, dump: Dump | None = None) -> Function:
+    """Runs `PASSES` in order, verifying in between."""
+    dump = dump or Dump()
+    dump.write("ir", "txt", lambda: print_function(function, elide=64))
+    for step in PASSES:
+        function = step.run(function)
+        dump.write(step.name, "txt", lambda f=function: print_function(f, elide=64))
+    return function
+
+
+def lower(function: Function, target: Target, dump: Dump | None = None) -> Stages:
+    """The function's fused form, its kernels, and their LLVM IR."""
+    dump = dump or Dump()
+    fused = optimize_function(function, dump)
+    program = lower_function(fused, target)
+    dump.write("kernels", "txt", lambda: print_program(program))
+    program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
+    text = str(emit_program(program, target.triple))
+    dump.write("llvm", "ll", lambda: text)
+    return Stages(fused, program, text)
+
+
+def finish_kernel(target: Target) -> Callable[[Kernel], Kernel]:
+    """What is done to every kernel between scheduling and emission."""
+    return lambda kernel: kernel
+
+
+def compile_function(
+    function: Function, target: Target | str = "host", dump: Dump | None = None
+) -> Compiled:
+    """Machine code for `function`; UnsupportedError names what cannot be compiled."""
+    target = target_named(target) if isinstance(target, str) else target
+    dump = dump or Dump.from_environment(function.name)
+    stages = lower(function, target, dump)
+    module = llvm.parse_assembly(stages.llvm)
+    module.verify()
+    optimize(module, target)
+    dump.write("optimized", "ll", lambda: str(module))
+    code = emit_object(module, target)
+    return Compiled(manifest_of(function, stages.program, target), code, stages.program.constants)
+
+
+def jit(function: Function, threads: int = 0) -> Executable:
+    """`function` compiled for this machine and loaded."""
+    return load_compiled(compile_function(function), threads)
+
+
+def manifest_of(function: Function, program: Program, target: Target) -> Manifest:
+    """What a compiled model says of itself."""
+    inputs = tuple(TensorSpec(v.name, v.shape, v.dtype.name) for v in function.parameters)
+    names = function.result_names or tuple(v.name for v in function.results)
+    outputs = tuple(
+        TensorSpec(name, v.shape, v.dtype.name, function.aliases.get(position))
+        for position, (name, v) in enumerate(zip(names, function.results, strict=True))
+    )
+    kernels = tuple(
+        KernelInfo(program.kernels[c.kernel].name, c.nodes, c.flops, c.bytes)
+        for c in program.calls
+    )
+    arguments = sum(s.bytes for s in (*inputs, *(o for o in outputs if o.alias is None)))
+    return Manifest(
+        model=function.name,
+        inputs=inputs,
+        outputs=outputs,
+        workspace_bytes=program.workspace_bytes,
+        constants_bytes=program.constants.nbytes,
+        triple=target.triple,
+        cpu=target.cpu,
+        features=target.features,
+        flops=sum(c.flops for c in program.calls),
+        bytes=sum(c.bytes for c in program.calls),
+        peak_bytes=arguments + program.constants.nbytes + program.workspace_bytes,
+        kernels=kernels,
+        compiler=VERSION,
+    )

@@ -1,0 +1,174 @@
+"""Elementwise groups: one loop nest over the results, in memory order, innermost dim in lanes.
+
+Neighbouring dims become one loop where every access allows it, so that a contiguous tensor of any
+rank is walked as one long vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import INDEX, Expr, Index, Load, Var, children
+from tensorkiln.compiler.kernel.stmt import Kernel, Let, LoopKind, Store, walk
+from tensorkiln.compiler.lower.body import Body
+from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
+from tensorkiln.compiler.schedules.strips import strips, tail_strips
+
+UNROLL = 4
+CHUNK = 1 << 14  # elements one iteration of a parallel loop over a flat range handles
+STREAM_BYTES = 16 << 20  # results this large bypass the caches: nothing of them would stay there
+
+
+def schedule_loops(group: Group, target: Target) -> Kernel:
+    """The kernel of a group whose results have one shape and layout and only Element ops."""
+    place = group.outputs[0]
+    shape = place.buffer.shape
+    merged = merge_dims(shape, _probe(group, shape))
+    lanes = group.lanes(target.vector_bits)
+    body = group.body()
+    emit_elements(body, group, merged, lanes, parallel=group.work >= PARALLEL_WORK)
+    return group.kernel(body)
+
+
+def emit_elements(
+    body: Body, group: Group, merged: list[tuple[int, ...]], lanes: int, parallel: bool
+) -> None:
+    """Loops over the merged dims that store every result's element."""
+    place = group.outputs[0]
+    sizes = [_product(dims) for dims in merged]
+    streaming = sum(p.buffer.elements * p.buffer.dtype.bytes for p in group.outputs) >= STREAM_BYTES
+
+    def element(index: tuple[Expr, ...], condition: Expr | None) -> None:
+        physical = tuple(e for flat, dims in zip(index, merged, strict=True)
+                         for e in ix.unflatten(flat, dims))  # fmt: skip
+        logical = place.layout.logical_index(physical)
+        if condition is None:
+            _store_all(body, group, physical, logical, streaming)
+            return
+        with body.when(condition):
+            _store_all(body, group, physical, logical, False)
+
+    _nest(body, sizes, lanes, parallel, element)
+
+
+def _store_all(
+    body: Body, group: Group, physical: Index, logical: Index, streaming: bool
+) -> None:
+    values = [body.read(v, logical) for v in group.region.results]
+    for output, value in zip(group.outputs, values, strict=True):
+        body.store(output.buffer, physical, value, streaming)
+
+
+def _nest(
+    body: Body,
+    sizes: list[int],
+    lanes: int,
+    parallel: bool,
+    element: Callable[[tuple[Expr, ...], Expr | None], None],
+) -> None:
+    outer, inner = sizes[:-1], sizes[-1] if sizes else 1
+    if not outer and parallel and inner >= 2 * CHUNK:
+        _flat_parallel(body, inner, lanes, element)
+        return
+
+    def descend(axis: int, index: tuple[Expr, ...]) -> None:
+        if axis == len(outer):
+            strips(body, inner, lanes, UNROLL, lambda _, i, c: element((*index, i), c))
+            return
+        kind = LoopKind.PARALLEL if parallel and axis == 0 else LoopKind.SERIAL
+        with body.over(outer[axis], kind) as var:
+            descend(axis + 1, (*index, var))
+
+    descend(0, ())
+
+
+def _flat_parallel(
+    body: Body, extent: int, lanes: int, element: Callable[[tuple[Expr, ...], Expr | None], None]
+) -> None:
+    chunks = extent // CHUNK
+    with body.over(chunks, LoopKind.PARALLEL, "c") as chunk:
+        base = ix.mul(chunk, CHUNK)
+        strips(body, CHUNK, lanes, UNROLL, lambda _, i, c: element((ix.add(base, i),), c))
+    rest = extent - chunks * CHUNK
+    if rest:
+        start = ix.const(chunks * CHUNK)
+        strips(body, rest, lanes, UNROLL, lambda _, i, c: element((ix.add(start, i),), c))
+
+
+def _probe(group: Group, shape: tuple[int, ...]) -> list[Expr]:
+    """Every index and value expression of the group, in terms of one variable a dim."""
+    body = group.body()
+    physical = tuple(Var(f"p{axis}", INDEX, size) for axis, size in enumerate(shape))
+    _store_all(body, group, physical, group.outputs[0].layout.logical_index(physical), False)
+    found: list[Expr] = []
+    for stmt in walk(body.finish()):
+        if isinstance(stmt, Let):
+            found.append(stmt.value)
+        elif isinstance(stmt, Store):
+            found += [Load(stmt.buffer, stmt.index), stmt.value]
+    return found
+
+
+def merge_dims(shape: tuple[int, ...], expressions: list[Expr]) -> list[tuple[int, ...]]:
+    """Runs of dims that one loop can walk, outermost first; dims of size 1 join any run.
+
+    Dims a and b (b next inside) merge if in every access the step of a is the size of b times the
+    step of b, and neither is used other than in such steps.
+    """
+    steps, fixed = _steps(expressions)
+    runs: list[tuple[int, ...]] = []
+    last = -1  # the innermost dim larger than 1 so far
+    for axis, size in enumerate(shape):
+        if runs and (size == 1 or last < 0 or _mergeable(last, axis, size, steps, fixed)):
+            runs[-1] = (*runs[-1], size)
+        else:
+            runs.append((size,))
+        if size != 1:
+            last = axis
+    return runs
+
+
+def _mergeable(
+    outer: int, inner: int, size: int, steps: list[dict[str, int]], fixed: set[str]
+) -> bool:
+    a, b = f"p{outer}", f"p{inner}"
+    if a in fixed or b in fixed:
+        return False
+    return all(step.get(a, 0) == size * step.get(b, 0) for step in steps)
+
+
+def _steps(expressions: list[Expr]) -> tuple[list[dict[str, int]], set[str]]:
+    steps: list[dict[str, int]] = []
+    fixed: set[str] = set()
+
+    def visit(expr: Expr) -> None:
+        if isinstance(expr, Var):
+            fixed.add(expr.name)
+            return
+        if not isinstance(expr, Load):
+            for child in children(expr):
+                visit(child)
+            return
+        if expr.guard is not None:
+            visit(expr.guard)
+        terms, _ = ix.linear(ix.flatten(expr.index, expr.buffer.strides))
+        steps.append({atom.name: c for atom, c in terms.items() if isinstance(atom, Var)})
+        for atom in terms:
+            if not isinstance(atom, Var):
+                visit(atom)
+
+    for expr in expressions:
+        visit(expr)
+    return steps, fixed
+
+
+def _product(dims: tuple[int, ...]) -> int:
+    total = 1
+    for size in dims:
+        total *= size
+    return total
+
+
+__all__ = ["emit_elements", "merge_dims", "schedule_loops", "tail_strips"]

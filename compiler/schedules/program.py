@@ -1,0 +1,89 @@
+"""A fused function as a program: kernels for its fusions, buffers for its values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.kernel.expr import Buffer
+from tensorkiln.compiler.kernel.program import Call, Program, Slot
+from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.lower.assign import assign_buffers
+from tensorkiln.compiler.lower.body import place_for
+from tensorkiln.compiler.lower.layout import Layout
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.schedules.dispatch import schedule
+from tensorkiln.compiler.schedules.group import Group
+from tensorkiln.compiler.schedules.loops import schedule_loops
+
+
+def lower_function(
+    function: Function, target: Target, layouts: Mapping[Value, Layout] | None = None
+) -> Program:
+    """The program of a function in which everything that computes is a fusion."""
+    layouts = layouts or {}
+    kernels = {op: _kernel(op, target, layouts) for op in function.ops if op.name == "fusion"}
+    plan = assign_buffers(function, kernels, layouts)
+    table = _Kernels()
+    calls = [_copy(table, target, *copy) for copy in plan.first_copies]
+    for op, kernel in kernels.items():
+        slots = tuple(plan.slots[v] for v in (*op.operands, *op.results))
+        if all(v.type.elements for v in op.results) or not op.results:
+            calls.append(_call(table, op, kernel, slots))
+    calls += [_copy(table, target, *copy) for copy in plan.last_copies]
+    return Program(
+        function.name,
+        tuple(table.kernels),
+        tuple(calls),
+        len(function.parameters) + len(function.results),
+        plan.constants,
+        plan.workspace_bytes,
+        plan.workspace_total,
+    )
+
+
+class _Kernels:
+    """The distinct kernels: two that differ in names of buffers only are one."""
+
+    def __init__(self) -> None:
+        self.kernels: list[Kernel] = []
+        self._numbers: dict[Kernel, int] = {}
+
+    def number(self, kernel: Kernel) -> int:
+        """The kernel's position, adding it if it is new."""
+        key = replace(kernel, name="")
+        if key not in self._numbers:
+            self._numbers[key] = len(self.kernels)
+            self.kernels.append(kernel)
+        return self._numbers[key]
+
+
+def _kernel(op: Op, target: Target, layouts: Mapping[Value, Layout]) -> Kernel:
+    # Buffers are named by position, so that equal groups give equal kernels.
+    (region,) = op.regions
+    inputs = tuple(place_for(v, layouts.get(v), f"in{n}") for n, v in enumerate(op.operands))
+    outputs = tuple(place_for(v, layouts.get(v), f"out{n}") for n, v in enumerate(op.results))
+    return schedule(op.string("kind"), Group(region.name, region, inputs, outputs), target)
+
+
+def _call(table: _Kernels, op: Op, kernel: Kernel, slots: tuple[Slot, ...]) -> Call:
+    region = op.regions[0]
+    nodes = dict.fromkeys(o.location.node for o in region.ops if o.location.node)
+    costs = [REGISTRY[o.name].cost(o) for o in region.ops if o.name != "constant"]
+    moved = sum(v.type.bytes for v in (*op.operands, *op.results))
+    return Call(table.number(kernel), slots, tuple(nodes), sum(c.flops for c in costs), moved)
+
+
+def _copy(table: _Kernels, target: Target, source: Slot, to: Slot, value: Value) -> Call:
+    """A kernel that copies a value from one slot to another."""
+    result = Value("copy", value.type)
+    op = Op("identity", (value,), (result,))
+    region = Function("copy", (value,), (op,), (result,))
+    group = Group("copy", region, (place_for(value, None, "in0"),), (place_for(result, None, "out0"),))
+    kernel = schedule_loops(group, target)
+    return Call(table.number(kernel), (source, to), (), 0, 2 * value.type.bytes)
+
+
+__all__ = ["Buffer", "lower_function"]

@@ -18,6 +18,7 @@ from tensorkiln.compiler.ops import (
     fusion,
     reduce,
     reduce_window,
+    rng,
     shape,
     slicing,
 )
@@ -33,6 +34,7 @@ REGISTRY = Registry(
         *elementwise_compare.RECORDS,
         *elementwise_convert.RECORDS,
         *fusion.RECORDS,
+        *rng.RECORDS,
         *composite_softmax.RECORDS,
         *composite_layer_norm.RECORDS,
         *composite_batch_norm.RECORDS,

@@ -61,6 +61,10 @@ class Formula:
         value = shorthand.reduce(self.builder, self.value, reducer, axes, keep_dims)
         return Formula(self.builder, value)
 
+    def maximum(self, other: Formula | float) -> Formula:
+        """The greater one, elementwise."""
+        return self._binary("maximum", other)
+
     def convert(self, dtype: DType) -> Formula:
         """This value in another dtype."""
         return Formula(self.builder, shorthand.convert(self.builder, self.value, dtype))

@@ -17,6 +17,7 @@ from tensorkiln.compiler.kernel.math.builder import (
     mantissa_bits,
     rounder,
 )  # fmt: skip
+from tensorkiln.compiler.kernel.math.double import quick_two_sum
 
 
 @dataclass(frozen=True)
@@ -70,29 +71,41 @@ _TINY = {F32: 2.0**-25, F64: 2.0**-54}  # expm1(x) rounds to x below
 
 def exp(b: LetBuilder, x: Expr) -> Expr:
     """e**x for f32 and f64, subnormal results included."""
-    step = _EXP_STEP[x.dtype]
-    return exp_of_sum(b, b.at_least(b.at_most(x, step.highest), step.lowest), None)
+    return exp_not_above_one(b, b.at_most(x, _EXP_STEP[x.dtype].highest))
 
 
 def exp_not_above_one(b: LetBuilder, x: Expr) -> Expr:
-    """e**x for x <= 0."""
-    return exp_of_sum(b, b.at_least(x, _EXP_STEP[x.dtype].lowest), None)
-
-
-def exp_of_sum(b: LetBuilder, x: Expr, tail: Expr | None) -> Expr:
-    """e**(x + tail) for |x| within the clamp of `exp` and a tail small against an ulp of 1.
+    """e**x where no clamp from above is needed: x <= 0.
 
     x = 2 n ln 2 + r, so the scale 2**(2n) is two factors 2**n, each a normal number: subnormal
     results are rounded once, by the last multiplication, and too large ones become infinite.
     """
     dtype = x.dtype
     step = _EXP_STEP[dtype]
+    x = b.at_least(x, step.lowest)
     n, shifted = round_to_steps(b, x, step.inverse, exponent_bias(dtype))
-    r = _remainder(b, x, n, step)
-    if tail is not None:
-        r = b.add(r, tail)
     scale = power_of_two(b, shifted)
-    return b.mul(b.mul(b.polynomial(r, _EXP[dtype]), scale), scale)
+    power = b.polynomial(_remainder(b, x, n, step), _EXP[dtype])
+    return b.mul(b.mul(power, scale), scale)
+
+
+def exp_of_double(b: LetBuilder, x: Expr, tail: Expr) -> Expr:
+    """e**(x + tail) for f64, |x| <= 800, within 0.7 ulp, so that exact powers come out exact.
+
+    Steps of ln 2, and 1 + r + r^2 P(r) with r as two words; 2**n as 2**h 2**(n-h), h near n/2.
+    """
+    step = _EXPM1_STEP[F64]
+    bias = exponent_bias(F64)
+    n, _ = round_to_steps(b, x, step.inverse, 0)
+    high = b.fma(n, -step.high, x)
+    tail = b.fma(n, -step.low, tail)
+    r = b.add(high, tail)
+    rest = b.fma(b.mul(r, r), b.polynomial(r, _EXPM1[F64]), tail)
+    one = quick_two_sum(b, 1.0, high)
+    power = b.add(one.high, b.add(one.low, rest))
+    half, shifted = round_to_steps(b, n, 0.5, bias)
+    other = b.add(b.sub(n, half), rounder(F64) + bias)
+    return b.mul(b.mul(power, power_of_two(b, shifted)), power_of_two(b, other))
 
 
 def expm1(b: LetBuilder, x: Expr) -> Expr:

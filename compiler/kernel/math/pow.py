@@ -20,7 +20,7 @@ from tensorkiln.compiler.kernel.math.double import (
     two_product,
     two_sum,
 )  # fmt: skip
-from tensorkiln.compiler.kernel.math.exp import exp_of_sum, power_of_two, round_to_steps
+from tensorkiln.compiler.kernel.math.exp import exp_of_double, power_of_two, round_to_steps
 from tensorkiln.compiler.kernel.math.log import LN2, split
 
 # log(1 + f) = f P(f) for 1 + f in [sqrt(1/2), sqrt(2)); relative error 2^-35.8
@@ -82,7 +82,7 @@ def _power_f64(b: LetBuilder, size: Expr, y: Expr) -> Expr:
     error = b.fma(y, logarithm.low, error)
     limit = _EXPONENT_RANGE[F64]
     error = b.select(b.binary("lt", b.magnitude(exponent), limit), error, 0.0)
-    return exp_of_sum(b, b.at_least(b.at_most(exponent, limit), -limit), error)
+    return exp_of_double(b, b.at_least(b.at_most(exponent, limit), -limit), error)
 
 
 def _log_double(b: LetBuilder, x: Expr) -> Double:

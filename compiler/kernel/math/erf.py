@@ -44,10 +44,10 @@ def erf(b: LetBuilder, x: Expr) -> Expr:
     """The error function for f32 and f64."""
     dtype = x.dtype
     square = b.mul(x, x)
-    small = b.fma(x, b.polynomial(square, _ERF[dtype]), x)
     size = b.magnitude(x)
+    small = b.fma(size, b.polynomial(square, _ERF[dtype]), size)
     logarithm = b.polynomial(b.at_most(size, _SATURATED[dtype]), _LOG2_ERFC[dtype])
     n, shifted = round_to_steps(b, logarithm, 1.0, exponent_bias(dtype))
     power = b.polynomial(b.sub(logarithm, n), EXP2[dtype])
     large = b.fma(b.negate(power), power_of_two(b, shifted), 1.0)
-    return b.select(b.binary("lt", size, _SPLIT), small, b.with_sign_of(large, x))
+    return b.with_sign_of(b.select(b.binary("lt", size, _SPLIT), small, large), x)

@@ -45,15 +45,15 @@ def tanh(b: LetBuilder, x: Expr) -> Expr:
     """
     dtype = x.dtype
     square = b.mul(x, x)
-    small = b.fma(b.mul(x, square), b.polynomial(square, _TANH[dtype]), x)
     size = b.magnitude(x)
+    small = b.fma(b.mul(size, square), b.polynomial(square, _TANH[dtype]), size)
     clamped = b.at_most(size, _SATURATED[dtype])
     n, shifted = round_to_steps(b, clamped, _TWO_LOG2_E, exponent_bias(dtype))
     fraction = b.fma(clamped, _TWO_LOG2_E, b.negate(n))
     power = b.polynomial(fraction, EXP2[dtype])
     denominator = b.fma(power, power_of_two(b, shifted), 1.0)
     large = b.sub(1.0, b.div(2.0, denominator))
-    return b.select(b.binary("lt", size, _SPLIT), small, b.with_sign_of(large, x))
+    return b.with_sign_of(b.select(b.binary("lt", size, _SPLIT), small, large), x)
 
 
 def logistic(b: LetBuilder, x: Expr) -> Expr:

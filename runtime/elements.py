@@ -1,0 +1,38 @@
+"""Element types as artifacts name them, with their numpy dtypes and their C types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element type: its name in manifests, its numpy dtype, and its C99 type."""
+
+    name: str
+    numpy: np.dtype[np.generic]
+    c_type: str
+
+
+ELEMENTS: dict[str, Element] = {
+    element.name: element
+    for element in (
+        Element("bool", np.dtype(np.bool_), "uint8_t"),
+        Element("i8", np.dtype(np.int8), "int8_t"),
+        Element("i16", np.dtype(np.int16), "int16_t"),
+        Element("i32", np.dtype(np.int32), "int32_t"),
+        Element("i64", np.dtype(np.int64), "int64_t"),
+        Element("u8", np.dtype(np.uint8), "uint8_t"),
+        Element("u16", np.dtype(np.uint16), "uint16_t"),
+        Element("u32", np.dtype(np.uint32), "uint32_t"),
+        Element("u64", np.dtype(np.uint64), "uint64_t"),
+        # C99 has no 16-bit floats: their bits travel as integers
+        Element("f16", np.dtype(np.float16), "uint16_t"),
+        Element("bf16", np.dtype(ml_dtypes.bfloat16), "uint16_t"),
+        Element("f32", np.dtype(np.float32), "float"),
+        Element("f64", np.dtype(np.float64), "double"),
+    )
+}

@@ -1,0 +1,56 @@
+"""Loads a `Compiled` model into this process."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+
+import llvmlite.binding as llvm
+
+from tensorkiln.runtime.body import Body, check_machine
+from tensorkiln.runtime.compiled import Compiled, aligned
+from tensorkiln.runtime.errors import ArtifactError
+from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.pool import linker, process_pool
+from tensorkiln.runtime.processor import architecture, missing_features
+
+_SIGNATURE = ctypes.CFUNCTYPE(
+    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32
+)
+_NUMBERS = itertools.count()
+
+
+def load_compiled(compiled: Compiled, threads: int = 0) -> Executable:
+    """An Executable that calls `compiled` in this process; `threads` 0 means all processors.
+
+    ArtifactError if the code is for another machine or its object code cannot be linked.
+    """
+    manifest = compiled.manifest
+    missing = missing_features(manifest.features)
+    check_machine(manifest, f"model {manifest.model!r}", architecture(), missing)
+    if compiled.constants.nbytes < manifest.constants_bytes:
+        raise ArtifactError(
+            f"model {manifest.model!r} has {compiled.constants.nbytes} bytes of constants,"
+            f" its manifest says {manifest.constants_bytes}"
+        )
+    constants = aligned(compiled.constants)
+    return Executable(manifest, _link(compiled, constants.ctypes.data, constants), threads)
+
+
+def _link(compiled: Compiled, constants_address: int, owner: object) -> Body:
+    pool = process_pool()
+    library = llvm.JITLibraryBuilder().add_object_img(compiled.object_code)
+    library.add_current_process().export_symbol("tk_body")
+    library.import_symbol("tk_parallel_for", pool.symbols["tk_parallel_for"])
+    library.import_symbol("tk_thread_count", pool.symbols["tk_thread_count"])
+    try:
+        tracker = library.link(linker(), f"tensorkiln.body.{next(_NUMBERS)}")
+    except RuntimeError as error:
+        name = compiled.manifest.model
+        raise ArtifactError(f"the object code of {name!r} cannot be linked: {error}") from error
+    constants = ctypes.c_void_p(constants_address)
+
+    def arrange(pointers: int, workspace: int, threads: ctypes.c_int32) -> tuple[object, ...]:
+        return ctypes.c_void_p(pointers), constants, ctypes.c_void_p(workspace), threads
+
+    return Body(_SIGNATURE(tracker["tk_body"]), arrange, pool.thread_count, (tracker, owner))

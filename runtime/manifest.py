@@ -1,0 +1,286 @@
+"""What an artifact says of itself: inputs, outputs, memory, cost, kernels, machine.
+
+A manifest travels inside of artifacts that come from strangers, so `Manifest.from_json` believes
+nothing: unknown or missing fields, wrong types and impossible sizes are ArtifactErrors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tensorkiln.runtime.elements import ELEMENTS
+from tensorkiln.runtime.errors import ArtifactError
+
+VERSION = 1
+_LARGEST = 2**48  # bytes of any one buffer: more than a 64-bit processor can map
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output: name, static shape, dtype name ("f32"), and aliasing.
+
+    `alias`, on an output only, is the position of the input whose buffer the output is written to.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    alias: int | None = None
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        """The numpy dtype of the elements."""
+        return ELEMENTS[self.dtype].numpy
+
+    @property
+    def bytes(self) -> int:
+        """Size of the dense row-major buffer, in bytes."""
+        return math.prod(self.shape) * self.numpy.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelInfo:
+    """One kernel: its name, the user's nodes it computes, and its work per call."""
+
+    name: str
+    nodes: tuple[str, ...]
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactInfo:
+    """What only a file has: the prefix of its C names and its weights.
+
+    `weights` is the file name (no folder) of the side file, None where weights are embedded;
+    `fingerprint` is the hexadecimal digest of the constants.
+    """
+
+    prefix: str
+    weights: str | None
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is known of a compiled model.
+
+    Sizes are in bytes; `flops` and `bytes` are the work and the memory traffic of one call;
+    `peak_bytes` is everything a call needs: inputs, outputs, constants and workspace. `features`
+    is LLVM's list of instruction-set features that the code was made for.
+    """
+
+    model: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    workspace_bytes: int
+    constants_bytes: int
+    triple: str
+    cpu: str
+    features: str
+    flops: int
+    bytes: int
+    peak_bytes: int
+    kernels: tuple[KernelInfo, ...]
+    compiler: str
+    artifact: ArtifactInfo | None = None
+
+    def to_json(self) -> str:
+        """The manifest as JSON text, which `from_json` reads back."""
+        return json.dumps({"version": VERSION, **asdict(self)}, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str | bytes, source: str = "manifest") -> Manifest:
+        """The manifest in `text`; `source` names the file in errors (ArtifactError)."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ArtifactError(f"{source}: the manifest is not JSON: {error}") from error
+        return _read_manifest(_Reader(data, source))
+
+
+class _Reader:
+    """Takes typed fields out of a JSON object, and knows where it is for errors."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        if not isinstance(data, Mapping):
+            raise ArtifactError(f"{where}: expected an object in the manifest")
+        self._data = dict(data)
+        self.where = where
+
+    def _take(self, key: str) -> Any:
+        if key not in self._data:
+            raise ArtifactError(f"{self.where}: the manifest lacks {key!r}")
+        return self._data.pop(key)
+
+    def fail(self, key: str, expected: str) -> ArtifactError:
+        return ArtifactError(f"{self.where}: {key!r} in the manifest is not {expected}")
+
+    def text(self, key: str) -> str:
+        value = self._take(key)
+        if not isinstance(value, str):
+            raise self.fail(key, "a string")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        value = self._take(key)
+        if value is not None and not isinstance(value, str):
+            raise self.fail(key, "a string or null")
+        return value
+
+    def count(self, key: str) -> int:
+        value = self._take(key)
+        if type(value) is not int or not 0 <= value < 2**63:
+            raise self.fail(key, "a count")
+        return value
+
+    def size(self, key: str) -> int:
+        value = self.count(key)
+        if value >= _LARGEST:
+            raise self.fail(key, f"a size below {_LARGEST} bytes")
+        return value
+
+    def optional_count(self, key: str) -> int | None:
+        if key in self._data and self._data[key] is None:
+            del self._data[key]
+            return None
+        return self.count(key)
+
+    def counts(self, key: str) -> tuple[int, ...]:
+        values = self._take(key)
+        if not isinstance(values, list) or not all(type(v) is int and v >= 0 for v in values):
+            raise self.fail(key, "a list of counts")
+        return tuple(values)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self._take(key)
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            raise self.fail(key, "a list of strings")
+        return tuple(values)
+
+    def objects(self, key: str) -> list[_Reader]:
+        values = self._take(key)
+        if not isinstance(values, list):
+            raise self.fail(key, "a list")
+        return [_Reader(value, f"{self.where}: {key}[{i}]") for i, value in enumerate(values)]
+
+    def optional_object(self, key: str) -> _Reader | None:
+        value = self._take(key)
+        return None if value is None else _Reader(value, f"{self.where}: {key}")
+
+    def end(self) -> None:
+        if self._data:
+            names = ", ".join(map(repr, self._data))
+            raise ArtifactError(f"{self.where}: the manifest has unknown fields {names}")
+
+
+def _read_manifest(reader: _Reader) -> Manifest:
+    version = reader.count("version")
+    if version != VERSION:
+        raise ArtifactError(
+            f"{reader.where}: its manifest has version {version}, this TensorKiln reads {VERSION};"
+            " compile the model again or install the TensorKiln that made it"
+        )
+    inputs = tuple(_read_tensor(item) for item in reader.objects("inputs"))
+    outputs = tuple(_read_tensor(item) for item in reader.objects("outputs"))
+    _check_names(reader.where, inputs, outputs)
+    _check_aliases(reader.where, inputs, outputs)
+    artifact = reader.optional_object("artifact")
+    manifest = Manifest(
+        model=reader.text("model"),
+        inputs=inputs,
+        outputs=outputs,
+        workspace_bytes=reader.size("workspace_bytes"),
+        constants_bytes=reader.size("constants_bytes"),
+        triple=reader.text("triple"),
+        cpu=reader.text("cpu"),
+        features=reader.text("features"),
+        flops=reader.count("flops"),
+        bytes=reader.count("bytes"),
+        peak_bytes=reader.count("peak_bytes"),
+        kernels=tuple(_read_kernel(item) for item in reader.objects("kernels")),
+        compiler=reader.text("compiler"),
+        artifact=None if artifact is None else _read_artifact(artifact),
+    )
+    reader.end()
+    return manifest
+
+
+def _read_tensor(reader: _Reader) -> TensorSpec:
+    spec = TensorSpec(
+        name=reader.text("name"),
+        shape=reader.counts("shape"),
+        dtype=reader.text("dtype"),
+        alias=reader.optional_count("alias"),
+    )
+    reader.end()
+    if spec.dtype not in ELEMENTS:
+        raise reader.fail("dtype", f"one of {', '.join(ELEMENTS)}")
+    if len(spec.shape) > 64 or spec.bytes >= _LARGEST:
+        raise reader.fail("shape", "a possible shape")
+    return spec
+
+
+def _read_kernel(reader: _Reader) -> KernelInfo:
+    kernel = KernelInfo(
+        name=reader.text("name"),
+        nodes=reader.texts("nodes"),
+        flops=reader.count("flops"),
+        bytes=reader.count("bytes"),
+    )
+    reader.end()
+    return kernel
+
+
+def _read_artifact(reader: _Reader) -> ArtifactInfo:
+    info = ArtifactInfo(
+        prefix=reader.text("prefix"),
+        weights=reader.optional_text("weights"),
+        fingerprint=reader.text("fingerprint"),
+    )
+    reader.end()
+    if not (info.prefix.isidentifier() and info.prefix.isascii()):
+        raise reader.fail("prefix", "a C identifier")
+    # the side file lies beside the artifact and nowhere else
+    if info.weights is not None and (
+        "/" in info.weights or "\0" in info.weights or info.weights in ("", ".", "..")
+    ):
+        raise reader.fail("weights", "a file name without a folder")
+    return info
+
+
+def _check_names(
+    where: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> None:
+    for kind, specs in (("inputs", inputs), ("outputs", outputs)):
+        if len({spec.name for spec in specs}) != len(specs):
+            raise ArtifactError(f"{where}: two {kind} in the manifest have the same name")
+
+
+def _check_aliases(
+    where: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> None:
+    if any(spec.alias is not None for spec in inputs):
+        raise ArtifactError(f"{where}: an input in the manifest has an alias; only outputs can")
+    aliases = [spec.alias for spec in outputs if spec.alias is not None]
+    if len(set(aliases)) != len(aliases):
+        raise ArtifactError(f"{where}: two outputs in the manifest alias one input")
+    for spec in outputs:
+        if spec.alias is None:
+            continue
+        if spec.alias >= len(inputs):
+            raise ArtifactError(f"{where}: output {spec.name!r} aliases an input that is not there")
+        source = inputs[spec.alias]
+        if (source.shape, source.dtype) != (spec.shape, spec.dtype):
+            raise ArtifactError(
+                f"{where}: output {spec.name!r} ({spec}) aliases input {source.name!r} ({source})"
+            )

@@ -87,11 +87,11 @@ def _power(a: Expr, b: Expr) -> Expr:
 
 
 def _numpy_power(a: Numbers, b: Numbers) -> Numbers:
-    if dtype_of(a.dtype).is_float:
+    if not np.issubdtype(a.dtype, np.signedinteger):
         return np.asarray(np.power(a, b))
     raised = np.power(a, np.maximum(b, 0))
-    sign = np.where(b & 1, -1, 1) * (a == -1) + (a == 1)
-    return np.where(b < 0, sign, raised)
+    inverse = np.where(a == -1, 1 - 2 * (b & 1), a == 1)
+    return np.where(b < 0, inverse, raised)
 
 
 def _power_gradient(a: Formula, b: Formula, y: Formula, g: Formula) -> Pair:

@@ -25,7 +25,7 @@ def _numpy_erf(x: Numbers) -> Numbers:
 def _numpy_logistic(x: Numbers) -> Numbers:
     # 1 / (1 + e^-x) for x >= 0 and e^x / (1 + e^x) below: the exponential never overflows.
     small = np.exp(-np.abs(x))
-    return np.where(np.signbit(x), small, 1) / (1 + small)
+    return np.asarray(np.where(np.signbit(x), small, 1) / (1 + small))
 
 
 def _numpy_rsqrt(x: Numbers) -> Numbers:

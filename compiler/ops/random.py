@@ -15,7 +15,7 @@ import numpy as np
 
 from tensorkiln.compiler.ir.dims import Dim, is_static
 from tensorkiln.compiler.ir.dtypes import BF16, F16, F32, F64, I32, U16, U32, U64, DType
-from tensorkiln.compiler.ir.function import Array, Value
+from tensorkiln.compiler.ir.function import Array, Attribute, Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.formula import Formula
@@ -49,7 +49,7 @@ def next_state(builder: Builder, state: Value, elements: int) -> Value:
 
 def bits(builder: Builder, state: Value, shape: Sequence[Dim], row_blocks: int = 0) -> Value:
     """Random u32 words."""
-    attributes = {"shape": tuple(shape), "row_blocks": row_blocks}
+    attributes: dict[str, Attribute] = {"shape": tuple(shape), "row_blocks": row_blocks}
     return builder.op("rng_bit_generator", (state,), attributes)[1]
 
 

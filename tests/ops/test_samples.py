@@ -1,0 +1,148 @@
+"""Every op against numpy and against finite differences, by the table of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from ops.samples import Sample, all_samples, assert_agrees, build, draw, type_of
+
+from tensorkiln.compiler.differentiate import differentiate
+from tensorkiln.compiler.evaluate import evaluate
+from tensorkiln.compiler.ir.dtypes import F64, dtype_of
+from tensorkiln.compiler.ir.function import Array, Function
+from tensorkiln.compiler.ir.text import print_function
+from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.compiler.ops.record import NoGradient, Structural
+
+SAMPLES = all_samples()
+STEP = 1e-6
+
+
+def _smooth() -> list[Sample]:
+    """One sample for each use of an op that has a gradient, whatever its dtypes."""
+    found: dict[object, Sample] = {}
+    for sample in SAMPLES:
+        inexact = any(dtype_of(a.dtype).is_float for a in sample.arrays)
+        if inexact and not isinstance(REGISTRY[sample.op].gradient, NoGradient):
+            shapes = tuple(a.shape for a in sample.arrays)
+            attributes = {k: v for k, v in sample.attributes.items() if k != "dtype"}
+            found.setdefault((sample.op, sample.label, shapes, str(attributes)), sample)
+    return [s for s in found.values() if s.differentiate != ()]
+
+
+SMOOTH = _smooth()
+
+
+def test_every_op_has_a_sample() -> None:
+    missing = {r.name for r in REGISTRY if not isinstance(r.lowering, Structural)}
+    assert missing - {sample.op for sample in SAMPLES} == set()
+
+
+def test_every_gradient_is_checked() -> None:
+    differentiable = {r.name for r in REGISTRY if not isinstance(r.gradient, NoGradient)}
+    structural = {r.name for r in REGISTRY if isinstance(r.lowering, Structural)}
+    assert differentiable - structural - {sample.op for sample in SMOOTH} == set()
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_evaluate_is_what_numpy_expects(sample: Sample) -> None:
+    function = build(sample)
+    found = evaluate(function, sample.arrays)
+    assert [type_of(a) for a in found] == [v.type for v in function.results]
+    assert_agrees(sample, found, sample.expectation([v.type for v in function.results]))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_text_and_cost(sample: Sample) -> None:
+    function = build(sample)
+    (op,) = function.ops
+    assert f"= {sample.op}(" in print_function(function)
+    cost = REGISTRY[sample.op].cost(op)
+    assert cost.flops >= 0
+    assert cost.bytes >= 0
+
+
+def _double(array: Array) -> Array:
+    return array.astype(np.float64) if dtype_of(array.dtype).is_float else array
+
+
+def _backward(sample: Sample, arrays: Sequence[Array], inputs: Sequence[int]) -> Function:
+    """The function of operands and cotangents that gives the gradient for `inputs`."""
+    builder = Builder(REGISTRY)
+    operands = [builder.parameter(f"x{k}", type_of(a)) for k, a in enumerate(arrays)]
+    results = builder.op(sample.op, operands, sample.attributes, sample.regions)
+    weights = [builder.parameter(f"w{k}", v.type) for k, v in enumerate(results)]
+    found = differentiate(builder, results, [operands[k] for k in inputs], weights)
+    assert None not in found, f"{sample.op} gives no gradient for an operand"
+    return builder.finish([v for v in found if v is not None])
+
+
+def _weighted(function: Function, arrays: Sequence[Array], weights: Sequence[Array]) -> float:
+    found = evaluate(function, arrays)
+    return sum(float((a * w).sum()) for a, w in zip(found, weights, strict=True) if w.size)
+
+
+def _weights(function: Function) -> list[Array]:
+    return [
+        draw(v.shape, F64, seed=50 + k) if v.dtype.is_float else np.zeros(v.shape, v.dtype.numpy)
+        for k, v in enumerate(function.results)
+    ]
+
+
+def _slope(function: Function, arrays: list[Array], weights: list[Array], k: int) -> float:
+    """The central difference along the direction that `_direction` gives for operand k."""
+    ends = []
+    for sign in (1, -1):
+        moved = list(arrays)
+        moved[k] = np.asarray(arrays[k] + sign * STEP * _direction(arrays[k], k))
+        ends.append(_weighted(function, moved, weights))
+    return (ends[0] - ends[1]) / (2 * STEP)
+
+
+def _direction(array: Array, k: int) -> Array:
+    return draw(array.shape, F64, seed=90 + k)
+
+
+@pytest.mark.parametrize("sample", SMOOTH, ids=lambda sample: sample.name)
+def test_gradient_is_the_finite_difference(sample: Sample) -> None:
+    arrays = [_double(a) for a in sample.arrays]
+    inputs = sample.differentiate
+    if inputs is None:
+        inputs = tuple(k for k, a in enumerate(arrays) if dtype_of(a.dtype).is_float)
+    forward = build(sample, arrays)
+    weights = _weights(forward)
+    backward = _backward(sample, arrays, inputs)
+    found = evaluate(backward, [*arrays, *weights])
+    for k, slope in zip(inputs, found, strict=True):
+        expected = _slope(forward, arrays, weights, k)
+        assert (slope * _direction(arrays[k], k)).sum() == pytest.approx(expected, 1e-5, 1e-6)
+
+
+TWICE = (
+    "multiply", "divide", "power", "atan2", "exponential", "log", "tanh", "logistic", "sqrt",
+    "rsqrt", "erf", "tan", "softmax", "log_softmax", "layer_norm", "batch_norm_inference",
+    "batch_norm_training",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_second_derivative_is_the_finite_difference_of_the_first(name: str) -> None:
+    sample = next(s for s in SMOOTH if s.op == name)
+    arrays = [_double(a) for a in sample.arrays]
+    inputs = range(len(arrays))
+    weights = _weights(build(sample, arrays))
+    first = _backward(sample, arrays, inputs)
+    outer = _weights(first)
+    builder = Builder(REGISTRY)
+    parameters = [builder.parameter(v.name, v.type) for v in first.parameters]
+    results = builder.inline(first, parameters)
+    cotangents = [builder.constant(w) for w in outer]
+    found = differentiate(builder, results, parameters[: len(arrays)], cotangents)
+    second = builder.finish([v for v in found if v is not None])
+    assert len(second.results) == len(arrays)
+    given = [*arrays, *weights]
+    for k, slope in enumerate(evaluate(second, given)):
+        expected = _slope(first, given, outer, k)
+        assert (slope * _direction(arrays[k], k)).sum() == pytest.approx(expected, 1e-4, 1e-5)

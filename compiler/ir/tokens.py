@@ -73,12 +73,12 @@ class Tokens:
     def expect(self, text: str) -> None:
         """Skips the name or sign `text`, which must be the current token."""
         if not self.accept(text):
-            self.fail(f"expected {text!r}, found {self._found()}")
+            self.fail(f"expected {text!r}, found {self.found()}")
 
     def take(self, kind: str, what: str) -> Token:
         """The current token, which must be of `kind`; `what` names it in the error."""
         if self.token.kind != kind:
-            self.fail(f"expected {what}, found {self._found()}")
+            self.fail(f"expected {what}, found {self.found()}")
         return self.advance()
 
     def integer(self, what: str = "an integer") -> int:
@@ -106,7 +106,8 @@ class Tokens:
         column = start - (self._text.rfind("\n", 0, start) + 1) + 1
         raise ParseError(f"line {line}, column {column}: {message}")
 
-    def _found(self) -> str:
+    def found(self) -> str:
+        """The current token, for an error message."""
         return "the end of the text" if self.token.kind == "end" else repr(self.token.text[:40])
 
     def _scan(self) -> Token:

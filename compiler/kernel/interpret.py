@@ -3,8 +3,8 @@
 A value is an array of lanes: one lane outside of vector loops, one an iteration inside, so that
 each statement of a vector loop is done by all lanes before the next one.  The threads of a block
 are generators that stop at every barrier.  What is wrong without being visible (a load out of
-range, two lanes that write different values to one element, a barrier that some threads skip) is an error here, and
-memory that nobody wrote holds NaN or 0xCD.
+range, two lanes that write different values to one element, a barrier that some threads skip) is
+an error here, and memory that nobody wrote holds NaN or 0xCD.
 """
 
 from __future__ import annotations

@@ -81,6 +81,8 @@ class _Parser:
         self.tokens = Tokens(text, "@")
         self.instructions: dict[str, Instruction] = {}
         self.scope = _Scope({}, {})
+        # By identity; the expression is held so that its identity stays its own.
+        self._heights: dict[int, tuple[int, Expr]] = {}
 
     def kernels(self) -> tuple[Kernel, ...]:
         found: list[Kernel] = []
@@ -145,7 +147,7 @@ class _Parser:
         if token.kind not in ("name", "string") or (
             token.kind == "name" and token.text in KEYWORDS
         ):
-            self.tokens.fail(f"expected a name, found {token.text[:40]!r}")
+            self.tokens.fail(f"expected a name, found {self.tokens.found()}")
         return self.tokens.advance().text
 
     def _dtype(self) -> DType:
@@ -210,7 +212,9 @@ class _Parser:
         tokens.expect("..")
         stop = self._expr()
         step = tokens.integer("a step") if tokens.accept("step") else 1
-        extent = int(stop.value) if isinstance(stop, Const) else None
+        extent: int | None = None
+        if isinstance(stop, Const) and stop.dtype == INDEX:
+            extent = int(stop.value)
         if tokens.accept("extent"):
             extent = None if tokens.accept("none") else tokens.integer("an extent")
         elif extent is None:
@@ -256,17 +260,15 @@ class _Parser:
 
     def _expr(self) -> Expr:
         """A whole expression; its tree is not too high to be walked recursively."""
-        token = self.tokens.token
-        expr = self._nested()
-        level: list[Expr] = [expr]
-        height = 0
-        while level:
-            height += 1
-            if height > _MAX_HEIGHT:
-                self.tokens.fail(
-                    f"the expression is more than {_MAX_HEIGHT} operations high", token
-                )
-            level = [child for node in level for child in children(node)]
+        self._heights.clear()
+        return self._nested()
+
+    def _made(self, expr: Expr) -> Expr:
+        """`expr`, if its tree is not too high."""
+        height = 1 + max((self._heights.get(id(c), (0, c))[0] for c in children(expr)), default=0)
+        if height > _MAX_HEIGHT:
+            self.tokens.fail(f"the expression is more than {_MAX_HEIGHT} operations high")
+        self._heights[id(expr)] = height, expr
         return expr
 
     def _nested(self) -> Expr:
@@ -281,7 +283,7 @@ class _Parser:
         if not isinstance(expr, Load) or expr.guard is not None:
             self.tokens.fail("only a load has a guard")
         self.tokens.advance()
-        return Load(expr.buffer, expr.index, self._infix(0))
+        return self._made(Load(expr.buffer, expr.index, self._infix(0)))
 
     def _infix(self, tightness: int) -> Expr:
         """Operators that bind at least as tightly as `tightness`, by precedence climbing."""
@@ -292,9 +294,9 @@ class _Parser:
             if own < max(tightness, 0):
                 break
             self.tokens.advance()
-            left = Binary(op, left, self._infix(own + 1))
-            if left.left.dtype != INDEX:
+            if left.dtype != INDEX:
                 self.tokens.fail(f"{sign.text!r} is for indices; write {op}(a, b)", sign)
+            left = self._made(Binary(op, left, self._infix(own + 1)))
         return left
 
     def _atom(self) -> Expr:
@@ -318,7 +320,7 @@ class _Parser:
         token = tokens.token
         name = self._name()
         if tokens.at("(") and token.kind == "name":
-            return self._call(token)
+            return self._made(self._call(token))
         variable = self.scope.variables.get(name)
         buffer = self.scope.buffers.get(name)
         if tokens.at("[") and buffer is not None:
@@ -329,7 +331,7 @@ class _Parser:
                     tokens.expect(",")
                 index.append(self._nested())
             tokens.expect("]")
-            return Load(buffer, tuple(index))
+            return self._made(Load(buffer, tuple(index)))
         if variable is None:
             tokens.fail(f"nothing named {name!r} is in scope", token)
         return variable

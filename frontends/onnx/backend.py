@@ -16,10 +16,11 @@ from onnx.backend.base import Backend, BackendRep, Device, DeviceType
 from onnx.defs import onnx_opset_version
 
 from tensorkiln.compiler.evaluate.evaluate import evaluate
+from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
 from tensorkiln.frontends.onnx.importer import import_model
-from tensorkiln.compiler.ir.dtypes import dtype_of
+from tensorkiln.frontends.onnx.node import ConstantNeeded
 from tensorkiln.runtime.errors import FeedError
 
 Runner: TypeAlias = Callable[[Sequence[Array]], Sequence[Array]]
@@ -36,21 +37,55 @@ def interpreted(function: Function) -> Runner:
 
 
 class Prepared(BackendRep):
-    """A model ready to run."""
+    """A model ready to run.
 
-    def __init__(self, function: Function, runner: Runner) -> None:
-        self.function = function
-        self._runner = runner
+    Where shapes depend on the values of inputs, the model is imported anew for each set of these
+    values, which are then constants of it.
+    """
+
+    def __init__(
+        self, model: ModelProto, compile_function: Compile, dims: Mapping[str, int] | None
+    ) -> None:
+        self._model = model
+        self._compile = compile_function
+        self._dims = dims
+        self._fixed: frozenset[str] = frozenset()
+        initialized = {tensor.name for tensor in model.graph.initializer}
+        self.inputs = [v.name for v in model.graph.input if v.name not in initialized]
+        self._runners: dict[tuple[bytes, ...], Runner] = {}
+        try:
+            self._runner({})
+        except ConstantNeeded:
+            self._fixed = frozenset()  # known when there are inputs
 
     def run(self, inputs: Sequence[Any] | Mapping[str, Any], **_: Any) -> tuple[Array, ...]:
         """The outputs for inputs in the model's order or by name; arrays of the right dtypes."""
-        names = [value.name for value in self.function.parameters]
-        if isinstance(inputs, Mapping):
-            missing = [name for name in names if name not in inputs]
-            if missing:
-                raise FeedError(f"inputs {', '.join(map(repr, missing))} are missing")
-            inputs = [inputs[name] for name in names]
-        return tuple(self._runner([np.asarray(x) for x in inputs]))
+        if not isinstance(inputs, Mapping):
+            if len(inputs) > len(self.inputs):
+                raise FeedError(f"{len(inputs)} inputs for {len(self.inputs)}")
+            inputs = dict(zip(self.inputs, inputs, strict=False))
+        missing = [name for name in self.inputs if name not in inputs]
+        if missing:
+            raise FeedError(f"inputs {', '.join(map(repr, missing))} are missing")
+        arrays = {name: np.asarray(inputs[name]) for name in self.inputs}
+        runner = self._runner(arrays)
+        return tuple(runner([a for name, a in arrays.items() if name not in self._fixed]))
+
+    def _runner(self, arrays: Mapping[str, Array]) -> Runner:
+        """The runner for the values that shapes depend on; more of them may be found on the way."""
+        while True:
+            constants = {name: arrays[name] for name in self.inputs if name in self._fixed}
+            key = tuple(array.tobytes() for array in constants.values())
+            try:
+                if key not in self._runners:
+                    function = import_model(self._model, dims=self._dims, constants=constants)
+                    self._runners[key] = self._compile(function)
+                return self._runners[key]
+            except ConstantNeeded as error:
+                if not arrays or error.inputs <= self._fixed:
+                    raise
+                self._fixed |= error.inputs
+                self._runners.clear()
 
 
 class TensorKilnBackend(Backend):
@@ -61,8 +96,7 @@ class TensorKilnBackend(Backend):
     @classmethod
     def prepare(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> Prepared:
         """The model, imported and ready to run; `dims` gives sizes to open dims."""
-        function = import_model(model, dims=kwargs.get("dims"))
-        return Prepared(function, cls.compile_function(function))
+        return Prepared(model, cls.compile_function, kwargs.get("dims"))
 
     @classmethod
     def run_node(

@@ -26,6 +26,7 @@ def schema_body(
         written = [v for v in schema.function_opset_versions if v <= version]
         if written:
             body.ParseFromString(schema.get_function_with_opset_version(max(written)))
+            _add_defaults(body, schema)
             return body
     if schema.has_context_dependent_function:
         written = [v for v in schema.context_dependent_function_opset_versions if v <= version]
@@ -35,8 +36,18 @@ def schema_body(
                 max(written), node.SerializeToString(), types
             )
             body.ParseFromString(data)
+            _add_defaults(body, schema)
             return body if body.node else None
     return None
+
+
+def _add_defaults(body: FunctionProto, schema: OpSchema) -> None:
+    """Schema defaults of attributes, which bodies refer to without stating them."""
+    declared = {attribute.name for attribute in body.attribute_proto}
+    for name, attribute in schema.attributes.items():
+        default = attribute.default_value
+        if default.type and name not in declared:
+            body.attribute_proto.append(default)
 
 
 def _type_bytes(operand: Operand | None) -> bytes:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
 from tensorkiln.compiler.ir.function import Function, Location, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.frontends.onnx.expansion import body_scope, instantiate, schema_body
 from tensorkiln.frontends.onnx.fold import fold, is_foldable
-from tensorkiln.frontends.onnx.inputs import parameter_types
+from tensorkiln.frontends.onnx.inputs import fixed_inputs, parameter_types
 from tensorkiln.frontends.onnx.load import Source, load_model
 from tensorkiln.frontends.onnx.lowerings import TABLE
 from tensorkiln.frontends.onnx.node import Node, Operand, Results
@@ -30,18 +31,23 @@ MAXIMUM_DEPTH = 64
 
 
 def import_model(
-    source: Source, *, dims: Mapping[str, int] | None = None, name: str | None = None
+    source: Source,
+    *,
+    dims: Mapping[str, int] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+    name: str | None = None,
 ) -> Function:
     """The ONNX model as a function of tensor IR.
 
     `source` is a path, the bytes of a file, or a ModelProto; `dims` gives sizes to the model's
-    open dims by name (a dim without a name is called `input.axis`).  Parameters are the graph's
-    inputs that no initializer gives a value, in order; results carry the names of the graph's
+    open dims by name (a dim without a name is called `input.axis`); `constants` gives fixed values
+    to inputs, which shapes may then depend on.  Parameters are the graph's inputs that neither
+    `constants` nor an initializer gives a value, in order; results carry the names of the graph's
     outputs.  Raises ModelError for a malformed model, UnsupportedError for one that cannot be
     compiled (all unsupported operators at once), each naming the node, value or file.
     """
     model, folder = load_model(source)
-    return _Importer(model, folder, name or "main").function(dims or {})
+    return _Importer(model, folder, name or "main").function(dims or {}, constants or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +66,16 @@ class _Importer:
         self.functions: Functions = {(f.domain, f.name): f for f in model.functions}
         self.frame = _Frame(_opsets(model))
 
-    def function(self, dims: Mapping[str, int]) -> Function:
+    def function(self, dims: Mapping[str, int], constants: Mapping[str, ArrayLike]) -> Function:
         scope = self.initializers(self.graph)
+        scope.update(fixed_inputs(self.graph, constants))
         types = parameter_types(self.graph, set(scope), dims)
         outputs = [str(value.name) for value in self.graph.output]
         nodes = ordered_nodes(self.graph.node, [*scope, *types], outputs, "the graph")
         require_supported(nodes, self.frame.opsets, self.functions)
         for name, kind in types.items():
-            scope[name] = Operand(name, value=self.builder.parameter(name, kind))
+            value = self.builder.parameter(name, kind)
+            scope[name] = Operand(name, value=value, inputs=frozenset((name,)))
         self.run(nodes, scope, self.frame)
         results = [_defined(scope, name) for name in outputs]
         check_results(self.graph, results)
@@ -125,7 +133,9 @@ class _Importer:
         )
         try:
             folded = fold(node, lower) if is_foldable(node) else None
-            return _operands(folded if folded is not None else lower(node), proto)
+            results = folded if folded is not None else lower(node)
+            inputs = frozenset().union(*(o.inputs for o in operands if o is not None))
+            return _operands(results, proto, inputs)
         except TypeRuleError as error:
             raise ModelError(f"{describe(proto)}: {error}") from None
 
@@ -171,7 +181,7 @@ def _defined(scope: Scope, name: str) -> Operand:
     return found
 
 
-def _operands(results: Results, proto: NodeProto) -> list[Operand]:
+def _operands(results: Results, proto: NodeProto, inputs: frozenset[str]) -> list[Operand]:
     """What a lowering gave, as operands named as the node names them."""
     several = results if isinstance(results, Sequence) else (results,)
     found = []
@@ -180,7 +190,7 @@ def _operands(results: Results, proto: NodeProto) -> list[Operand]:
         if isinstance(result, Operand):
             found.append(result)
         elif isinstance(result, Value):
-            found.append(Operand(name, value=result))
+            found.append(Operand(name, value=result, inputs=inputs))
         else:
             found.append(Operand(name, np.asarray(result)))
     for position, name in enumerate(proto.output):

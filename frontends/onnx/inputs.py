@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 
+import numpy as np
+from numpy.typing import ArrayLike
 from onnx import GraphProto, TensorShapeProto, TypeProto, ValueInfoProto
 
+from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.frontends.onnx.elements import dtype_of_element
+from tensorkiln.frontends.onnx.node import Operand
 from tensorkiln.frontends.onnx.tensors import MAXIMUM_BYTES
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
@@ -46,6 +50,33 @@ def parameter_types(
             f"are {', '.join(open_)}: give their sizes, as in dims={{{example}}} or {options}"
         )
     return {str(value.name): _type(value, dims) for value in given}
+
+
+def fixed_inputs(graph: GraphProto, constants: Mapping[str, ArrayLike]) -> dict[str, Operand]:
+    """The inputs that are given values; ModelError for an unknown name or a wrong dtype or rank."""
+    declared = {str(value.name): value for value in graph.input}
+    unknown = [name for name in constants if name not in declared]
+    if unknown:
+        raise ModelError(
+            f"the model has no input {', '.join(unknown)}: its inputs are {', '.join(declared)}"
+        )
+    return {name: _fixed(declared[name], np.asarray(v)) for name, v in constants.items()}
+
+
+def _fixed(value: ValueInfoProto, array: Array) -> Operand:
+    what = f"input {value.name!r}"
+    tensor = _tensor(value)
+    dtype = dtype_of_element(tensor.elem_type, what)
+    dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    fits = len(dims) == array.ndim and all(
+        dim in (None, size) for dim, size in zip(dims, array.shape, strict=True)
+    )
+    if array.dtype != dtype.numpy or not fits:
+        raise ModelError(
+            f"{what} is {dtype} of shape {dims}; its constant is {array.dtype} of shape "
+            f"{list(array.shape)}"
+        )
+    return Operand(str(value.name), array)
 
 
 def _check_sizes(dims: Mapping[str, int]) -> None:

@@ -25,15 +25,33 @@ Results: TypeAlias = "Result | Sequence[Result]"
 Lower: TypeAlias = "Callable[[Node], Results]"
 
 
+class ConstantNeeded(UnsupportedError):
+    """An operand must be known while importing, and it depends on the model's inputs.
+
+    `inputs` are the names of the inputs that would have to be constants.
+    """
+
+    def __init__(self, message: str, inputs: frozenset[str]) -> None:
+        super().__init__(message)
+        self.inputs = inputs
+
+
 class Operand:
     """A tensor of the model: known while importing, or a value of the function being built.
 
     What is known becomes a constant only when a lowering asks for its value, so that shape
-    arithmetic leaves no trace.
+    arithmetic leaves no trace.  `inputs` are the model's inputs that it depends on.
     """
 
-    def __init__(self, name: str, known: Array | None = None, value: Value | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        known: Array | None = None,
+        value: Value | None = None,
+        inputs: frozenset[str] = frozenset(),
+    ) -> None:
         self.name = name
+        self.inputs = inputs
         self.known = known
         self._value = value
         if value is not None:
@@ -120,12 +138,16 @@ class Node:
         return [self.value(k) for k in range(len(self.operands))]
 
     def known(self, index: int) -> Array:
-        """Operand `index` as an array; UnsupportedError where it depends on the model's inputs."""
+        """Operand `index` as an array; ConstantNeeded where it depends on the model's inputs."""
         operand = self.operand(index)
         if operand.known is None:
-            raise UnsupportedError(
+            names = sorted(operand.inputs)
+            example = ", ".join(f"{name!r}: array" for name in names)
+            raise ConstantNeeded(
                 f"{self} needs its input {self._input_name(index)} ({operand.name!r}) to be "
-                "constant, and it depends on the model's inputs"
+                f"constant, and it depends on the model's input {', '.join(map(repr, names))}: "
+                f"give its value, as in constants={{{example}}}",
+                operand.inputs,
             )
         return operand.known
 

@@ -12,6 +12,10 @@ from tensorkiln.frontends.onnx.lowerings import (
     gather,
     matmul,
     movement,
+    resize,
+    quantization,
+    pooling,
+    normalization,
     reductions,
     slicing,
     softmax,
@@ -33,6 +37,10 @@ TABLE = Table(
         *matmul.LOWERINGS,
         *einsum.LOWERINGS,
         *softmax.LOWERINGS,
+        *resize.LOWERINGS,
+        *quantization.LOWERINGS,
+        *pooling.LOWERINGS,
+        *normalization.LOWERINGS,
         *control.LOWERINGS,
     )
 )

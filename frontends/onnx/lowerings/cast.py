@@ -37,7 +37,9 @@ def _cast_like(node: Node) -> Result:
     return _to(node, node.operand(1).dtype)
 
 
-def _bit_cast(node: Node) -> Value:
+def _bit_cast(node: Node) -> Result:
+    if BOOL in (node.operand(0).dtype, node.dtype("to")):  # a bool is a byte that is 0 or 1
+        return _to(node, node.dtype("to"))
     return node.builder.one("bitcast_convert", (node.value(),), dtype=node.dtype("to"))
 
 

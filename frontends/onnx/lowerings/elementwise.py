@@ -103,7 +103,8 @@ def _shift(node: Node) -> Value:
     direction = node.string("direction")
     if direction not in ("LEFT", "RIGHT"):
         raise node.invalid(f"direction is {direction!r}, not LEFT or RIGHT")
-    return _broadcast("shift_left" if direction == "LEFT" else "shift_right_logical", node)
+    right = "arithmetic" if node.operand(0).dtype.is_signed else "logical"
+    return _broadcast("shift_left" if direction == "LEFT" else f"shift_right_{right}", node)
 
 
 def _where(node: Node) -> Value:

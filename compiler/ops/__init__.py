@@ -9,6 +9,7 @@ from tensorkiln.compiler.ops import (
     composite_layer_norm,
     composite_softmax,
     constant,
+    dot,
     dynamic_slicing,
     elementwise_arithmetic,
     elementwise_compare,
@@ -16,9 +17,11 @@ from tensorkiln.compiler.ops import (
     elementwise_logic,
     elementwise_math,
     fusion,
+    gather,
     reduce,
     reduce_window,
     rng,
+    scatter,
     shape,
     slicing,
 )
@@ -44,6 +47,9 @@ REGISTRY = Registry(
         *reduce.RECORDS,
         *arg_reduce.RECORDS,
         *reduce_window.RECORDS,
+        *dot.RECORDS,
+        *gather.RECORDS,
+        *scatter.RECORDS,
         *arg_reduce_window.RECORDS,
     )
 )

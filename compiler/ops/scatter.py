@@ -1,0 +1,182 @@
+"""The op scatter: updates combined one after the other into slices of an operand.
+
+Rule and name are StableHLO's (without batching dims), the update computation given by name: add
+set multiply maximum minimum.  An update element whose place lies outside of the operand is
+skipped; starts are not clamped.  Updates are applied in row-major order, so the last `set` wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
+from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.kernel.expr import Expr, Index
+from tensorkiln.compiler.kernel.index import ZERO, add
+from tensorkiln.compiler.ops.builder import Builder
+from tensorkiln.compiler.ops.checks import (
+    accumulator, all_of, are_axes, at_most, between, expect, ints, require, widened,
+)  # fmt: skip
+from tensorkiln.compiler.ops.gather import (
+    batch_shape, check_vectors, index_vectors, place_dims, read_start,
+)  # fmt: skip
+from tensorkiln.compiler.ops.record import Cost, LoopContext, Loops, OpRecord, Types
+from tensorkiln.compiler.ops.reducers import REDUCERS, combine_state, state_dtype
+from tensorkiln.compiler.ops.scatter_gradient import scatter_gradient
+
+NAMES = ("add", "set", "multiply", "maximum", "minimum")
+
+
+def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
+    """C1 to C3: see check_vectors.  C4: the updates have the operand's dtype; it is a number
+    unless the reducer is set.  C5: update_window_dims are ascending dims of the updates;
+    inserted_window_dims are different dims of the operand, as many as the window lacks.  C6: the
+    window fits in the operand.  C7: the other dims of the updates are those of the indices.
+    C8: the reducer is one of NAMES."""
+    x, indices, updates = expect(types, 3)
+    vector = check_vectors(
+        indices,
+        ints(attributes, "scatter_dims_to_operand_dims"),
+        attributes["index_vector_dim"],
+        x.rank,
+    )
+    reducer = attributes["reducer"]
+    require(reducer in NAMES, f"C8: the reducer is one of {', '.join(NAMES)}, not {reducer!r}")
+    fits = updates.dtype == x.dtype and (reducer == "set" or x.dtype.kind != "bool")
+    require(fits, f"C4: updates {updates} for operand {x} and reducer {reducer}")
+    window, inserted = ints(attributes, "update_window_dims"), ints(attributes, "inserted_window_dims")
+    fits = are_axes(window, updates.rank) and list(window) == sorted(window)
+    fits = fits and are_axes(inserted, x.rank) and len(window) + len(inserted) == x.rank
+    require(fits, f"C5: window dims {window} and inserted dims {inserted} for {x} and {updates}")
+    kept = iter(updates.shape[k] for k in window)
+    sizes = [1 if axis in inserted else next(kept) for axis in range(x.rank)]
+    fits = all(map(at_most, sizes, x.shape))
+    require(fits, f"C6: a window ({', '.join(map(str, sizes))}) does not fit in {x}")
+    batch = tuple(dim for k, dim in enumerate(updates.shape) if k not in window)
+    require(
+        batch == batch_shape(indices, vector), f"C7: updates {updates} for indices {indices}"
+    )
+    return (x,)
+
+
+def _window(op: Op) -> tuple[int, ...]:
+    """The window's size along each dim of the operand."""
+    shape, inserted = op.operands[2].shape, op.ints("inserted_window_dims")
+    kept = iter(shape[k] for k in op.ints("update_window_dims"))
+    return tuple(1 if axis in inserted else next(kept) for axis in range(op.result.type.rank))
+
+
+def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
+    (x, indices, updates), window = arrays, _window(op)
+    mapped, inserted = op.ints("scatter_dims_to_operand_dims"), op.ints("inserted_window_dims")
+    starts = index_vectors(indices, op.integer("index_vector_dim")).astype(np.int64)
+    batch = starts.ndim - 1
+    # Whole dims stay slices; the others are picked, each by an index array of its own dims.
+    picked = [axis for axis in range(x.ndim) if axis in mapped or window[axis] != x.shape[axis]]
+    whole = [axis for axis in range(x.ndim) if axis not in picked]
+    shape = (*starts.shape[:-1], *(window[axis] for axis in picked))
+    inside = np.ones(shape, np.bool_)
+    places = []
+    for number, axis in enumerate(picked):
+        along = [1] * len(shape)
+        along[batch + number] = window[axis]
+        place = np.arange(window[axis]).reshape(along)
+        if axis in mapped:
+            first = starts[..., mapped.index(axis)]
+            place = place + first.reshape(first.shape + (1,) * len(picked))
+        inside &= (place >= 0) & (place < x.shape[axis])
+        places.append(np.broadcast_to(place, shape))
+    # Updates with dims batch, picked, whole; inserted dims have size 1 there.
+    window_dims = op.ints("update_window_dims")
+    outer = [k for k in range(updates.ndim) if k not in window_dims]
+    moved = updates.transpose(*outer, *window_dims).reshape(*starts.shape[:-1], *window)
+    moved = moved.transpose(*range(batch), *(batch + axis for axis in (*picked, *whole)))
+    wide = x.dtype if op.string("reducer") == "set" else accumulator(op.result.dtype).numpy
+    order = (*picked, *whole)
+    result = x.transpose(order).astype(wide)
+    target = tuple(place[inside] for place in places) if picked else (np.newaxis,)
+    values = moved.astype(wide)[inside] if picked else moved.astype(wide)
+    _apply(op.string("reducer"), result, target, values, picked)
+    back = result.transpose([order.index(axis) for axis in range(x.ndim)])
+    return [back.astype(x.dtype, order="C")]
+
+
+def _apply(
+    reducer: str, result: Array, target: tuple[object, ...], values: Array, picked: Sequence[int]
+) -> None:
+    if not picked:  # every update covers the whole operand
+        for value in values.reshape(-1, *result.shape):
+            result[...] = value if reducer == "set" else REDUCERS[reducer].function(result, value)
+    elif reducer == "set":
+        result[target] = values
+    else:
+        REDUCERS[reducer].function.at(result, target, values)
+
+
+def _build(context: LoopContext, op: Op) -> None:
+    x, indices, updates = op.operands
+    _copy(context, x)
+    window_dims, window = op.ints("update_window_dims"), _window(op)
+    mapped, inserted = op.ints("scatter_dims_to_operand_dims"), op.ints("inserted_window_dims")
+    vector, reducer = op.integer("index_vector_dim"), op.string("reducer")
+    with ExitStack() as loops:
+        # Different updates may meet in one place: these loops stay serial.
+        outer: Index = tuple(
+            loops.enter_context(context.loop(size))
+            for k, size in enumerate(updates.shape)
+            if k not in window_dims
+        )
+        starts = [
+            read_start(context, indices, outer, vector, entry) for entry in range(len(mapped))
+        ]
+        inner: Index = tuple(
+            loops.enter_context(context.loop(updates.shape[k])) for k in window_dims
+        )
+        kept, place, conditions = iter(inner), [], list[Expr]()
+        for axis, size in enumerate(x.shape):
+            local = ZERO if axis in inserted else next(kept)
+            if axis in mapped:
+                local = add(local, starts[mapped.index(axis)])
+                conditions += between(local, 0, size)
+            place.append(local)
+        inside = all_of(conditions)
+        if inside is not None:
+            loops.enter_context(context.when(inside))
+        update = context.read(updates, place_dims(outer, inner, window_dims))
+        if reducer != "set":
+            state = state_dtype(reducer, x.dtype)
+            held = widened(context.read_result(0, tuple(place)), state)
+            joined = combine_state(reducer, held, widened(update, state))
+            update = widened(joined, x.dtype)
+        context.write(0, tuple(place), update)
+
+
+def _copy(context: LoopContext, x: Value) -> None:
+    with ExitStack() as loops:
+        index = tuple(
+            loops.enter_context(context.loop(size, "parallel" if axis == 0 else "for"))
+            for axis, size in enumerate(x.shape)
+        )
+        context.write(0, index, context.read(x, index))
+
+
+def _cost(op: Op) -> Cost:
+    """An operation an update; the operand is copied, the updates are read, combined and written."""
+    x, indices, updates = (value.type for value in op.operands)
+    moved = 2 * x.bytes + indices.bytes + 3 * updates.bytes
+    return Cost(0 if op.string("reducer") == "set" else updates.elements, moved)
+
+
+RECORDS = (
+    OpRecord(
+        "scatter",
+        {
+            "update_window_dims": "ints", "inserted_window_dims": "ints",
+            "scatter_dims_to_operand_dims": "ints", "index_vector_dim": "int", "reducer": "str",
+        },
+        _types, _evaluate, scatter_gradient, Loops(_build), _cost,
+    ),
+)  # fmt: skip

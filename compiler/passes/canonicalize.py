@@ -27,7 +27,8 @@ def canonicalize(function: Function) -> Function:
     concatenate and lossless convert are one op; a constant of equal elements is a broadcast
     scalar; constants are right operands of commutative ops; an op that only moves dims of size 1
     is a reshape; what is empty is a constant; no op is dead.  Every rule is exact: results keep
-    their bits (NaN payloads aside, and power by 2, 1/2 or -1, which becomes better rounded).
+    their bits, but for NaN payloads, the sign of a zero that is a maximum or minimum of unlike
+    zeros or a sum of one -0, and powers by 2, 1/2 and -1, which become better rounded.
 
     Runs after differentiation, since stop_gradient is an identity here.
     """

@@ -62,12 +62,17 @@ def _sink_transpose(rewriter: Rewriter, op: Op) -> Replacement:
         return None
     operands: list[Value] = []
     for value in op.operands:
-        turned = value if value.type.rank == 0 else untransposed(rewriter, value, permutation)
+        turned = value if _is_scalar(value, op) else untransposed(rewriter, value, permutation)
         if turned is None:
             return None
         operands.append(turned)
     (result,) = rewriter.op(op.name, operands, op.attributes)
     return shorthand.transpose(rewriter, result, permutation)
+
+
+def _is_scalar(value: Value, op: Op) -> bool:
+    # A condition or bound that clamp and select use for all elements.
+    return value.type.rank == 0 and op.result.type.rank > 0
 
 
 def _shared_permutation(rewriter: Rewriter, op: Op) -> tuple[int, ...] | None:
@@ -89,7 +94,7 @@ def _sink_reshape(rewriter: Rewriter, op: Op) -> Replacement:
         return None
     operands: list[Value] = []
     for value in op.operands:
-        turned = value if value.type.rank == 0 else _unreshaped(rewriter, value, shapes[0])
+        turned = value if _is_scalar(value, op) else _unreshaped(rewriter, value, shapes[0])
         if turned is None:
             return None
         operands.append(turned)

@@ -1,4 +1,7 @@
-"""fusion: a group of ops that become one kernel; its region is the group."""
+"""fusion: a group of ops that become one kernel; its region is the group.
+
+`kind` names the kernel family that schedules it.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,7 @@ def _body(builder: Builder, op: Op) -> Sequence[Value]:
 
 
 def _cost(op: Op) -> Cost:
+    # One operation for each element of each value made inside.
     return Cost(sum(v.type.elements for o in op.regions[0].ops for v in o.results), bytes_moved(op))
 
 

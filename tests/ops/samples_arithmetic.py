@@ -44,7 +44,9 @@ def exactly(function: Callable[[int, int], int]) -> Callable[[Array, Array], Arr
 
     def run(x: Array, y: Array) -> Array:
         bits = x.dtype.itemsize * 8
-        found = [function(int(a), int(b)) % (1 << bits) for a, b in zip(x.flat, y.flat, strict=True)]
+        found = [
+            function(int(a), int(b)) % (1 << bits) for a, b in zip(x.flat, y.flat, strict=True)
+        ]
         return np.array(found, f"u{x.dtype.itemsize}").reshape(x.shape).view(x.dtype)
 
     return run

@@ -10,7 +10,22 @@ from ops.samples import Sample, draw
 from ops.samples_arithmetic import edges, exactly, grid
 
 from tensorkiln.compiler.ir.dtypes import (
-    BF16, BOOL, DTYPES, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, DType, dtype_of,
+    BF16,
+    BOOL,
+    DTYPES,
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    DType,
+    dtype_of,
 )  # fmt: skip
 from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.ops.rules import FLOATS, INTEGERS, NUMBERS
@@ -103,7 +118,10 @@ def _clamp() -> list[Sample]:
     samples = []
     for dtype in NUMBERS:
         kind = dtype.numpy
-        low, high = np.full((3, 4), 0 if dtype.kind == "uint" else -1, kind), np.full((3, 4), 1, kind)
+        low, high = (
+            np.full((3, 4), 0 if dtype.kind == "uint" else -1, kind),
+            np.full((3, 4), 1, kind),
+        )
         x = draw((3, 4), dtype, -3, 3)
         samples.append(Sample("clamp", (low, x, high), expected))
         samples.append(Sample("clamp", (low[0, 0], x, high[0, 0]), expected, label="scalars"))

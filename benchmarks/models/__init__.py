@@ -1,0 +1,25 @@
+"""Generators of well-known networks as ONNX models with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnx import ModelProto
+
+from benchmarks.models.inception import inception_v3
+from benchmarks.models.lenet import lenet
+from benchmarks.models.mlp import mlp
+from benchmarks.models.mobilenet import mobilenet_v2
+from benchmarks.models.resnet import resnet50
+from benchmarks.models.vgg import vgg16
+
+MODELS: dict[str, Callable[..., ModelProto]] = {
+    "mlp": mlp,
+    "lenet": lenet,
+    "resnet50": resnet50,
+    "vgg16": vgg16,
+    "mobilenet_v2": mobilenet_v2,
+    "inception_v3": inception_v3,
+}
+
+__all__ = ["MODELS", "inception_v3", "lenet", "mlp", "mobilenet_v2", "resnet50", "vgg16"]

@@ -1,1 +1,32 @@
-"""Rewrites of tensor IR: one pass a file, `Function -> Function`."""
+"""Rewrites of tensor IR: one pass a file, `Function -> Function`, the same object if unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.passes.algebra import algebra, reassociate
+from tensorkiln.compiler.passes.canonicalize import canonicalize
+from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
+from tensorkiln.compiler.passes.dead_code import dead_code
+from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.passes.fold_constants import fold_constants
+from tensorkiln.compiler.passes.legalize_dot import legalize_dot
+from tensorkiln.compiler.passes.legalize_windows import legalize_windows
+from tensorkiln.compiler.passes.push_movement import push_movement
+
+PASSES: Mapping[str, Callable[[Function], Function]] = {
+    run.__name__: run
+    for run in (
+        expand_composites,
+        canonicalize,
+        fold_constants,
+        common_subexpressions,
+        dead_code,
+        algebra,
+        reassociate,
+        push_movement,
+        legalize_dot,
+        legalize_windows,
+    )
+}

@@ -15,21 +15,32 @@ _ASSOCIATIVE = ("add", "multiply", "maximum", "minimum", "and", "or", "xor")
 _ALWAYS_ASSOCIATIVE = ("maximum", "minimum", "and", "or", "xor")
 
 
-def algebra(function: Function, reassociate: bool = False) -> Function:
-    """Applies the algebra of the rules below; with `reassociate`, those too that round otherwise.
+def algebra(function: Function) -> Function:
+    """Applies the exact rules below.
 
-        %1 = add(%x, %c1)                                          %1 = add(%c1, %c2)
-        %2 = add(%1, %c2)    -> (integers, or reassociate)         %2 = add(%x, %1)
+        %1 = add(%x, %c1)                        %1 = add(%c1, %c2)
+        %2 = add(%1, %c2)    -> (integers)       %2 = add(%x, %1)
 
         %1 = transpose(%w) {permutation = (1, 0)}
         %2 = dot_general(%x, %1) {... rhs_contracting = (0)}    ->
                                                %2 = dot_general(%x, %w) {... rhs_contracting = (1)}
 
-    Expects canonical form (constants right) and leaves constants to fold_constants.  The exact
-    rules keep every bit of every result, the others keep the real number that is meant, where
-    nothing overflows on the way.
+    Expects canonical form (constants right) and leaves constants to fold_constants.  Every bit of
+    every result is kept.
     """
-    return until_stable(function, merged(_EXACT, _INEXACT) if reassociate else _EXACT)
+    return until_stable(function, _EXACT)
+
+
+def reassociate(function: Function) -> Function:
+    """Applies the rules that round otherwise too; to be asked for.
+
+        %1 = multiply(%x, %a)
+        %2 = multiply(%y, %a)    ->    %1 = add(%x, %y)
+        %3 = add(%1, %2)               %3 = multiply(%1, %a)
+
+    The real number that is meant stays, where nothing overflows on the way.
+    """
+    return until_stable(function, merged(_EXACT, _INEXACT))
 
 
 def _is_constant(rewriter: Rewriter, value: Value) -> bool:

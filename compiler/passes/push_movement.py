@@ -148,6 +148,11 @@ def _per_dim(rewriter: Rewriter, op: Op, names: Sequence[str]) -> Replacement:
     return shorthand.transpose(rewriter, result, order)
 
 
+def _window(rewriter: Rewriter, op: Op) -> Replacement:
+    names = ("window", "strides", "padding", "base_dilations", "window_dilations")
+    return _per_dim(rewriter, op, names)
+
+
 def _reverse(rewriter: Rewriter, op: Op) -> Replacement:
     inner = rewriter.producer(op.operands[0], "transpose")
     if inner is None:
@@ -192,6 +197,7 @@ _SINKS: dict[str, Sequence[Rule]] = {
     "reverse": (_reverse,),
     "concatenate": (_concatenate,),
     "reduce": (_reduce,),
+    "reduce_window": (_window,),
 }
 _ABSORBS: Rules = merged(rules_shape.RULES, {"dot_general": (dot_of_transposes,)})
 _EAGER: Rules = merged(_SINKS, _ABSORBS)

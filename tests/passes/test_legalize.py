@@ -1,0 +1,99 @@
+"""Passes that bring ops into the forms that kernels have, on the table of op samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ops.samples import Sample, all_samples, assert_agrees, build
+
+from tensorkiln.compiler.evaluate.evaluate import evaluate
+from tensorkiln.compiler.ir.dims import Symbol, symbol_dim
+from tensorkiln.compiler.ir.dtypes import F32
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.ops import REGISTRY, Builder, shorthand
+from tensorkiln.compiler.ops.record import Composite
+from tensorkiln.compiler.passes.canonicalize import canonicalize
+from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.passes.fold_constants import fold_constants
+from tensorkiln.compiler.passes.legalize_dot import legalize_dot
+from tensorkiln.compiler.passes.legalize_windows import legalize_windows
+
+
+def samples_of(*names: str) -> list[object]:
+    return [pytest.param(s, id=s.name) for s in all_samples() if s.op in names]
+
+
+def agrees(sample: Sample, after: Function) -> None:
+    types = [v.type for v in after.results]
+    assert_agrees(sample, evaluate(after, sample.arrays), sample.expectation(types))
+
+
+@pytest.mark.parametrize("sample", samples_of("dot_general"))
+def test_products_are_batched_matrix_products(sample: Sample) -> None:
+    after = legalize_dot(build(sample))
+    (product,) = [op for op in after.ops if op.name == "dot_general"]
+    assert [v.type.rank for v in product.operands] == [3, 3]
+    assert product.ints("lhs_contracting") == (2,)
+    assert product.ints("rhs_contracting") == (1,)
+    agrees(sample, after)
+    assert legalize_dot(after) is after
+
+
+def test_a_symbolic_batch_is_merged_and_two_are_not() -> None:
+    builder = Builder(REGISTRY)
+    n, m = (symbol_dim(Symbol(name)) for name in "nm")
+    x = builder.parameter("x", TensorType((n, 2, 4), F32))
+    y = builder.parameter("y", TensorType((n, m, 4), F32))
+    w = builder.parameter("w", TensorType((4, 3), F32))
+    products = [shorthand.matmul(builder, v, w) for v in (x, y)]
+    after = legalize_dot(builder.finish(products))
+    ranks = [op.operands[0].type.rank for op in after.ops if op.name == "dot_general"]
+    kept = [op for op in after.ops if op.name == "dot_general" and op.operands[0] is y]
+    assert ranks == [3, 3]
+    assert len(kept) == 1
+    arrays = [np.ones(s, np.float32) for s in ((5, 2, 4), (5, 6, 4), (4, 3))]
+    for result in evaluate(after, arrays):
+        assert (result == 4).all()
+
+
+@pytest.mark.parametrize("sample", samples_of("reduce_window"))
+def test_windows_have_no_holes(sample: Sample) -> None:
+    after = legalize_windows(build(sample))
+    for op in after.ops:
+        if op.name == "reduce_window":
+            assert set(op.ints("base_dilations")) <= {1}
+    agrees(sample, after)
+    assert legalize_windows(after) is after
+
+
+COMPOSITES = [r.name for r in REGISTRY if isinstance(r.lowering, Composite)]
+
+
+@pytest.mark.parametrize("sample", samples_of(*COMPOSITES))
+def test_composites_become_primitives(sample: Sample) -> None:
+    function = build(sample)
+    after = expand_composites(function)
+    assert not {op.name for op in after.ops} & {*COMPOSITES}
+    agrees(sample, after)
+    assert expand_composites(function, keep=(sample.op,)) is function
+
+
+EXACT_ENOUGH = [pytest.param(s, id=s.name) for s in all_samples() if not s.regions]
+
+
+@pytest.mark.parametrize("sample", EXACT_ENOUGH)
+def test_every_op_survives_canonicalize(sample: Sample) -> None:
+    after = canonicalize(build(sample))
+    agrees(sample, after)
+    assert canonicalize(after) is after
+
+
+@pytest.mark.parametrize("sample", EXACT_ENOUGH)
+def test_every_op_folds(sample: Sample) -> None:
+    builder = Builder(REGISTRY)
+    operands = [builder.constant(array) for array in sample.arrays]
+    function = builder.finish(builder.op(sample.op, operands, sample.attributes))
+    after = fold_constants(canonicalize(function))
+    types = [v.type for v in after.results]
+    assert_agrees(sample, evaluate(after, ()), sample.expectation(types))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from onnx import AttributeProto, FunctionProto, NodeProto, helper
-from onnx.defs import OpSchema
+from onnx.defs import OpSchema, onnx_opset_version
 
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
 from tensorkiln.frontends.onnx.node import Operand
+from tensorkiln.frontends.onnx.schemas import schema_domain
 from tensorkiln.frontends.onnx.structure import describe
 from tensorkiln.runtime.errors import ModelError
 
@@ -99,6 +100,12 @@ def _bound_graphs(
     del copy.g.node[:]
     copy.g.node.extend(nodes)
     return copy
+
+
+def body_opsets(body: FunctionProto, around: Mapping[str, int]) -> dict[str, int]:
+    """Opset versions of a body: its own, else those around it, else the newest standard one."""
+    own = {schema_domain(opset.domain): opset.version for opset in body.opset_import}
+    return {"": onnx_opset_version(), **around, **own}
 
 
 def body_scope(

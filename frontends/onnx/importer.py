@@ -12,7 +12,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
 from tensorkiln.compiler.ir.function import Function, Location, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
-from tensorkiln.frontends.onnx.expansion import body_scope, instantiate, schema_body
+from tensorkiln.frontends.onnx.expansion import body_opsets, body_scope, instantiate, schema_body
 from tensorkiln.frontends.onnx.fold import fold, is_foldable
 from tensorkiln.frontends.onnx.inputs import fixed_inputs, parameter_types
 from tensorkiln.frontends.onnx.load import Source, load_model
@@ -144,7 +144,7 @@ class _Importer:
     ) -> list[Operand]:
         """The results of a call of a function, its body imported in place."""
         scope: Scope = dict(body_scope(body, call, operands))
-        opsets = {schema_domain(o.domain): o.version for o in body.opset_import} or frame.opsets
+        opsets = body_opsets(body, frame.opsets)
         where = f"function {body.name} of {describe(call)}"
         wanted = [name for name, used in zip(body.output, call.output, strict=False) if used]
         nodes = ordered_nodes(instantiate(body, call), scope, wanted, where)

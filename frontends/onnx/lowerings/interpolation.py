@@ -42,7 +42,9 @@ def coordinates(axis: Axis, mode: str) -> Floats | None:
         case "pytorch_half_pixel":
             return half if axis.new > 1 else np.zeros_like(i)
         case "align_corners":
-            return i * last / (axis.new - 1) if axis.new > 1 else np.zeros_like(i)
+            # The definition divides by the exact size, of which the new one is the floor.
+            size = axis.scale * axis.old
+            return i * last / (size - 1) if size > 1 else np.zeros_like(i)
         case "asymmetric":
             return i / axis.scale
         case "tf_half_pixel_for_nn":

@@ -1,0 +1,100 @@
+"""Writing elements at indices; negative indices count from the end."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tensorkiln.compiler.ir.dtypes import I64
+from tensorkiln.compiler.ir.function import Value
+from tensorkiln.compiler.ops.shorthand import axis_of, convert, reshape
+from tensorkiln.frontends.onnx.lowerings.gather import positions_along, tuple_positions, wrapped
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.table import Lowering
+
+_REDUCERS = {"none": "set", "add": "add", "mul": "multiply", "max": "maximum", "min": "minimum"}
+
+
+def scatter_rows(node: Node, x: Value, rows: Value, updates: Value, reducer: str) -> Value:
+    """`x` with `updates` combined into its rows (along the first dim) numbered by `rows`."""
+    lead = rows.type.rank
+    return node.builder.one(
+        "scatter",
+        (x, rows, updates),
+        update_window_dims=tuple(range(lead, updates.type.rank)),
+        inserted_window_dims=(0,),
+        scatter_dims_to_operand_dims=(0,),
+        index_vector_dim=lead,
+        reducer=reducer,
+    )
+
+
+def _reducer(node: Node) -> str:
+    reduction = node.string("reduction", "none")
+    if reduction not in _REDUCERS:
+        raise node.invalid(f"reduction is {reduction!r}, not one of {', '.join(_REDUCERS)}")
+    return _REDUCERS[reduction]
+
+
+def _scatter_elements(node: Node) -> Value:
+    builder, x, updates = node.builder, node.value(0), node.value(2)
+    axis = axis_of(node.integer("axis"), x.type.rank)
+    indices = wrapped(builder, node.operand(1), x.shape[axis], node)
+    if indices.shape != updates.shape or indices.type.rank != x.type.rank:
+        raise node.invalid(f"indices {indices.type} and updates {updates.type} for {x.type}")
+    positions = positions_along(builder, indices, x.shape, axis)
+    count = updates.type.elements
+    found = scatter_rows(
+        node, reshape(builder, x, (x.type.elements,)), reshape(builder, positions, (count,)),
+        reshape(builder, updates, (count,)), _reducer(node),
+    )  # fmt: skip
+    return reshape(builder, found, x.shape)
+
+
+def _scatter_nd(node: Node) -> Value:
+    """Rows of data seen as [indexed dims, rest]."""
+    builder, x, indices, updates = node.builder, node.value(0), node.value(1), node.value(2)
+    depth = indices.shape[-1]
+    if depth > x.type.rank or updates.shape != (*indices.shape[:-1], *x.shape[depth:]):
+        raise node.invalid(f"indices {indices.type} and updates {updates.type} for {x.type}")
+    positions = tuple_positions(builder, indices, x.shape[:depth])
+    rows = reshape(builder, x, (math.prod(x.shape[:depth]), *x.shape[depth:]))
+    return reshape(builder, scatter_rows(node, rows, positions, updates, _reducer(node)), x.shape)
+
+
+def _max_unpool(node: Node) -> Value:
+    """Zeros of the shape before pooling, with each value at its index in that shape."""
+    builder, x, indices = node.builder, node.value(0), node.value(1)
+    before = _unpooled(node, x.shape)
+    shape = node.known_ints(2) if node.has(2) else before
+    count = x.type.elements
+    places = convert(builder, reshape(builder, indices, (count,)), I64)
+    zeros = builder.constant(np.zeros((), x.dtype.numpy))
+    flat = builder.one("broadcast_in_dim", (zeros,), shape=(math.prod(before),), dimensions=())
+    found = reshape(
+        builder, scatter_rows(node, flat, places, reshape(builder, x, (count,)), "set"), before
+    )
+    grow = [new - old for new, old in zip(shape, before, strict=True)]
+    if not any(grow):
+        return found
+    # The indices are those of the smallest shape that pools to x; a larger one grows at the end.
+    zero = (0,) * x.type.rank
+    return builder.one("pad", (found, zeros), low=zero, high=tuple(grow), interior=zero)
+
+
+def _unpooled(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+    kernel = node.integers("kernel_shape")
+    strides = node.integers("strides", (1,) * len(kernel))
+    pads = node.integers("pads", (0,) * (2 * len(kernel)))
+    sizes = zip(shape[2:], strides, kernel, pads, pads[len(kernel) :], strict=False)
+    spatial = [(n - 1) * s + k - low - high for n, s, k, low, high in sizes]
+    return (*shape[:2], *spatial)
+
+
+LOWERINGS = (
+    Lowering("Scatter", _scatter_elements, 9),
+    Lowering("ScatterElements", _scatter_elements, 11),
+    Lowering("ScatterND", _scatter_nd, 11),
+    Lowering("MaxUnpool", _max_unpool, 9),
+)

@@ -14,6 +14,7 @@ from tensorkiln.compiler.codegen.target import (
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.text import print_function
+from tensorkiln.compiler.kernel.math.expand import expand_math
 from tensorkiln.compiler.kernel.program import Program, print_program
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.passes.canonicalize import canonicalize
@@ -82,7 +83,7 @@ def lower(function: Function, target: Target, dump: Dump | None = None) -> Stage
 
 def finish_kernel(target: Target) -> Callable[[Kernel], Kernel]:
     """What is done to every kernel between scheduling and emission."""
-    return lambda kernel: kernel
+    return lambda kernel: expand_math(kernel, fma=target.has_fma)
 
 
 def compile_function(

@@ -103,6 +103,7 @@ class _Outliner:
         builder = emitter.builder
         with builder.goto_entry_block():
             context = builder.alloca(record)
+        context.type = POINTER  # llvmlite's alloca gives a typed pointer
         for position, value in enumerate(captured):
             builder.store(value, _field(builder, context, record, position))
         count = emitter.expr(stmt.stop, scope)

@@ -5,10 +5,12 @@ No element asks which operand it comes from, and producers of an operand are com
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from tensorkiln.compiler.codegen.target import Target
-from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import Buffer, Expr, Index
+from tensorkiln.compiler.kernel.expr import Expr
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
@@ -21,46 +23,43 @@ def schedule_concatenate(group: Group, target: Target) -> Kernel:
     last = group.region.producers().get(group.region.results[0])
     if len(group.outputs) != 1 or last is None or last.name != "concatenate":
         return schedule_loops(group, target)
-    if not group.outputs[0].layout.is_row_major:
+    dim = last.integer("dimension")
+    block = dict(group.outputs[0].layout.blocks).get(dim, 1)
+    if any(v.shape[dim] % block for v in last.operands):
         return schedule_loops(group, target)
     body = group.body()
     lanes = group.lanes(target.vector_bits)
     offset = 0
     for operand in last.operands:
-        _copy(body, group, last, operand, offset, lanes)
-        offset += operand.shape[last.integer("dimension")]
+        _copy(body, group, operand, dim, offset // block, lanes)
+        offset += operand.shape[dim]
     return group.kernel(body)
 
 
 def _copy(
-    body: Body, group: Group, op: Op, operand: Value, offset: int, lanes: int
+    body: Body, group: Group, operand: Value, dim: int, offset: int, lanes: int
 ) -> None:
     """Writes `operand`'s part: outer dims as loops, the run of memory from the dim on in lanes."""
-    shape, dim = operand.shape, op.integer("dimension")
-    size, whole = _product(shape[dim:]), _product(op.result.shape[dim:])
-    start = offset * _product(shape[dim + 1 :])
-    rows = _product(shape[:dim])
-    output = group.outputs[0].buffer
-    flat = Buffer(output.name, (rows * whole,), output.dtype)
+    output = group.outputs[0]
+    shape = output.layout.physical_shape(operand.shape)
+    axis = output.layout.order.index(dim)
+    size, rows = _product(shape[axis:]), _product(shape[:axis])
     parallel = group.work >= PARALLEL_WORK and rows > 1
 
     def visit(row: Expr, position: Expr, exists: Expr | None) -> None:
-        index: Index = (*ix.unflatten(row, shape[:dim]), *ix.unflatten(position, shape[dim:]))
-        place = ix.add(ix.add(ix.mul(row, whole), ix.const(start)), position)
-        if exists is None:
-            body.store(output, _reshaped(place, flat, output), body.read(operand, index))
-            return
-        with body.when(exists):
-            body.store(output, _reshaped(place, flat, output), body.read(operand, index))
+        physical = (*ix.unflatten(row, shape[:axis]), *ix.unflatten(position, shape[axis:]))
+        logical = output.layout.logical_index(physical)
+        place = list(physical)
+        place[axis] = ix.add(place[axis], ix.const(offset))
+        with ExitStack() as stack:
+            if exists is not None:
+                stack.enter_context(body.when(exists))
+            body.store(output.buffer, tuple(place), body.read(operand, logical))
 
     if not rows * size:
         return
     with body.over(rows, LoopKind.PARALLEL if parallel else LoopKind.SERIAL, "r") as row:
         strips(body, size, lanes, UNROLL, lambda _, i, c: visit(row, i, c))
-
-
-def _reshaped(place: Expr, flat: Buffer, buffer: Buffer) -> Index:
-    return ix.unflatten(place, buffer.shape)
 
 
 def _product(sizes: tuple[int, ...]) -> int:

@@ -6,15 +6,29 @@ from tensorkiln.compiler.codegen.target import Target
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.schedules.accumulate import schedule_accumulate
 from tensorkiln.compiler.schedules.concatenate import schedule_concatenate
+from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
+from tensorkiln.compiler.schedules.convolution import schedule_convolution
 from tensorkiln.compiler.schedules.custom import schedule_custom
-from tensorkiln.compiler.schedules.group import Group
+from tensorkiln.compiler.schedules.group import Group, dependence_levels
 from tensorkiln.compiler.schedules.loops import schedule_loops
+from tensorkiln.compiler.schedules.matmul import schedule_matmul
 from tensorkiln.compiler.schedules.rows import schedule_rows
+from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.runtime.errors import UnsupportedError
 
 
-def schedule(kind: str, group: Group, target: Target) -> Kernel:
-    """The kernel of a group of the given kind."""
+def schedule(
+    kind: str, group: Group, target: Target, tiling: Tiling | ConvTiling | None = None
+) -> Kernel:
+    """The kernel of a group of the given kind; `tiling` is what layout assignment chose."""
+    if isinstance(tiling, Tiling):
+        hero = next(op for op in group.region.ops if op.name == "dot_general")
+        return schedule_matmul(group, hero, tiling, target)
+    if isinstance(tiling, ConvTiling):
+        hero = next(op for op in group.region.ops if op.name == "convolution")
+        return schedule_convolution(group, hero, tiling, target)
+    if kind == "rows" and _lanes_along_result(group):
+        kind = "reduce"
     match kind:
         case "loops":
             return schedule_loops(group, target)
@@ -27,3 +41,12 @@ def schedule(kind: str, group: Group, target: Target) -> Kernel:
         case "custom":
             return schedule_custom(group)
     raise UnsupportedError(f"no kernel family for groups of kind {kind}")
+
+
+def _lanes_along_result(group: Group) -> bool:
+    """True for reductions of tensors whose innermost dim in memory is one that is kept."""
+    layouts = [p.layout for p in group.inputs if not p.layout.is_row_major]
+    first = group.reductions[0]
+    alone = all(v.shape == first.result.shape for v in group.region.results)
+    levels = dependence_levels(group.region.ops, group.reductions)
+    return bool(layouts) and alone and max(levels.values()) == 1

@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from tensorkiln.compiler.codegen.target import Target
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import INDEX, Expr, Index, Load, Var, children
+from tensorkiln.compiler.kernel.expr import (
+    INDEX, Binary, Const, Expr, Index, Load, Select, Var, children,
+)  # fmt: skip
 from tensorkiln.compiler.kernel.stmt import Kernel, Let, LoopKind, Store, walk
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
@@ -56,9 +58,26 @@ def emit_elements(
 def _store_all(
     body: Body, group: Group, physical: Index, logical: Index, streaming: bool
 ) -> None:
-    values = [body.read(v, logical) for v in group.region.results]
+    inside = _inside(group, logical)
+    if inside is None:
+        values = [body.read(v, logical) for v in group.region.results]
+    else:
+        with body.guard(inside):
+            values = [body.read(v, logical) for v in group.region.results]
+        values = [Select(inside, v, Const(0, v.dtype)) for v in values]
     for output, value in zip(group.outputs, values, strict=True):
         body.store(output.buffer, physical, value, streaming)
+
+
+def _inside(group: Group, logical: Index) -> Expr | None:
+    """The condition that an index is not in a layout's padding, which is filled with zeros."""
+    inside: Expr | None = None
+    for dim, size in group.outputs[0].layout.blocks:
+        extent = group.region.results[0].shape[dim]
+        if extent % size:
+            here = Binary("lt", logical[dim], ix.const(extent))
+            inside = here if inside is None else Binary("and", inside, here)
+    return inside
 
 
 def _nest(

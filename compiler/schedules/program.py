@@ -14,17 +14,23 @@ from tensorkiln.compiler.lower.assign import assign_buffers
 from tensorkiln.compiler.lower.body import place_for
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
 from tensorkiln.compiler.schedules.dispatch import schedule
 from tensorkiln.compiler.schedules.group import Group
+from tensorkiln.compiler.schedules.layouts import assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
+from tensorkiln.compiler.schedules.tiling import Tiling
 
 
-def lower_function(
-    function: Function, target: Target, layouts: Mapping[Value, Layout] | None = None
-) -> Program:
+def lower_function(fused: Function, target: Target) -> Program:
     """The program of a function in which everything that computes is a fusion."""
-    layouts = layouts or {}
-    kernels = {op: _kernel(op, target, layouts) for op in function.ops if op.name == "fusion"}
+    laid_out = assign_layouts(fused, target)
+    function, layouts = laid_out.function, laid_out.layouts
+    kernels = {
+        op: _kernel(op, target, layouts, laid_out.tilings.get(op))
+        for op in function.ops
+        if op.name == "fusion"
+    }
     plan = assign_buffers(function, kernels, layouts)
     table = _Kernels()
     calls = [_copy(table, target, *copy) for copy in plan.first_copies]
@@ -60,12 +66,14 @@ class _Kernels:
         return self._numbers[key]
 
 
-def _kernel(op: Op, target: Target, layouts: Mapping[Value, Layout]) -> Kernel:
+def _kernel(
+    op: Op, target: Target, layouts: Mapping[Value, Layout], tiling: Tiling | ConvTiling | None
+) -> Kernel:
     # Buffers are named by position, so that equal groups give equal kernels.
     (region,) = op.regions
     inputs = tuple(place_for(v, layouts.get(v), f"in{n}") for n, v in enumerate(op.operands))
     outputs = tuple(place_for(v, layouts.get(v), f"out{n}") for n, v in enumerate(op.results))
-    return schedule(op.string("kind"), Group(region.name, region, inputs, outputs), target)
+    return schedule(op.string("kind"), Group(region.name, region, inputs, outputs), target, tiling)
 
 
 def _call(table: _Kernels, op: Op, kernel: Kernel, slots: tuple[Slot, ...]) -> Call:

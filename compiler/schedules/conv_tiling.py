@@ -1,0 +1,149 @@
+"""Shapes and tile sizes of direct convolutions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.ir.function import Op
+from tensorkiln.compiler.lower.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class ConvShape:
+    """The sizes of a legal convolution: no padding, no input dilation, one batch group.
+
+    `positions` holds, for each of input, kernel and output, the places of (batch, feature,
+    spatial...) or, for the kernel, (output feature, input feature, spatial...).
+    """
+
+    batch: int
+    inputs: int  # channels of one group
+    outputs: int  # channels of one group
+    groups: int
+    window: tuple[int, ...]
+    space: tuple[int, ...]  # of the output
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    positions: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+    @property
+    def depthwise(self) -> bool:
+        """True if every output channel reads one input channel, its own."""
+        return self.inputs == 1 and self.outputs == 1 and self.groups > 1
+
+    @property
+    def pointwise(self) -> bool:
+        """True for a 1x1 window with stride 1, where space is one long dim."""
+        return math.prod(self.window) == 1 and set(self.strides) <= {1}
+
+
+@dataclass(frozen=True, slots=True)
+class ConvTiling:
+    """How a convolution is cut up: `rows` output places by `vectors` of channels in registers.
+
+    `block` is the channel block of the input's layout (1: channels are not blocked); `flat` says
+    that all spatial dims are walked as one.
+    """
+
+    rows: int
+    vectors: int
+    lanes: int
+    block: int
+    flat: bool
+    row_blocks: int
+
+
+def conv_shape(op: Op) -> ConvShape | None:
+    """The sizes of a convolution, or None if it has to be made legal first."""
+    if op.name != "convolution" or not op.result.dtype.is_float:
+        return None
+    if any(sum(map(abs, pair)) for pair in _pairs(op, "padding")) or op.integer("batch_groups") != 1:
+        return None
+    if set(op.ints("lhs_dilation")) - {1} or any(op.ints("window_reversal")):
+        return None
+    lhs, rhs = op.operands
+    left, kernel, out = (op.ints(f"{side}_spec") for side in ("lhs", "rhs", "out"))
+    groups = op.integer("feature_groups")
+    return ConvShape(
+        lhs.shape[left[0]],
+        rhs.shape[kernel[1]],
+        rhs.shape[kernel[0]] // groups,
+        groups,
+        tuple(rhs.shape[d] for d in kernel[2:]),
+        tuple(op.result.shape[d] for d in out[2:]),
+        op.ints("strides"),
+        op.ints("rhs_dilation"),
+        (left, kernel, out),
+    )
+
+
+def _pairs(op: Op, name: str) -> tuple[tuple[int, int], ...]:
+    value = op.attributes[name]
+    return value if isinstance(value, tuple) else ()  # type: ignore[return-value]
+
+
+def choose_conv_tiling(shape: ConvShape, target: Target, bits: int, blocked: bool) -> ConvTiling | None:
+    """The tiling, or None if the direct family does not take this convolution."""
+    lanes = target.lanes(bits)
+    if 0 in (shape.batch, shape.inputs, shape.outputs, *shape.window, *shape.space):
+        return None
+    if not shape.space:
+        return None
+    if shape.depthwise:
+        rows = _balanced(shape.space[-1], max(1, (target.registers - 4) // 2))
+        return ConvTiling(rows, 1, lanes, lanes if blocked else 1, False, 1)
+    if shape.groups > 1 and (shape.outputs % lanes or (blocked and shape.inputs % lanes)):
+        return None
+    flat = shape.pointwise and len(shape.space) > 0
+    width = math.prod(shape.space) if flat else shape.space[-1]
+    channel_vectors = -(-shape.outputs // lanes)
+    rows, vectors = _register_tile(width, channel_vectors, target)
+    panels = -(-channel_vectors // vectors)
+    tasks = shape.batch * shape.groups * panels
+    steps = -(-width // rows) if flat else math.prod(shape.space[:-1])
+    row_blocks = 1 if tasks % 2 == 0 or tasks >= 16 else min(steps, 4)
+    return ConvTiling(rows, vectors, lanes, lanes if blocked else 1, flat, row_blocks)
+
+
+def _register_tile(width: int, channel_vectors: int, target: Target) -> tuple[int, int]:
+    """The (rows, vectors) that spend fewest loads a multiply-add with the least waste."""
+    spare = 1 if target.has_fma else 2
+    best: tuple[float, int, int] = (math.inf, 1, 1)
+    for vectors in (1, 2, 3, 4):
+        most = (target.registers - vectors - spare) // vectors
+        if most < 1 or vectors > channel_vectors:
+            continue
+        rows = _balanced(width, most)
+        lost = (-(-width // rows) * rows / width) * (
+            -(-channel_vectors // vectors) * vectors / channel_vectors
+        )
+        loads = (rows + vectors) / (rows * vectors)
+        latency = max(1.0, 8 / (rows * vectors))  # two units, four cycles: eight chains
+        best = min(best, (lost * latency * (1 + 0.5 * loads), rows, vectors))
+    return best[1], best[2]
+
+
+def _balanced(extent: int, most: int) -> int:
+    tiles = -(-extent // max(most, 1))
+    return -(-extent // tiles)
+
+
+def kernel_layout(shape: ConvShape, tiling: ConvTiling) -> Layout:
+    """Panels of the kernel: output channels, input blocks, window, channels in the block, panel."""
+    out, into, *space = shape.positions[1]
+    columns = tiling.vectors * tiling.lanes
+    if shape.depthwise:
+        return Layout((out, into, *space), ((out, columns),))
+    if tiling.block > 1:
+        return Layout((out, into, *space), ((into, tiling.block), (out, columns)))
+    return Layout((out, *space, into), ((out, columns),))
+
+
+def channel_layout(positions: tuple[int, ...], channels: int, lanes: int) -> Layout:
+    """Channels in blocks of a vector behind space, or whole behind space if they do not divide."""
+    batch, feature, *space = positions
+    if channels % lanes == 0:
+        return Layout((batch, feature, *space), ((feature, lanes),))
+    return Layout((batch, *space, feature))

@@ -1,0 +1,233 @@
+"""Direct convolution: a register tile of output places by output channels.
+
+    parallel tasks (batch, group, panel of channels, block of rows) {
+        for row { for tile of places along the row {
+            acc = 0
+            for input block, window, channel in the block {
+                acc[i, j] += input[place i, channel] * kernel[channel, window, j] }
+            epilogue(acc) is stored } } }
+
+Every value is reached through its layout, so the same loops serve blocked channels, channels last
+and the three channels of a first layer; a depthwise convolution reads the input by vectors of
+channels where others broadcast a single one.
+Scheme: J. Zhang et al., High Performance Zero-Memory Overhead Direct Convolutions, ICML 2018.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TypeAlias
+
+from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.ir.function import Op
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Expr, Fma, Index, Load
+from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
+from tensorkiln.compiler.lower.body import Body
+from tensorkiln.compiler.schedules.conv_tiling import ConvShape, ConvTiling, conv_shape
+from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
+
+Each: TypeAlias = Callable[[Callable[[Index, Expr, Expr, Expr | None], None]], None]
+
+
+def schedule_convolution(group: Group, op: Op, tiling: ConvTiling, target: Target) -> Kernel:
+    """The kernel of a group whose hero `op` is a legal convolution."""
+    shape = conv_shape(op)
+    assert shape is not None
+    return _Convolution(group, op, shape, tiling, target).build()
+
+
+class _Convolution:
+    def __init__(
+        self, group: Group, op: Op, shape: ConvShape, tiling: ConvTiling, target: Target
+    ) -> None:
+        self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
+        self.fma = target.has_fma
+        self.body: Body = group.body()
+        self.batch: Expr = ix.ZERO
+        self.channel_group: Expr = ix.ZERO
+
+    def build(self) -> Kernel:
+        body, s, t = self.body, self.shape, self.tiling
+        self.columns = t.vectors * t.lanes
+        # A depthwise convolution has its groups as channels.
+        self.channels = s.groups if s.depthwise else s.outputs
+        groups = 1 if s.depthwise else s.groups
+        full, self.edge = divmod(self.channels, self.columns)
+        panels = full + bool(self.edge)
+        outer = (1,) if t.flat else s.space[:-1] or (1,)
+        rows = math.prod(outer)
+        width = math.prod(s.space) if t.flat else s.space[-1]
+        self.full_tiles, self.edge_rows = divmod(width, t.rows)
+        steps = self.full_tiles if t.flat else rows
+        blocks = max(1, min(t.row_blocks, steps))
+        size = -(-steps // blocks)
+        blocks = -(-steps // size) if steps else 1
+        tasks = (s.batch, groups, panels, blocks)
+        parallel = self.group.work >= PARALLEL_WORK and math.prod(tasks) > 1
+        kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
+        with body.over(math.prod(tasks), kind, "task") as task:
+            self.batch, self.channel_group, panel, block = ix.unflatten(task, tasks)
+            with self._panel(panel, full) as parts:
+                for column, columns in parts:
+                    with self._when_panel(panel, full, columns):
+                        self._rows(block, size, steps, blocks, outer, column, columns)
+        return self.group.kernel(body)
+
+    @contextmanager
+    def _panel(self, panel: Expr, full: int) -> Iterator[list[tuple[Expr, int]]]:
+        parts: list[tuple[Expr, int]] = []
+        if full:
+            parts.append((ix.mul(panel, self.columns), self.columns))
+        if self.edge:
+            parts.append((ix.const(full * self.columns), self.edge))
+        yield parts
+
+    @contextmanager
+    def _when_panel(self, panel: Expr, full: int, columns: int) -> Iterator[None]:
+        if not (full and self.edge):
+            yield
+            return
+        op = "lt" if columns == self.columns else "eq"
+        with self.body.when(Binary(op, panel, ix.const(full))):
+            yield
+
+    def _rows(
+        self, block: Expr, size: int, steps: int, blocks: int, outer: tuple[int, ...],
+        column: Expr, columns: int,
+    ) -> None:  # fmt: skip
+        body, t = self.body, self.tiling
+        first = ix.mul(block, size)
+        stop: Expr = ix.const(size)
+        if blocks > 1:
+            stop = Binary("min", stop, ix.sub(ix.const(steps), first))
+        if t.flat:
+            if steps:
+                with body.between(ix.ZERO, stop, size) as step:
+                    tile = ix.add(first, step)
+                    self._tile(self._flat_place(ix.mul(tile, t.rows), t.rows), t.rows, column, columns)
+            if self.edge_rows:
+                with self._last_block(block, blocks):
+                    start = ix.const(self.full_tiles * t.rows)
+                    self._tile(self._flat_place(start, self.edge_rows), self.edge_rows, column, columns)
+            return
+        with body.between(ix.ZERO, stop, size) as step:
+            row = ix.unflatten(ix.add(first, step), outer)
+            row = row if len(self.shape.space) > 1 else ()
+            if self.full_tiles:
+                with body.over(self.full_tiles) as tile:
+                    self._tile(self._place(row, ix.mul(tile, t.rows)), t.rows, column, columns)
+            if self.edge_rows:
+                start = ix.const(self.full_tiles * t.rows)
+                self._tile(self._place(row, start), self.edge_rows, column, columns)
+
+    @contextmanager
+    def _last_block(self, block: Expr, blocks: int) -> Iterator[None]:
+        if blocks == 1:
+            yield
+            return
+        with self.body.when(Binary("eq", block, ix.const(blocks - 1))):
+            yield
+
+    def _place(self, row: Index, start: Expr) -> Callable[[Expr], Index]:
+        return lambda i: (*row, ix.add(start, i))
+
+    def _flat_place(self, start: Expr, rows: int) -> Callable[[Expr], Index]:
+        return lambda i: ix.unflatten(ix.add(start, i), self.shape.space)
+
+    def _tile(
+        self, place: Callable[[Expr], Index], rows: int, column: Expr, columns: int
+    ) -> None:
+        body, lanes = self.body, self.tiling.lanes
+        vectors = -(-columns // lanes)
+        ragged = columns % lanes
+        acc = body.local((rows, vectors * lanes), self.op.result.dtype)
+
+        def each(visit: Callable[[Index, Expr, Expr, Expr | None], None]) -> None:
+            """Visits the tile's vectors: place in acc, row number, channel, lanes that exist."""
+            with body.over(rows, LoopKind.UNROLLED, "i") as i:
+                whole = vectors - 1 if ragged else vectors
+                if whole:
+                    with (
+                        body.over(whole, LoopKind.UNROLLED, "j") as j,
+                        body.over(lanes, LoopKind.VECTOR, "l") as lane,
+                    ):
+                        at = ix.add(ix.mul(j, lanes), lane)
+                        visit((i, at), i, ix.add(column, at), None)
+                if ragged:
+                    with body.over(lanes, LoopKind.VECTOR, "l") as lane:
+                        at = ix.add(ix.const(whole * lanes), lane)
+                        exists = Binary("lt", lane, ix.const(ragged))
+                        visit((i, at), i, ix.add(column, at), exists)
+
+        zero = Const(0.0, acc.dtype)
+        each(lambda at, i, channel, exists: body.store(acc, at, zero))
+        with self._box() as (channel, window):
+            each(
+                lambda at, i, out, exists: self._multiply(
+                    acc, at, place(i), out, channel, window, exists
+                )
+            )
+        each(lambda at, i, channel, exists: self._store(acc, at, place(i), channel, exists))
+
+    @contextmanager
+    def _box(self) -> Iterator[tuple[Expr, Index]]:
+        """Loops over what is summed: blocks of channels, the window, channels of a block."""
+        body, s, block = self.body, self.shape, self.tiling.block
+        with ExitStack() as stack:
+            if s.depthwise:
+                window = tuple(stack.enter_context(body.over(size, hint="w")) for size in s.window)
+                yield ix.ZERO, window
+                return
+            if block > 1 and s.inputs % block == 0:
+                outer = stack.enter_context(body.over(s.inputs // block, hint="c"))
+                window = tuple(stack.enter_context(body.over(size, hint="w")) for size in s.window)
+                inner = stack.enter_context(body.over(block, hint="c"))
+                yield ix.add(ix.mul(outer, block), inner), window
+                return
+            window = tuple(stack.enter_context(body.over(size, hint="w")) for size in s.window)
+            yield stack.enter_context(body.over(s.inputs, hint="c")), window
+
+    def _multiply(
+        self, acc: Buffer, at: Index, place: Index, out: Expr, channel: Expr, window: Index,
+        exists: Expr | None,
+    ) -> None:  # fmt: skip
+        body, s = self.body, self.shape
+        left, kernel, _ = s.positions
+        steps = zip(place, window, s.strides, s.dilation, strict=True)
+        space = tuple(ix.add(ix.mul(p, stride), ix.mul(w, d)) for p, w, stride, d in steps)
+        if s.depthwise:
+            source, target = out, out
+        else:
+            source = ix.add(ix.mul(self.channel_group, s.inputs), channel)
+            target = ix.add(ix.mul(self.channel_group, s.outputs), out)
+        with ExitStack() as stack:
+            if exists is not None:
+                stack.enter_context(body.guard(exists))
+            a = body.read(self.op.operands[0], _arranged(left, (self.batch, source, *space)))
+            b = body.read(self.op.operands[1], _arranged(kernel, (target, channel, *window)))
+        total = Load(acc, at)
+        body.store(acc, at, Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b)))
+
+    def _store(
+        self, acc: Buffer, at: Index, place: Index, out: Expr, exists: Expr | None
+    ) -> None:
+        body, s = self.body, self.shape
+        if not s.depthwise:
+            out = ix.add(ix.mul(self.channel_group, s.outputs), out)
+        index = _arranged(s.positions[2], (self.batch, out, *place))
+        with ExitStack() as stack:
+            if exists is not None:
+                stack.enter_context(body.when(exists))
+            body.bound[self.op.result] = lambda _: body.let(Load(acc, at))
+            values = [body.read(v, index) for v in self.group.region.results]
+            for output, value in zip(self.group.outputs, values, strict=True):
+                body.store(output.buffer, output.index(index), value)
+
+
+def _arranged(positions: tuple[int, ...], index: Index) -> Index:
+    """An index given as (batch, feature, space...) in the order of the tensor's dims."""
+    places = dict(zip(positions, index, strict=True))
+    return tuple(places[d] for d in range(len(places)))

@@ -1,0 +1,252 @@
+"""Layout assignment: which values lie in memory other than row-major, and who rearranges them.
+
+Contract: takes a fused function, returns one that computes the same with copies (`loops` fusions of
+`identity`) put in where an operand must be rearranged at run time, and the layout of every value
+that is not row-major.  A constant is rearranged at compile time and costs nothing at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.lower.layout import Layout
+from tensorkiln.compiler.schedules.conv_tiling import (
+    ConvTiling, channel_layout, choose_conv_tiling, conv_shape, kernel_layout,
+)  # fmt: skip
+from tensorkiln.compiler.schedules.tiling import (
+    Tiling, choose_tiling, column_dim, row_dim,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """A fused function with its layouts and the tilings chosen on the way."""
+
+    function: Function
+    layouts: Mapping[Value, Layout]
+    tilings: Mapping[Op, Tiling | ConvTiling]
+
+
+def assign_layouts(function: Function, target: Target) -> LaidOut:
+    """Chooses layouts for the operands of contractions (see the module's docstring)."""
+    return _Assigner(function, target).run()
+
+
+class _Assigner:
+    def __init__(self, function: Function, target: Target) -> None:
+        self.function, self.target = function, target
+        self.producers = function.producers()
+        self.layouts: dict[Value, Layout] = {}
+        self.tilings: dict[Op, Tiling | ConvTiling] = {}
+        self.copies: dict[tuple[Value, Layout], Value] = {}
+        self.ops: list[Op] = []
+        self.row_major = set(function.results) | {
+            v for op in function.ops if op.name == "reshape" for v in op.operands
+        }
+
+    def run(self) -> LaidOut:
+        for op in self.function.ops:
+            if op.name != "fusion":
+                self.ops.append(op)
+            elif op.string("kind") == "contract":
+                self._contraction(op)
+            else:
+                layout = inherited_layout(op, self.layouts)
+                self._append(op if layout is None else self._laid_out(op, layout))
+        function = replace(self.function, ops=tuple(self.ops))
+        return LaidOut(function, self.layouts, self.tilings)
+
+    def _append(self, op: Op) -> None:
+        """Adds a fusion, followed by row-major copies of results that somebody needs so."""
+        renamed: dict[Value, Value] = {}
+        for value in op.results:
+            layout = self.layouts.get(value)
+            if layout is None or value not in self.row_major:
+                continue
+            other = Value(f"{value.name}_l{len(self.ops)}", value.type)
+            renamed[value] = other
+            self.layouts[other] = layout
+            del self.layouts[value]
+        if not renamed:
+            self.ops.append(op)
+            return
+        self.ops.append(replace(op, results=tuple(renamed.get(v, v) for v in op.results)))
+        if op in self.tilings:
+            self.tilings[self.ops[-1]] = self.tilings.pop(op)
+        for value, other in renamed.items():
+            self.ops.append(copy_fusion((other,), (), other, value))
+
+    def _laid_out(self, op: Op, layout: Layout) -> Op:
+        self.layouts.update((value, layout) for value in op.results)
+        return op
+
+    def _convolution(self, op: Op, region: Function, hero: Op) -> None:
+        shape = conv_shape(hero)
+        if shape is None:
+            self.ops.append(op)
+            return
+        lanes = self.target.lanes(hero.result.dtype.bits)
+        left, _, out = shape.positions
+        channels = shape.inputs * shape.groups
+        last = left[1] == len(left) - 1
+        blocked = channels % lanes == 0 and shape.inputs % lanes in (0, 1) and not last
+        tiling = choose_conv_tiling(shape, self.target, hero.result.dtype.bits, blocked)
+        if tiling is None:
+            self.ops.append(op)
+            return
+        source, kernel = hero.operands
+        wanted = {kernel: kernel_layout(shape, tiling)}
+        present = self.layouts.get(dict(zip(region.parameters, op.operands, strict=True)).get(source, source))
+        if blocked and present is None:
+            wanted[source] = channel_layout(left, channels, lanes)
+        renewed = self._repacked(op, region, hero, wanted)
+        self.tilings[renewed] = tiling
+        if out[1] != len(out) - 1:
+            layout = channel_layout(out, shape.outputs * shape.groups, lanes)
+            self._laid_out(renewed, layout)
+        self._append(renewed)
+
+    def _contraction(self, op: Op) -> None:
+        (region,) = op.regions
+        hero = next(o for o in region.ops if o.name in ("dot_general", "convolution"))
+        if hero.name == "convolution":
+            self._convolution(op, region, hero)
+            return
+        constant = self._constant(op, hero.operands[1]) is not None
+        tiling = choose_tiling(hero, self.target, constant)
+        if tiling is None:
+            self.ops.append(op)
+            return
+        wanted: dict[Value, Layout] = {}
+        if tiling.pack_right:
+            wanted[hero.operands[1]] = panels(hero, 1, tiling)
+        if tiling.pack_left:
+            wanted[hero.operands[0]] = panels(hero, 0, tiling)
+        renewed = self._repacked(op, region, hero, wanted)
+        self.tilings[renewed] = tiling
+        self._append(renewed)
+
+    def _constant(self, op: Op, value: Value) -> Op | None:
+        """The constant behind an operand of a fusion, if it is one."""
+        producer = self.producers.get(value)
+        return producer if producer is not None and producer.name == "constant" else None
+
+    def _repacked(
+        self, op: Op, region: Function, hero: Op, wanted: Mapping[Value, Layout]
+    ) -> Op:
+        """`op` reading rearranged copies of the hero's operands named in `wanted`."""
+        inner = {v: o for o in region.ops for v in o.results}
+        operands = dict(zip(region.parameters, op.operands, strict=True))
+        moved: dict[Value, Value] = {}
+        for value, layout in wanted.items():
+            chain = _chain(value, inner)
+            moved[value] = self._copy(value, chain, operands, layout)
+        ops = [
+            replace(o, operands=tuple(moved.get(v, v) for v in o.operands)) if o is hero else o
+            for o in region.ops
+        ]
+        ops = _needed(ops, region.results)
+        used = dict.fromkeys(v for o in ops for v in o.operands)
+        made = {v for o in ops for v in o.results}
+        parameters = tuple(v for v in used if v not in made)
+        region = replace(region, parameters=parameters, ops=tuple(ops))
+        outer = {**{v: v for v in moved.values()}, **operands}
+        renewed = replace(op, operands=tuple(outer[p] for p in parameters), regions=(region,))
+        return renewed
+
+    def _copy(
+        self, value: Value, chain: list[Op], operands: Mapping[Value, Value], layout: Layout
+    ) -> Value:
+        """The value `value`, which `chain` makes from the fusion's operands, in `layout`."""
+        source = operands.get(value)
+        if source is not None and (source, layout) in self.copies:
+            return self.copies[source, layout]
+        result = Value(f"{value.name}_p{len(self.copies)}", value.type)
+        self.layouts[result] = layout
+        constant = None if source is None else self._constant(chain[0] if chain else Op("", (), ()), source)
+        if constant is not None:
+            self.ops.append(replace(constant, results=(result,)))
+        else:
+            made = {v for o in chain for v in o.results}
+            needed = dict.fromkeys(v for o in chain for v in o.operands if v not in made)
+            inner = tuple(needed) if chain else (value,)
+            sources = tuple(operands[v] for v in inner)
+            self.ops.append(copy_fusion(inner, tuple(chain), value, result, sources))
+        if source is not None:
+            self.copies[source, layout] = result
+        return result
+
+
+def copy_fusion(
+    parameters: tuple[Value, ...],
+    chain: tuple[Op, ...],
+    value: Value,
+    result: Value,
+    sources: tuple[Value, ...] | None = None,
+) -> Op:
+    """A fusion that makes `value` by `chain` from its parameters and stores it as `result`."""
+    identity = Op("identity", (value,), (result,))
+    region = Function("pack" if chain else "rearrange", parameters, (*chain, identity), (result,))
+    return Op("fusion", sources or parameters, (result,), {"kind": "loops"}, (region,))
+
+
+def inherited_layout(op: Op, layouts: Mapping[Value, Layout]) -> Layout | None:
+    """The layout that a fusion's results take over from an operand, if there is one.
+
+    Pointwise groups follow an operand of their shape; windows, padding, slices and concatenation
+    follow any operand of their rank, where the blocks divide.
+    """
+    if op.string("kind") not in ("loops", "reduce", "concatenate"):
+        return None
+    result = op.results[0]
+    local = any(o.name in _LOCAL for o in op.regions[0].ops)
+    for operand in op.operands:
+        layout = layouts.get(operand)
+        if layout is None or operand.type.rank != result.type.rank:
+            continue
+        same = operand.shape == result.shape
+        divides = all(v.shape[d] % size == 0 for d, size in layout.blocks for v in op.results)
+        if (same or local) and divides:
+            return layout
+    return None
+
+
+_LOCAL = frozenset(("pad", "slice", "concatenate", "reduce_window"))
+
+
+def panels(op: Op, which: int, tiling: Tiling) -> Layout:
+    """Operand `which` of a dot_general cut into panels: batch, panel, contracted dim, tile."""
+    side = ("lhs", "rhs")[which]
+    free = column_dim(op) if which else row_dim(op)
+    size = tiling.columns if which else tiling.rows
+    order = (*op.ints(f"{side}_batch"), free, *op.ints(f"{side}_contracting"))
+    return Layout(order, ((free, size),))
+
+
+def _chain(value: Value, inner: Mapping[Value, Op]) -> list[Op]:
+    """The ops of the region that `value` is made by, in order."""
+    found: dict[Op, None] = {}
+
+    def visit(v: Value) -> None:
+        op = inner.get(v)
+        if op is None:
+            return
+        for operand in op.operands:
+            visit(operand)
+        found[op] = None
+
+    visit(value)
+    return list(found)
+
+
+def _needed(ops: list[Op], results: tuple[Value, ...]) -> list[Op]:
+    wanted = set(results)
+    kept: list[Op] = []
+    for op in reversed(ops):
+        if wanted.intersection(op.results):
+            kept.append(op)
+            wanted.update(op.operands)
+    return kept[::-1]

@@ -1,0 +1,222 @@
+"""Matrix multiply: register tiles over packed panels, blocked for the second-level cache.
+
+    parallel tasks (batch, block of rows, block of columns) {
+        for block of depth { for panel of columns { for tile of rows {
+            acc = 0, or the partial sums of the blocks before
+            for k { acc[i, j] += left[i, k] * right[k, j] }
+            partial sums, or after the last block the epilogue of acc, are stored } } } }
+
+The order in which one element's products are added depends on the tiling alone, never on threads.
+Scheme: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 2008.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import (
+    Binary, Buffer, Const, Expr, Fma, Index, Load,
+)  # fmt: skip
+from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
+from tensorkiln.compiler.lower.body import Body
+from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
+from tensorkiln.compiler.schedules.tiling import (
+    MatmulShape, Tiling, column_dim, matmul_shape, row_dim,
+)  # fmt: skip
+
+Each: TypeAlias = Callable[[Callable[[Index, Index, "Expr | None"], None]], None]
+
+
+def schedule_matmul(group: Group, op: Op, tiling: Tiling, target: Target) -> Kernel:
+    """The kernel of a group whose hero `op` is a dot_general of the plain form."""
+    shape = matmul_shape(op)
+    assert shape is not None
+    return _Matmul(group, op, shape, tiling, target).build()
+
+
+class _Matmul:
+    def __init__(
+        self, group: Group, op: Op, shape: MatmulShape, tiling: Tiling, target: Target
+    ) -> None:
+        self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
+        self.fma = target.has_fma
+        self.body: Body = group.body()
+        self.value: Value = op.result
+        self.batch: Index = ()
+        output = group.outputs[0]
+        # Partial sums live in the result itself, so it must hold them exactly.
+        can_block = len(group.outputs) == 1 and output.buffer.dtype == op.result.dtype
+        self.depth = tiling.depth if can_block else shape.k
+        self.blocks = -(-shape.k // self.depth)
+
+    def build(self) -> Kernel:
+        body, t, s = self.body, self.tiling, self.shape
+        self.full_tiles, self.edge_rows = divmod(s.m, t.rows)
+        self.full_panels, self.edge_columns = divmod(s.n, t.columns)
+        tiles = self.full_tiles + bool(self.edge_rows)
+        panels = self.full_panels + bool(self.edge_columns)
+        self.row_blocks = -(-tiles // t.block_tiles)
+        self.block_panels = -(-panels // t.column_blocks)
+        column_blocks = -(-panels // self.block_panels)
+        tasks = (*s.batch, self.row_blocks, column_blocks)
+        count = 1
+        for size in tasks:
+            count *= size
+        parallel = self.group.work >= PARALLEL_WORK and count > 1
+        kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
+        with body.over(count, kind, "task") as task:
+            *batch, row_block, column_block = ix.unflatten(task, tasks)
+            self.batch = tuple(batch)
+            with body.over(self.blocks, hint="p") as block:
+                self._panels(row_block, column_block, block)
+        return self.group.kernel(body)
+
+    def _panels(self, row_block: Expr, column_block: Expr, block: Expr) -> None:
+        t = self.tiling
+        first = ix.mul(column_block, self.block_panels)
+        with self._range(first, self.block_panels, self.full_panels) as panel:
+            self._tiles(row_block, ix.mul(panel, t.columns), t.columns, block)
+        if self.edge_columns:
+            with self._edge(first, self.block_panels, self.full_panels):
+                start = ix.const(self.full_panels * t.columns)
+                self._tiles(row_block, start, self.edge_columns, block)
+
+    def _tiles(self, row_block: Expr, column: Expr, columns: int, block: Expr) -> None:
+        t = self.tiling
+        first = ix.mul(row_block, t.block_tiles)
+        with self._range(first, t.block_tiles, self.full_tiles) as tile:
+            self._tile(ix.mul(tile, t.rows), t.rows, column, columns, block)
+        if self.edge_rows:
+            with self._edge(first, t.block_tiles, self.full_tiles):
+                start = ix.const(self.full_tiles * t.rows)
+                self._tile(start, self.edge_rows, column, columns, block)
+
+    @contextmanager
+    def _range(self, first: Expr, count: int, limit: int) -> Iterator[Expr]:
+        """A loop over `count` numbers from `first`, as far as they are below `limit`."""
+        if first == ix.ZERO:
+            with self.body.over(min(count, limit)) as var:
+                yield var
+            return
+        stop = Binary("min", ix.const(count), ix.sub(ix.const(limit), first))
+        with self.body.between(ix.ZERO, stop, count) as var:
+            yield ix.add(first, var)
+
+    @contextmanager
+    def _edge(self, first: Expr, count: int, limit: int) -> Iterator[None]:
+        """Statements for the partial tile number `limit`, run by the block that contains it."""
+        if first == ix.ZERO:
+            yield
+            return
+        inside = Binary("lt", ix.const(limit), ix.add(first, ix.const(count)))
+        with self.body.when(inside):
+            yield
+
+    def _tile(self, row: Expr, rows: int, column: Expr, columns: int, block: Expr) -> None:
+        """One register tile over one block of depth."""
+        body, lanes = self.body, self.tiling.lanes
+        vectors = -(-columns // lanes)
+        acc = body.local((rows, vectors * lanes), self.value.dtype)
+        ragged = columns % lanes
+
+        def each(visit: Callable[[Index, Index, Expr | None], None]) -> None:
+            """Visits the tile's vectors: place in the tile, index in the result, lanes there."""
+            with body.over(rows, LoopKind.UNROLLED, "i") as i:
+                whole = vectors - 1 if ragged else vectors
+                if whole:
+                    with (
+                        body.over(whole, LoopKind.UNROLLED, "j") as j,
+                        body.over(lanes, LoopKind.VECTOR, "l") as lane,
+                    ):
+                        at = ix.add(ix.mul(j, lanes), lane)
+                        visit((i, at), self._result(row, i, column, at), None)
+                if ragged:
+                    with body.over(lanes, LoopKind.VECTOR, "l") as lane:
+                        at = ix.add(ix.const(whole * lanes), lane)
+                        exists = Binary("lt", lane, ix.const(ragged))
+                        visit((i, at), self._result(row, i, column, at), exists)
+
+        self._begin(acc, each, block)
+        start = ix.mul(block, self.depth)
+        stop: Expr = ix.const(self.shape.k)
+        if self.blocks > 1:
+            stop = Binary("min", stop, ix.add(start, ix.const(self.depth)))
+        with body.between(start, stop, self.shape.k) as k:
+            each(lambda at, index, exists: self._multiply(acc, at, index, k, exists))
+        self._end(acc, each, block)
+
+    def _result(self, row: Expr, i: Expr, column: Expr, at: Expr) -> Index:
+        return (*self.batch, ix.add(row, i), ix.add(column, at))
+
+    def _multiply(
+        self, acc: Buffer, at: Index, index: Index, k: Expr, exists: Expr | None
+    ) -> None:
+        body = self.body
+        *batch, row, column = index
+        a = body.read(self.op.operands[0], self._operand(0, batch, row, k))
+        padded = self.tiling.pack_right
+        if exists is None or padded:
+            b = body.read(self.op.operands[1], self._operand(1, batch, column, k))
+        else:
+            with body.guard(exists):
+                b = body.read(self.op.operands[1], self._operand(1, batch, column, k))
+        total = Load(acc, at)
+        product = Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b))
+        body.store(acc, at, product)
+
+    def _operand(self, which: int, batch: list[Expr], free: Expr, k: Expr) -> Index:
+        side = ("lhs", "rhs")[which]
+        places: dict[int, Expr] = dict(zip(self.op.ints(f"{side}_batch"), batch, strict=True))
+        places[self.op.ints(f"{side}_contracting")[0]] = k
+        places[(row_dim if which == 0 else column_dim)(self.op)] = free
+        return tuple(places[d] for d in range(len(places)))
+
+    def _begin(self, acc: Buffer, each: Each, block: Expr) -> None:
+        body = self.body
+        zero = Const(0.0, acc.dtype)
+        each(lambda at, index, exists: body.store(acc, at, zero))
+        if self.blocks == 1:
+            return
+        output = self.group.outputs[0]
+
+        def resume(at: Index, index: Index, exists: Expr | None) -> None:
+            body.store(acc, at, Load(output.buffer, output.index(index), exists))
+
+        with body.when(Binary("gt", block, ix.ZERO)):
+            each(resume)
+
+    def _end(self, acc: Buffer, each: Each, block: Expr) -> None:
+        body = self.body
+        output = self.group.outputs[0]
+
+        def partial(at: Index, index: Index, exists: Expr | None) -> None:
+            with self._where(exists):
+                body.store(output.buffer, output.index(index), Load(acc, at))
+
+        def final(at: Index, index: Index, exists: Expr | None) -> None:
+            with self._where(exists):
+                body.bound[self.value] = lambda _: body.let(Load(acc, at))
+                values = [body.read(v, index) for v in self.group.region.results]
+                for place, value in zip(self.group.outputs, values, strict=True):
+                    body.store(place.buffer, place.index(index), value)
+
+        if self.blocks == 1:
+            each(final)
+            return
+        with body.when(Binary("lt", block, ix.const(self.blocks - 1))):
+            each(partial)
+        with body.when(Binary("eq", block, ix.const(self.blocks - 1))):
+            each(final)
+
+    @contextmanager
+    def _where(self, exists: Expr | None) -> Iterator[None]:
+        if exists is None:
+            yield
+            return
+        with self.body.when(exists):
+            yield

@@ -1,0 +1,123 @@
+"""Tile sizes of matrix multiplies, from the target's registers and caches.
+
+The register tile holds `rows * vectors` accumulators, `vectors` vectors of the right operand and
+one broadcast of the left: it must fit the register file.  A block of the left operand
+(`block_rows * depth`) stays in the second-level cache while panels of the right one stream past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.ir.function import Op
+
+L2_BYTES = 1 << 20  # half of what current server cores have: the rest is for the right operand
+DEPTH = 512
+SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
+
+
+@dataclass(frozen=True, slots=True)
+class MatmulShape:
+    """The sizes of a dot_general with one row dim, one column dim and one contracted dim."""
+
+    batch: tuple[int, ...]
+    m: int
+    n: int
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a matrix multiply is cut up; `depth` is the block of the contracted dim."""
+
+    rows: int
+    vectors: int
+    lanes: int
+    depth: int
+    block_tiles: int
+    column_blocks: int
+    pack_left: bool
+    pack_right: bool
+
+    @property
+    def columns(self) -> int:
+        """Columns of a register tile."""
+        return self.vectors * self.lanes
+
+
+def matmul_shape(op: Op) -> MatmulShape | None:
+    """The sizes of a dot_general, or None if it is not of the plain form."""
+    if op.name != "dot_general" or not op.result.dtype.is_float:
+        return None
+    lhs, rhs = op.operands
+    batch = op.ints("lhs_batch")
+    plain = len(op.ints("lhs_contracting")) == 1
+    if not plain or lhs.type.rank != len(batch) + 2 or rhs.type.rank != len(batch) + 2:
+        return None
+    (k,) = op.ints("lhs_contracting")
+    m, n = op.result.shape[-2:]
+    return MatmulShape(op.result.shape[:-2], m, n, lhs.shape[k])
+
+
+def column_dim(op: Op) -> int:
+    """The dim of the right operand that becomes the result's columns."""
+    taken = (*op.ints("rhs_batch"), *op.ints("rhs_contracting"))
+    (dim,) = (d for d in range(op.operands[1].type.rank) if d not in taken)
+    return dim
+
+
+def row_dim(op: Op) -> int:
+    """The dim of the left operand that becomes the result's rows."""
+    taken = (*op.ints("lhs_batch"), *op.ints("lhs_contracting"))
+    (dim,) = (d for d in range(op.operands[0].type.rank) if d not in taken)
+    return dim
+
+
+def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None:
+    """The tiling of a dot_general, None if the matrix-multiply family does not take it."""
+    shape = matmul_shape(op)
+    if shape is None or 0 in (shape.m, shape.n, shape.k):
+        return None
+    lanes = target.lanes(op.result.dtype.bits)
+    most = _most_rows(target, 2)
+    if shape.m < most:
+        rows = shape.m
+        vectors = _vectors_for(rows, target.registers, -(-shape.n // lanes))
+    else:
+        vectors = 2
+        rows = _balanced(shape.m, most)
+    right_is_rows = column_dim(op) == op.operands[1].type.rank - 1
+    pack_right = constant_right or shape.m > SMALL_ROWS or not right_is_rows
+    bytes_ = op.result.dtype.bytes
+    depth = shape.k if shape.k <= DEPTH + DEPTH // 2 else _split(shape.k, DEPTH)
+    pack_left = shape.m >= 2 * rows and shape.n >= 8 * lanes and shape.m * shape.k >= 1 << 16
+    tiles = max(1, min(-(-shape.m // rows), L2_BYTES // (rows * depth * bytes_)))
+    row_blocks = -(-shape.m // (rows * tiles))
+    if row_blocks % 2 and row_blocks > 1:  # an even number shares out over two threads
+        tiles = max(1, -(-shape.m // (rows * (row_blocks + 1))))
+        row_blocks = -(-shape.m // (rows * tiles))
+    panels = -(-shape.n // (vectors * lanes))
+    column_blocks = 1 if row_blocks > 1 else min(panels, 8)
+    return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right)
+
+
+def _most_rows(target: Target, vectors: int) -> int:
+    spare = vectors + (1 if target.has_fma else 2)
+    return min(14, max(1, (target.registers - spare) // vectors))
+
+
+def _vectors_for(rows: int, registers: int, needed: int) -> int:
+    most = max(1, (registers - 2) // (rows + 1))
+    return max(1, min(8, most, needed))
+
+
+def _balanced(extent: int, most: int) -> int:
+    """The largest tile of at most `most` that wastes least at the edge."""
+    tiles = -(-extent // most)
+    return -(-extent // tiles)
+
+
+def _split(extent: int, block: int) -> int:
+    parts = -(-extent // block)
+    return -(-extent // parts)

@@ -1,1 +1,26 @@
-"""TensorKiln."""
+"""TensorFlow-1-style graphs and sessions.
+
+Importing the package fills the table of op types.
+"""
+
+from __future__ import annotations
+
+from tensorkiln.frontends.graph import (
+    ops_apply,
+    ops_constant,
+    ops_elementwise,
+    ops_gradient,
+    ops_join,
+    ops_matmul,
+    ops_random,
+    ops_reduce,
+    ops_shape,
+    ops_slice,
+    ops_state,
+)
+
+OP_FAMILIES = (
+    ops_apply, ops_constant, ops_elementwise, ops_gradient, ops_join, ops_matmul, ops_random,
+    ops_reduce, ops_shape, ops_slice, ops_state,
+)  # fmt: skip
+"""The modules whose entries make up the table."""

@@ -1,0 +1,113 @@
+"""Whatever a program passes where a tensor is wanted, as a Tensor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeGuard
+
+import numpy as np
+
+from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph.arrays import Array, make_array
+from tensorkiln.frontends.graph.dtypes import DType
+from tensorkiln.frontends.graph.kinds import TABLE
+from tensorkiln.frontends.graph.shapes import Dimension, TensorShape
+from tensorkiln.frontends.graph.stack import get_default_graph
+
+if TYPE_CHECKING:
+    from tensorkiln.frontends.graph.tensor import Tensor
+
+
+class Convertible(ABC):
+    """Something that stands for a tensor of a graph: a Tensor itself, a Variable."""
+
+    @abstractmethod
+    def _as_tensor(self, as_ref: bool = False) -> Tensor:
+        """The tensor; with `as_ref` a variable gives its mutable tensor."""
+
+
+def convert_to_tensor(
+    value: object,
+    dtype: object = None,
+    name: str | None = None,
+    preferred_dtype: object = None,
+    as_ref: bool = False,
+    dtype_hint: object = None,
+) -> Tensor:
+    """`value` as a tensor of the default graph.
+
+    A tensor or variable of another dtype than `dtype` is a ValueError; numbers, lists and arrays
+    become constants of `dtype` (of `preferred_dtype` if that fits them); a list that contains
+    tensors is packed.
+    """
+    wanted = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
+    if isinstance(value, Convertible):
+        tensor = value._as_tensor(as_ref)
+        if wanted is not None and tensor.dtype.base_dtype is not wanted:
+            raise ValueError(
+                f"Tensor conversion requested dtype {wanted.name} for Tensor with dtype "
+                f"{tensor.dtype.base_dtype.name}: {str(tensor)!r}"
+            )
+        return tensor
+    hint = preferred_dtype if preferred_dtype is not None else dtype_hint
+    if wanted is None and hint is not None:
+        try:
+            return convert_to_tensor(value, dtype=hint, name=name)
+        except (TypeError, ValueError):
+            pass
+    if isinstance(value, list | tuple) and contains_tensor(value):
+        return _pack(value, wanted, name)
+    if isinstance(value, Dimension | TensorShape):
+        return constant_tensor(_shape_array(value, wanted), name or "Const")
+    try:
+        array = make_array(value, wanted)
+    except (TypeError, ValueError) as error:
+        place = f"; as {name!r}" if name else ""
+        raise type(error)(f"{error}{place}") from None
+    return constant_tensor(array, name or "Const")
+
+
+def contains_tensor(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    """True for a list or tuple with a tensor somewhere inside."""
+    if not isinstance(value, list | tuple):
+        return False
+    return any(isinstance(item, Convertible) or contains_tensor(item) for item in value)
+
+
+def constant_tensor(array: Array, name: str) -> Tensor:
+    """A `Const` op that holds `array`."""
+    graph = get_default_graph()
+    operation = graph.create_op(
+        TABLE["Const"], (), {"value": array, "dtype": dtypes.as_dtype(array.dtype)}, name
+    )
+    return operation.outputs[0]
+
+
+def _shape_array(value: Dimension | TensorShape, wanted: DType | None) -> Array:
+    dims: object = value.value if isinstance(value, Dimension) else value.sizes
+    sizes = np.array(dims, dtype=object)
+    if dims is None or any(size is None for size in sizes.reshape(-1)):
+        raise ValueError(f"Cannot convert a partially known TensorShape to a Tensor: {value}")
+    return sizes.astype((wanted or dtypes.int32).numpy)
+
+
+def _pack(values: list[object] | tuple[object, ...], wanted: DType | None, name: str | None) -> Tensor:
+    dtype = wanted or _first_dtype(values)
+    graph = get_default_graph()
+    with graph.name_scope(name or "packed") as scope:
+        parts = [
+            convert_to_tensor(value, dtype, str(index)) for index, value in enumerate(values)
+        ]
+        operation = graph.create_op(TABLE["Pack"], parts, {"axis": 0}, scope)
+    return operation.outputs[0]
+
+
+def _first_dtype(values: object) -> DType | None:
+    if isinstance(values, Convertible):
+        return values._as_tensor().dtype.base_dtype
+    if isinstance(values, list | tuple):
+        for value in values:
+            found = _first_dtype(value)
+            if found is not None:
+                return found
+    return None

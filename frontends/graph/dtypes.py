@@ -1,0 +1,192 @@
+"""Element types as TensorFlow programs name them (`tf.float32`), and their numpy and IR types."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+
+from tensorkiln.compiler.ir import dtypes as ir
+from tensorkiln.runtime.errors import UnsupportedError
+
+
+class DType:
+    """One element type; the `_ref` variant is the type of a variable's mutable tensor."""
+
+    __slots__ = ("_base", "_is_ref", "_name", "_numpy", "_ref")
+
+    def __init__(self, name: str, numpy: np.dtype[np.generic], base: DType | None = None) -> None:
+        self._name = name
+        self._numpy = numpy
+        self._is_ref = base is not None
+        self._base = base or self
+        self._ref = self if base is not None else DType(f"{name}_ref", numpy, self)
+
+    @property
+    def name(self) -> str:
+        """The name in messages and printed tensors, such as `float32` or `float32_ref`."""
+        return self._name
+
+    @property
+    def base_dtype(self) -> DType:
+        """The type without the mark of a reference."""
+        return self._base
+
+    @property
+    def as_ref(self) -> DType:
+        """The reference variant of this type."""
+        return self._ref
+
+    @property
+    def is_ref(self) -> bool:
+        """True for the type of a variable's mutable tensor."""
+        return self._is_ref
+
+    @property
+    def as_numpy_dtype(self) -> type[np.generic]:
+        """The numpy scalar type (`numpy.object_` for strings)."""
+        return self._numpy.type
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        """The numpy dtype."""
+        return self._numpy
+
+    @property
+    def ir(self) -> ir.DType:
+        """The tensor IR's element type; UnsupportedError where the compiler has none."""
+        try:
+            return ir.dtype_of(self._numpy)
+        except KeyError:
+            raise UnsupportedError(f"tensors of dtype {self._name} cannot be compiled") from None
+
+    @property
+    def is_floating(self) -> bool:
+        """True for real floating-point types."""
+        return self._base._name in _FLOATING
+
+    @property
+    def is_complex(self) -> bool:
+        """True for complex types."""
+        return self._numpy.kind == "c"
+
+    @property
+    def is_integer(self) -> bool:
+        """True for signed and unsigned integers."""
+        return self._numpy.kind in "iu" and not self.is_floating
+
+    @property
+    def is_unsigned(self) -> bool:
+        """True for unsigned integers."""
+        return self._numpy.kind == "u"
+
+    @property
+    def is_bool(self) -> bool:
+        """True for bool."""
+        return self._numpy.kind == "b"
+
+    @property
+    def is_numpy_compatible(self) -> bool:
+        """True: every type here has a numpy type."""
+        return True
+
+    @property
+    def size(self) -> int:
+        """Bytes of one element."""
+        return self._numpy.itemsize
+
+    @property
+    def min(self) -> float | int:
+        """The smallest finite value."""
+        if self.is_floating:
+            return float(ml_dtypes.finfo(self._numpy).min)
+        return 0 if self.is_bool else int(np.iinfo(self._numpy).min)  # type: ignore[arg-type]
+
+    @property
+    def max(self) -> float | int:
+        """The largest finite value."""
+        if self.is_floating:
+            return float(ml_dtypes.finfo(self._numpy).max)
+        return 1 if self.is_bool else int(np.iinfo(self._numpy).max)  # type: ignore[arg-type]
+
+    def is_compatible_with(self, other: object) -> bool:
+        """True if both are the same type, references aside."""
+        return self._base is as_dtype(other).base_dtype
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if other is None:
+            return False
+        try:
+            return as_dtype(other) is self
+        except TypeError:
+            return False
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __str__(self) -> str:
+        return f"<dtype: {self._name!r}>"
+
+    def __repr__(self) -> str:
+        return f"tf.{self._name}"
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return as_dtype, (self._name,)
+
+
+_FLOATING = ("float16", "bfloat16", "float32", "float64")
+
+float16 = half = DType("float16", np.dtype(np.float16))
+bfloat16 = DType("bfloat16", np.dtype(ml_dtypes.bfloat16))
+float32 = DType("float32", np.dtype(np.float32))
+float64 = double = DType("float64", np.dtype(np.float64))
+int8 = DType("int8", np.dtype(np.int8))
+int16 = DType("int16", np.dtype(np.int16))
+int32 = DType("int32", np.dtype(np.int32))
+int64 = DType("int64", np.dtype(np.int64))
+uint8 = DType("uint8", np.dtype(np.uint8))
+uint16 = DType("uint16", np.dtype(np.uint16))
+uint32 = DType("uint32", np.dtype(np.uint32))
+uint64 = DType("uint64", np.dtype(np.uint64))
+boolean = DType("bool", np.dtype(np.bool_))
+string = DType("string", np.dtype(np.object_))
+complex64 = DType("complex64", np.dtype(np.complex64))
+complex128 = DType("complex128", np.dtype(np.complex128))
+
+ALL: tuple[DType, ...] = (
+    float16, bfloat16, float32, float64, int8, int16, int32, int64,
+    uint8, uint16, uint32, uint64, boolean, string, complex64, complex128,
+)  # fmt: skip
+FLOATS = (bfloat16, float16, float32, float64)
+INTEGERS = (int8, int16, int32, int64, uint8, uint16, uint32, uint64)
+NUMBERS = (*FLOATS, *INTEGERS, complex64, complex128)
+INDEXES = (int32, int64)
+
+_BY_NAME = {d.name: d for d in ALL} | {d.as_ref.name: d.as_ref for d in ALL}
+_BY_NAME |= {"half": float16, "float": float32, "double": float64, "str": string}
+_BY_NUMPY = {d.numpy: d for d in ALL}
+_BY_PYTHON: dict[object, DType] = {float: float32, int: int64, complex: complex128, str: string}
+
+
+def as_dtype(value: object) -> DType:
+    """The DType that a DType, a name, a numpy dtype or a Python type stands for; else TypeError.
+
+    Python's `float` is float32 and its `int` int64, as in TensorFlow.
+    """
+    if isinstance(value, DType):
+        return value
+    if isinstance(value, str) and value in _BY_NAME:
+        return _BY_NAME[value]
+    if isinstance(value, type) and value in _BY_PYTHON:
+        return _BY_PYTHON[value]
+    try:
+        numpy = np.dtype(value)  # type: ignore[call-overload]
+    except TypeError:
+        raise TypeError(f"Cannot convert value {value!r} to a TensorFlow DType.") from None
+    if numpy.kind in "SUO":
+        return string
+    found = _BY_NUMPY.get(numpy)
+    if found is None:
+        raise TypeError(f"Cannot convert value {value!r} to a TensorFlow DType.")
+    return found

@@ -1,0 +1,49 @@
+"""What `Session.run` may be given: values for tensors, checked and converted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph.arrays import Array, make_array
+from tensorkiln.frontends.graph.convert import Convertible
+from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.shapes import compatible, show
+from tensorkiln.frontends.graph.tensor import Tensor
+
+
+def fed_tensor(graph: Graph, key: object) -> Tensor:
+    """The tensor that a key of the feed dictionary stands for.
+
+    TypeError if it stands for none, ValueError if it may not be fed.
+    """
+    try:
+        tensor = graph.as_graph_element(key, allow_operation=False)
+    except (TypeError, ValueError, KeyError) as error:
+        raise TypeError(f"Cannot interpret feed_dict key as Tensor: {error}") from None
+    assert isinstance(tensor, Tensor)
+    if not graph.is_feedable(tensor):
+        raise ValueError(f"Tensor {tensor} may not be fed.")
+    return tensor
+
+
+def fed_array(tensor: Tensor, value: object, key: object) -> Array:
+    """`value` as a dense array of the tensor's dtype; ValueError if its shape does not fit."""
+    if isinstance(value, Convertible):
+        raise TypeError(
+            "The value of a feed cannot be a tf.Tensor object. Acceptable feed values include "
+            "Python scalars, strings, lists, numpy ndarrays, or TensorHandles. For reference, the "
+            f"tensor object was {value} which was passed to the feed with key {key}."
+        )
+    if tensor.dtype.base_dtype is dtypes.string:
+        array = make_array(value, dtypes.string)
+    else:
+        if isinstance(value, int) and not isinstance(value, bool) and tensor.dtype.is_integer:
+            make_array(value, tensor.dtype.base_dtype)  # raises where it does not fit
+        array = np.asarray(value, dtype=tensor.dtype.numpy, order="C")
+    if not compatible(tensor.sizes, array.shape):
+        raise ValueError(
+            f"Cannot feed value of shape {array.shape!r} for Tensor {tensor.name!r}, which has "
+            f"shape {show(tensor.sizes)!r}"
+        )
+    return array

@@ -1,0 +1,76 @@
+"""What `Session.run` may be asked for: tensors, operations and names in nested structures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeAlias
+
+from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.tensor import Tensor
+
+Rebuild: TypeAlias = Callable[[Sequence[object]], object]
+
+
+class Fetches:
+    """A fetch structure, flattened: the tensors and operations to run, each once.
+
+    `rebuild(values)` puts the tensors' values into the structure, None for operations.
+    """
+
+    def __init__(self, graph: Graph, structure: object) -> None:
+        self.tensors: list[Tensor] = []
+        self.targets: list[Operation] = []
+        self._graph = graph
+        self._places: dict[Tensor, int] = {}
+        self.rebuild = self._visit(structure)
+
+    def _visit(self, item: object) -> Rebuild:
+        if isinstance(item, Mapping):
+            keys, parts = list(item), [self._visit(value) for value in item.values()]
+            kind = type(item)
+            return lambda values: kind(  # type: ignore[call-arg]
+                (key, part(values)) for key, part in zip(keys, parts, strict=True)
+            )
+        if isinstance(item, tuple) and hasattr(item, "_fields"):
+            parts, make = [self._visit(value) for value in item], type(item)
+            return lambda values: make(*[part(values) for part in parts])
+        if isinstance(item, list | tuple):
+            return self._sequence(item)
+        element = self._element(item)
+        if isinstance(element, Operation):
+            if element not in self.targets:
+                self.targets.append(element)
+            return lambda values: None
+        place = self._places.setdefault(element, len(self.tensors))
+        if place == len(self.tensors):
+            self.tensors.append(element)
+        return lambda values: values[place]
+
+    def _sequence(self, items: list[object] | tuple[object, ...]) -> Rebuild:
+        parts = [self._visit(item) for item in items]
+        if isinstance(items, tuple):
+            return lambda values: tuple(part(values) for part in parts)
+        return lambda values: [part(values) for part in parts]
+
+    def _element(self, item: object) -> Tensor | Operation:
+        try:
+            return self._graph.as_graph_element(item)
+        except TypeError as error:
+            raise TypeError(
+                f"Fetch argument {item!r} has invalid type {type(item)!r}, must be a string or "
+                f"Tensor. ({error})"
+            ) from None
+        except (ValueError, KeyError) as error:
+            raise ValueError(
+                f"Fetch argument {item!r} cannot be interpreted as a Tensor. ({error})"
+            ) from None
+
+
+def fetch_key(item: object) -> Hashable:
+    """A key that is equal for equal structures of the same elements."""
+    if isinstance(item, Mapping):
+        return (type(item), tuple(item), tuple(fetch_key(value) for value in item.values()))
+    if isinstance(item, list | tuple):
+        return (type(item), *(fetch_key(value) for value in item))
+    return item if isinstance(item, Hashable) else (type(item), id(item))

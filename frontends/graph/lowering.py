@@ -1,0 +1,190 @@
+"""From a pruned graph to one tensor IR function.
+
+Ops are lowered in an order that respects data and control inputs, ops that write variables as
+late as possible.  A variable's tensor stands for its current value: whoever reads it sees the
+value at the reader's place, so ops without a dependency on an assignment see the old value and
+ops after it the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tensorkiln.compiler.evaluate import evaluate_op
+from tensorkiln.compiler.evaluate import evaluate_op
+from tensorkiln.compiler.ir.dtypes import BOOL, U64
+from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.errors import InvalidArgumentError
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.runtime.errors import TensorKilnError
+
+_LARGEST_KNOWN = 4096
+STATE_SHAPE = (3,)
+
+
+class Lowering:
+    """A function under construction and what is known about its values.
+
+    `variables` lists the variables that are parameters, in order; `written` maps each variable
+    that the function changes to its new value; `counters` lists the random ops whose counters
+    are parameters, `flags` the variables whose initialised flag is one.
+    """
+
+    def __init__(
+        self,
+        fed: Mapping[Tensor, TensorType],
+        shape_of: Callable[[Operation], tuple[int, ...]],
+    ) -> None:
+        self.builder = Builder(REGISTRY)
+        self.values: dict[Tensor, Value] = {}
+        self.variables: dict[Operation, Value] = {}
+        self.written: dict[Operation, Value] = {}
+        self.counters: dict[Operation, Value] = {}
+        self.next_counters: dict[Operation, Value] = {}
+        self.flags: dict[Operation, Value] = {}
+        self.unchecked: set[Operation] = set()
+        self._shape_of = shape_of
+        self._known: dict[Value, Array | None] = {}
+        self._producers: dict[Value, Op] = {}
+        self._scanned = 0
+        for tensor, kind in fed.items():
+            self.values[tensor] = self.builder.parameter(tensor.name, kind)
+
+    # -- values ----------------------------------------------------------------------------
+
+    def value(self, tensor: Tensor) -> Value:
+        """The tensor's value at this place; a variable's tensor gives its current value."""
+        if tensor not in self.values:
+            variable = variable_of(tensor)
+            if variable is not None:
+                return self.read(variable)
+        return self.values[tensor]
+
+    def identity(self, value: Value) -> Value:
+        """A new value equal to `value`: tensors of a graph are distinct values."""
+        return self.builder.one("identity", (value,))
+
+    def known(self, value: Value) -> Array | None:
+        """The value if it follows from constants and shapes alone, else None.
+
+        Computed by the ops' own reference evaluation.
+        """
+        if value in self._known:
+            return self._known[value]
+        for op in self.builder.ops[self._scanned :]:
+            self._producers.update(dict.fromkeys(op.results, op))
+        self._scanned = len(self.builder.ops)
+        op = self._producers.get(value)
+        found: Array | None = None
+        if op is not None and not op.regions and value.type.elements <= _LARGEST_KNOWN:
+            operands = [self.known(operand) for operand in op.operands]
+            arrays = [operand for operand in operands if operand is not None]
+            if len(arrays) == len(operands):
+                results = evaluate_op(op, arrays)
+                self._known.update(zip(op.results, results, strict=True))
+                found = self._known[value]
+        self._known[value] = found
+        return found
+
+    def integers(self, op: Operation, position: int, values: Sequence[Value]) -> tuple[int, ...]:
+        """Input `position` of `op` as integers; InvalidArgumentError if only a run knows it."""
+        array = self.known(values[position])
+        if array is None:
+            raise InvalidArgumentError(
+                op.name, op,
+                f"'{op.name}' ({op.location}) needs a shape or index in input {position} "
+                f"('{op.inputs[position].name}') that does not depend on fed values or variables",
+            )  # fmt: skip
+        return tuple(int(item) for item in array.reshape(-1))
+
+    def integer(self, op: Operation, position: int, values: Sequence[Value]) -> int:
+        """Input `position` of `op` as one integer."""
+        (number,) = self.integers(op, position, values)
+        return number
+
+    # -- variables -------------------------------------------------------------------------
+
+    def read(self, variable: Operation, checked: bool = True) -> Value:
+        """The variable's current value; a run checks that it is initialised if `checked`."""
+        if variable in self.written:
+            return self.written[variable]
+        if variable.outputs[0] in self.values:
+            return self.values[variable.outputs[0]]
+        if checked:
+            self.unchecked.discard(variable)
+        if variable not in self.variables:
+            kind = TensorType(self._shape_of(variable), variable.outputs[0].dtype.ir)
+            self.variables[variable] = self.builder.parameter(variable.name, kind)
+            if not checked:
+                self.unchecked.add(variable)
+        return self.variables[variable]
+
+    def write(self, variable: Operation, value: Value) -> None:
+        """Makes `value` the variable's current value."""
+        self.written[variable] = value
+
+    def flag(self, variable: Operation) -> Value:
+        """A bool scalar: whether the variable is initialised when the run starts."""
+        if variable not in self.flags:
+            name = f"{variable.name}/is_initialized"
+            self.flags[variable] = self.builder.parameter(name, TensorType((), BOOL))
+        return self.flags[variable]
+
+    def random_state(self, op: Operation) -> Value:
+        """The state that the random op draws from; the run leaves the next one behind."""
+        kind = TensorType(STATE_SHAPE, U64)
+        self.counters[op] = self.builder.parameter(f"{op.name}/state", kind)
+        return self.counters[op]
+
+    # -- ops -------------------------------------------------------------------------------
+
+    def lower(self, order: Sequence[Sequence[Operation]]) -> None:
+        """Lowers the ops of each batch; all ops of a batch read before any of them writes."""
+        for batch in order:
+            # A variable's hidden read is not an op of its own: readers see the current value.
+            ops = [op for op in batch if not (op.outputs and is_read(op.outputs[0]))]
+            inputs = [self._inputs(op) for op in ops]
+            for op, values in zip(ops, inputs, strict=True):
+                self._lower_op(op, values)
+
+    def _inputs(self, op: Operation) -> list[Value]:
+        """The values of all inputs that are not mutable arguments."""
+        mutable = {k for k, argument in enumerate(op.kind.arguments) if argument.is_ref}
+        return [self.value(tensor) for k, tensor in enumerate(op.inputs) if k not in mutable]
+
+    def _lower_op(self, op: Operation, values: Sequence[Value]) -> None:
+        try:
+            with self.builder.at(op.location):
+                results = op.kind.lower(self, op, values)
+        except InvalidArgumentError:
+            raise
+        except TensorKilnError as error:
+            raise InvalidArgumentError(
+                op.name, op, f"{error}\n\t [[node {op.name} ({op.location})]]"
+            ) from error
+        for tensor, value in zip(op.outputs, results, strict=False):
+            if variable_of(tensor) is None and tensor not in self.values:
+                distinct = self.identity(value) if value in values else value
+                self.values[tensor] = distinct
+
+
+def variable_of(tensor: Tensor) -> Operation | None:
+    """The VariableV2 op whose current value `tensor` stands for, or None.
+
+    That is so for mutable tensors and for the hidden `<variable>/read` of a variable.
+    """
+    op = tensor.op
+    if tensor.dtype.is_ref:
+        while op.type != "VariableV2":
+            op = op.inputs[0].op
+        return op
+    return op.inputs[0].op if is_read(tensor) else None
+
+
+def is_read(tensor: Tensor) -> bool:
+    """True for the hidden tensor through which a program reads a variable."""
+    return tensor.op.type == "Identity" and tensor.op.flag("_read")

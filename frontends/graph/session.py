@@ -1,0 +1,205 @@
+"""Session: runs parts of a graph and keeps the variables' values."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Hashable, Iterator
+from types import TracebackType
+
+import numpy as np
+
+from tensorkiln.frontends.graph import stack
+from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.config import ConfigProto
+from tensorkiln.frontends.graph.feeds import fed_array, fed_tensor
+from tensorkiln.frontends.graph.fetches import Fetches, fetch_key
+from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.plan import Plan, StalePlanError
+from tensorkiln.frontends.graph.shapes import compatible
+from tensorkiln.frontends.graph.step import step_maker
+from tensorkiln.frontends.graph.store import Store
+
+
+class _Signature:
+    """What runs with the same fetches and the same fed tensors share; one plan per feed shapes."""
+
+    def __init__(self, graph: Graph, fetches: object, keys: Sequence[object]) -> None:
+        self.fetches = Fetches(graph, fetches)
+        self.keys = list(keys)
+        self.fed = [fed_tensor(graph, key) for key in keys]
+        self.dtypes = [tensor.dtype.numpy for tensor in self.fed]
+        self.plans: dict[tuple[tuple[int, ...], ...], Plan] = {}
+
+
+class BaseSession:
+    """Runs parts of `graph` (the default graph unless given).
+
+    `config` is a ConfigProto; variables and random streams belong to the session.
+    """
+
+    def __init__(
+        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+    ) -> None:
+        options = config or ConfigProto()
+        self._graph = graph or stack.get_default_graph()
+        self._target = target
+        self._closed = False
+        self._store = Store()
+        self._make_step = step_maker(options.interpreted, options.intra_op_parallelism_threads)
+        self._signatures: dict[Hashable, _Signature] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def graph(self) -> Graph:
+        """The graph this session runs."""
+        return self._graph
+
+    @property
+    def graph_def(self) -> Graph:
+        """The graph this session runs."""
+        return self._graph
+
+    @property
+    def sess_str(self) -> str:
+        """The target given."""
+        return self._target
+
+    def close(self) -> None:
+        """Frees the variables; the session cannot run any more."""
+        self._closed = True
+        self._signatures = {}
+        self._store = Store()
+
+    def run(
+        self,
+        fetches: object,
+        feed_dict: Mapping[object, object] | None = None,
+        options: object = None,
+        run_metadata: object = None,
+    ) -> object:
+        """The values of `fetches` (tensors, operations, names, nested in lists and dicts).
+
+        `feed_dict` gives values for any tensors.  Errors are those of TensorFlow: RuntimeError
+        for a closed session, TypeError and ValueError for wrong fetches and feeds, and
+        `tf.errors` for what goes wrong in the graph.
+        """
+        if self._closed:
+            raise RuntimeError("Attempted to use a closed Session.")
+        feed_dict = feed_dict or {}
+        # The usual structures make a key at once; nested ones take the longer way.
+        kind = type(fetches)
+        key = (kind, *fetches, None, *feed_dict) if kind is list else (fetches, None, *feed_dict)
+        try:
+            signature = self._signatures.get(key)
+        except TypeError:
+            key = (fetch_key(fetches), None, *map(id, feed_dict))
+            signature = self._signatures.get(key)
+        if signature is None:
+            signature = self._new_signature(key, fetches, feed_dict)
+        arrays: list[Array] = []
+        shapes: list[tuple[int, ...]] = []
+        for value, dtype in zip(feed_dict.values(), signature.dtypes):  # noqa: B905 (hot path)
+            if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.c_contiguous:
+                number = len(arrays)
+                value = fed_array(signature.fed[number], value, signature.keys[number])
+            arrays.append(value)
+            shapes.append(value.shape)
+        plan = signature.plans.get(tuple(shapes))
+        if plan is None:
+            plan = self._new_plan(signature, arrays)
+        try:
+            values = plan.run(arrays)
+        except StalePlanError:
+            values = self._new_plan(signature, arrays).run(arrays)
+        return signature.fetches.rebuild(values)
+
+    def _new_signature(
+        self, key: Hashable, fetches: object, feed_dict: Mapping[object, object]
+    ) -> _Signature:
+        if not self._graph.version:
+            raise RuntimeError(
+                "The Session graph is empty.  Add operations to the graph before calling run()."
+            )
+        signature = _Signature(self._graph, fetches, list(feed_dict))
+        self._signatures[key] = signature
+        return signature
+
+    def _new_plan(self, signature: _Signature, arrays: Sequence[Array]) -> Plan:
+        checked = [
+            fed_array(tensor, array, key)
+            for tensor, array, key in zip(signature.fed, arrays, signature.keys, strict=True)
+        ]
+        shapes = tuple(array.shape for array in checked)
+        assert all(
+            compatible(tensor.sizes, shape)
+            for tensor, shape in zip(signature.fed, shapes, strict=True)
+        )
+        with self._lock:
+            plan = Plan(
+                signature.fetches.tensors, signature.fetches.targets, signature.fed, shapes,
+                self._store, self._make_step,
+            )  # fmt: skip
+            signature.plans[shapes] = plan
+        return plan
+
+    def make_callable(
+        self, fetches: object, feed_list: Sequence[object] = (), accept_options: bool = False
+    ) -> Callable[..., object]:
+        """A function of the fed values, in order, that runs `fetches`."""
+        keys = list(feed_list)
+        return lambda *values: self.run(fetches, dict(zip(keys, values, strict=True)))
+
+    @contextmanager
+    def as_default(self) -> Iterator[BaseSession]:
+        """Makes this the default session inside the block (and leaves it open after)."""
+        stack.sessions().append(self)
+        try:
+            yield self
+        finally:
+            stack.sessions().remove(self)
+
+
+class Session(BaseSession):
+    """A session; as a context manager it is the default one and is closed at the end."""
+
+    def __init__(
+        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+    ) -> None:
+        super().__init__(target, graph, config)
+        self._contexts: list[AbstractContextManager[object]] = []
+
+    def __enter__(self) -> Session:
+        context = ExitStack()
+        context.enter_context(self.graph.as_default())
+        context.enter_context(self.as_default())
+        self._contexts.append(context)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._contexts.pop().__exit__(kind, error, traceback)
+        self.close()
+
+
+class InteractiveSession(BaseSession):
+    """A session that is the default one from its creation until it is closed."""
+
+    def __init__(
+        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+    ) -> None:
+        super().__init__(target, graph, config)
+        self._context = ExitStack()
+        if graph is not None:
+            self._context.enter_context(graph.as_default())
+        self._context.enter_context(self.as_default())
+
+    def close(self) -> None:
+        """Frees the variables and stops being the default session."""
+        super().close()
+        self._context.close()

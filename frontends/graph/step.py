@@ -1,0 +1,81 @@
+"""One function of a session, ready to be called on arrays in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from tensorkiln.compiler.evaluate import evaluate
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.pipeline import jit
+from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.runtime.feeds import address
+
+
+class Step(Protocol):
+    """A callable function with one array bound to each parameter and each result.
+
+    Positions count the parameters first, then the results.  Arrays are dense and of the exact
+    type.  An aliased result has its parameter's array.  Not for two threads at once.
+    """
+
+    def bind(self, position: int, array: Array) -> None:
+        """Uses `array` for a parameter or a result from now on."""
+        ...
+
+    def run(self) -> None:
+        """Computes the results into their arrays."""
+        ...
+
+
+MakeStep: TypeAlias = Callable[[Function], Step]
+
+
+class InterpretedStep:
+    """Runs the reference interpreter."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._split = len(function.parameters)
+        self._arrays: list[Array] = [np.empty(0)] * (self._split + len(function.results))
+
+    def bind(self, position: int, array: Array) -> None:
+        """See Step."""
+        self._arrays[position] = array
+
+    def run(self) -> None:
+        """See Step."""
+        parameters, targets = self._arrays[: self._split], self._arrays[self._split :]
+        # Results may be views of parameters that are about to be overwritten.
+        results = [
+            np.array(r) if any(np.may_share_memory(r, p) for p in parameters) else r
+            for r in evaluate(self._function, parameters)
+        ]
+        for result, target in zip(results, targets, strict=True):
+            np.copyto(target, result)
+
+
+class CompiledStep:
+    """Calls compiled code by pointers."""
+
+    def __init__(self, function: Function, threads: int) -> None:
+        executable = jit(function, threads)
+        self._frame = executable.frame()
+        self._pointers = self._frame.pointers
+        count = len(function.parameters) + len(function.results)
+        self._alive: list[Array] = [np.empty(0)] * count
+        self.run = self._frame.call
+
+    def bind(self, position: int, array: Array) -> None:
+        """See Step."""
+        self._alive[position] = array
+        self._pointers[position] = address(array)
+
+
+def step_maker(interpreted: bool, threads: int) -> MakeStep:
+    """How a session with these options makes its steps."""
+    if interpreted:
+        return InterpretedStep
+    return lambda function: CompiledStep(function, threads)

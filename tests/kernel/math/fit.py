@@ -145,7 +145,7 @@ FITS: dict[str, Fit] = {
         lambda f: mpf(2) ** -f,
         mpf("-0.5001"),
         mpf("0.5001"),
-        {"f32": 5, "f64": 11},
+        {"f32": 6, "f64": 11},
     ),
     # log(1 + f) = f + f^2 P(f)
     "log": Fit(
@@ -178,6 +178,14 @@ FITS: dict[str, Fit] = {
         -LN2 / 2 * mpf("1.0001"),
         LN2 / 2 * mpf("1.0001"),
         {"f64": 6},
+    ),
+    # 2 atanh(s) = 2 s + s^3 (2/3 + s^2 P(s^2)), for pow of f64
+    "atanh_tail": Fit(
+        lambda z: (2 * mp.atanh(mp.sqrt(z)) - 2 * mp.sqrt(z) * (1 + z / 3)) / (z * z * mp.sqrt(z)),
+        lambda z: z * z * mp.sqrt(z) / (2 * mp.atanh(mp.sqrt(z))),
+        mpf(10) ** -9,
+        ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2,
+        {"f64": 7},
     ),
     "tanh": Fit(*_odd(mp.tanh), TINY, mpf("0.5501") ** 2, {"f32": 4, "f64": 9}),
     "sin": Fit(*_odd(mp.sin), TINY, QUARTER, {"f32": 2, "f64": 5}),

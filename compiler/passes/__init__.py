@@ -10,7 +10,10 @@ from tensorkiln.compiler.passes.canonicalize import canonicalize
 from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
 from tensorkiln.compiler.passes.dead_code import dead_code
 from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
+from tensorkiln.compiler.passes.fold_scales import fold_scales
+from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
@@ -18,6 +21,7 @@ from tensorkiln.compiler.passes.push_movement import push_movement
 PASSES: Mapping[str, Callable[[Function], Function]] = {
     run.__name__: run
     for run in (
+        fold_batch_norm,
         expand_composites,
         canonicalize,
         fold_constants,
@@ -25,7 +29,9 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         dead_code,
         algebra,
         reassociate,
+        fold_scales,
         push_movement,
+        legalize_convolution,
         legalize_dot,
         legalize_windows,
     )

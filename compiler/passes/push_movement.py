@@ -164,6 +164,28 @@ def _reverse(rewriter: Rewriter, op: Op) -> Replacement:
     )
 
 
+def _convolution(rewriter: Rewriter, op: Op) -> Replacement:
+    # A convolution is told which dims are what, so a transposed operand has other dim numbers.
+    operands, attributes = [*op.operands], dict(op.attributes)
+    for side, name in enumerate(("lhs_spec", "rhs_spec")):
+        inner = rewriter.producer(operands[side], "transpose")
+        if inner is not None:
+            order = inner.ints("permutation")
+            operands[side] = inner.operands[0]
+            attributes[name] = tuple(order[k] for k in op.ints(name))
+    return rewriter.op(op.name, operands, attributes) if operands != [*op.operands] else None
+
+
+def _transpose(rewriter: Rewriter, op: Op) -> Replacement:
+    # A convolution writes its result transposed, if nobody else reads it.
+    inner = rewriter.producer(op.operands[0], "convolution")
+    if inner is None or not rewriter.has_one_use(op.operands[0]):
+        return None
+    places = inverse(op.ints("permutation"))
+    spec = tuple(places[k] for k in inner.ints("out_spec"))
+    return rewriter.op(inner.name, inner.operands, {**inner.attributes, "out_spec": spec})
+
+
 def _concatenate(rewriter: Rewriter, op: Op) -> Replacement:
     permutation = _shared_permutation(rewriter, op)
     if permutation is None:
@@ -199,7 +221,14 @@ _SINKS: dict[str, Sequence[Rule]] = {
     "reduce": (_reduce,),
     "reduce_window": (_window,),
 }
-_ABSORBS: Rules = merged(rules_shape.RULES, {"dot_general": (dot_of_transposes,)})
+_ABSORBS: Rules = merged(
+    rules_shape.RULES,
+    {
+        "dot_general": (dot_of_transposes,),
+        "convolution": (_convolution,),
+        "transpose": (_transpose,),
+    },
+)
 _EAGER: Rules = merged(_SINKS, _ABSORBS)
 _CAUTIOUS: Rules = merged(
     {name: tuple(map(_cautious, rules)) for name, rules in _SINKS.items()}, _ABSORBS

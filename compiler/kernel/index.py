@@ -15,8 +15,15 @@ import math
 from collections.abc import Mapping
 
 from tensorkiln.compiler.kernel.expr import (
-    INDEX, Binary, Const, Expr, Index, Select, Var, children,
-)  # fmt: skip
+    INDEX,
+    Binary,
+    Const,
+    Expr,
+    Index,
+    Select,
+    Var,
+    children,
+)
 
 _UNBOUNDED = 1 << 62
 
@@ -190,7 +197,7 @@ def mod(a: Expr, divisor: int) -> Expr:
         inner = from_linear({t: c // shared for t, c in rest.items()}, constant % divisor // shared)
         return mul(mod(inner, divisor // shared), shared)
     match expr:
-        case Binary("mod", x, Const(inner)) if int(inner) % divisor == 0:
+        case Binary("mod", x, Const(modulus)) if int(modulus) % divisor == 0:
             return mod(x, divisor)
         case _:
             return Binary("mod", expr, const(divisor))

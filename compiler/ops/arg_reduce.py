@@ -16,8 +16,13 @@ from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Index, Select, 
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import at_most, expect, require, widened
 from tensorkiln.compiler.ops.record import (
-    Cost, ElementContext, OpRecord, Reduction, Types, bytes_moved,
-)  # fmt: skip
+    Cost,
+    ElementContext,
+    OpRecord,
+    Reduction,
+    Types,
+    bytes_moved,
+)
 from tensorkiln.compiler.ops.reduce import member_index, spread
 from tensorkiln.compiler.ops.reducers import extreme
 from tensorkiln.compiler.ops.shorthand import compare, iota, select, zeros_like
@@ -63,7 +68,7 @@ def initial_extreme(kind: str, dtype: DType, index_dtype: DType) -> tuple[Expr, 
     """The state that every member beats, if only by its smaller index."""
     return (
         Const(extreme(dtype, lowest=kind == "max"), dtype),
-        Const(int(np.iinfo(index_dtype.numpy).max), index_dtype),
+        Const(int(extreme(index_dtype, lowest=False)), index_dtype),
     )
 
 
@@ -119,7 +124,12 @@ def _cost(op: Op) -> Cost:
 
 RECORDS = (
     OpRecord(
-        "arg_reduce", {"kind": "str", "dimension": "int", "dtype": "dtype"}, _types, _evaluate,
-        _gradient, Reduction(_extents, _initial, _element, _combine), _cost,
+        "arg_reduce",
+        {"kind": "str", "dimension": "int", "dtype": "dtype"},
+        _types,
+        _evaluate,
+        _gradient,
+        Reduction(_extents, _initial, _element, _combine),
+        _cost,
     ),
-)  # fmt: skip
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +22,36 @@ from tensorkiln.compiler.kernel.index import add, const, flatten, floordiv, sub
 from tensorkiln.compiler.ops.arg_reduce import KINDS, combine_extreme, initial_extreme
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import (
-    accumulator, all_of, between, expect, ints, pairs, require, widened,
-)  # fmt: skip
+    accumulator,
+    all_of,
+    between,
+    expect,
+    ints,
+    pairs,
+    require,
+    widened,
+)
 from tensorkiln.compiler.ops.record import (
-    Composite, Cost, ElementContext, FromBody, OpRecord, Reduction, Types, bytes_moved,
-)  # fmt: skip
+    Composite,
+    Cost,
+    ElementContext,
+    FromBody,
+    OpRecord,
+    Reduction,
+    Types,
+    bytes_moved,
+)
 from tensorkiln.compiler.ops.reducers import extreme
 from tensorkiln.compiler.ops.shorthand import (
-    compare, full, index_dtype, reshape, scalar, select, take, zeros_like,
-)  # fmt: skip
+    compare,
+    full,
+    index_dtype,
+    reshape,
+    scalar,
+    select,
+    take,
+    zeros_like,
+)
 from tensorkiln.compiler.ops.windows import WindowDim, taps_of
 
 Cotangents = Sequence[Value | None]
@@ -129,19 +151,21 @@ def _windows(op: Op) -> tuple[WindowDim, ...]:
 
 
 def _arg_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    (x,), windows, counts = arrays, _windows(op), op.results[0].shape
+    x: Any = arrays[0]
+    windows, counts = _windows(op), op.results[0].shape
     kind, index_kind = op.operands[0].dtype, op.dtype("dtype").numpy
+    nowhere = extreme(op.dtype("dtype"), lowest=False)
     numbers = np.arange(x.size, dtype=index_kind).reshape(x.shape)
     values = np.full(counts, extreme(kind, lowest=op.string("kind") == "max"), x.dtype)
-    indices = np.full(counts, np.iinfo(index_kind).max, index_kind)
+    indices = np.full(counts, nowhere, index_kind)
     for tap in np.ndindex(*op.ints("window")):
-        outer, inner = taps_of(windows, tap, x, counts)
+        outer, inner = taps_of(windows, tap, x.shape, counts)
         old, new = values[outer], x[inner]
         beyond = new > old if op.string("kind") == "max" else new < old
         if kind.is_float:
             beyond |= np.isnan(new) & ~np.isnan(old)
         # Taps come in row-major order, so only a window without element yet takes an equal one.
-        wins = beyond | ((indices[outer] == np.iinfo(index_kind).max) & (new == old))
+        wins = beyond | ((indices[outer] == nowhere) & (new == old))
         values[outer] = np.where(wins, new, old)
         indices[outer] = np.where(wins, numbers[inner], indices[outer])
     return [values, indices]
@@ -207,7 +231,8 @@ def _scatter_types(types: Types, attributes: Attributes) -> tuple[TensorType, ..
 
 
 def _scatter_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    (indices, source), kind = arrays, op.result.dtype
+    indices: Any = arrays[0]
+    source, kind = arrays[1], op.result.dtype
     total = np.zeros(op.result.type.elements, accumulator(kind).numpy)
     inside = (indices >= 0) & (indices < total.size)
     np.add.at(total, indices[inside], source[inside].astype(total.dtype))
@@ -301,21 +326,32 @@ _GEOMETRY = {"window": "ints", "strides": "ints", "window_dilations": "ints", "p
 
 RECORDS = (
     OpRecord(
-        "arg_reduce_window", {"kind": "str", **_GEOMETRY, "dtype": "dtype"}, _arg_types,
-        _arg_evaluate, _arg_gradient,
-        Reduction(_arg_extents, _arg_initial, _arg_element, _arg_combine, _arg_valid), _arg_cost,
+        "arg_reduce_window",
+        {"kind": "str", **_GEOMETRY, "dtype": "dtype"},
+        _arg_types,
+        _arg_evaluate,
+        _arg_gradient,
+        Reduction(_arg_extents, _arg_initial, _arg_element, _arg_combine, _arg_valid),
+        _arg_cost,
     ),
     OpRecord(
-        "scatter_windows", {"shape": "ints", **_GEOMETRY}, _scatter_types,
-        _scatter_evaluate, _scatter_gradient,
+        "scatter_windows",
+        {"shape": "ints", **_GEOMETRY},
+        _scatter_types,
+        _scatter_evaluate,
+        _scatter_gradient,
         Reduction(
             _scatter_extents, _scatter_initial, _scatter_element, _scatter_combine, _scatter_valid
         ),
         _scatter_cost,
     ),
     OpRecord(
-        "select_and_scatter", {"window": "ints", "strides": "ints", "padding": "pairs"},
-        _select_types, FromBody(_select_body), FromBody(_select_body), Composite(_select_body),
+        "select_and_scatter",
+        {"window": "ints", "strides": "ints", "padding": "pairs"},
+        _select_types,
+        FromBody(_select_body),
+        FromBody(_select_body),
+        Composite(_select_body),
         _select_cost,
     ),
-)  # fmt: skip
+)

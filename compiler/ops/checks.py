@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from tensorkiln.compiler.ir.dims import Affine, Dim, Shape, add_dims, scale_dim
-from tensorkiln.compiler.ir.dtypes import F32, I32, I64, DType
+from tensorkiln.compiler.ir.dtypes import BOOL, F32, I32, I64, DType
 from tensorkiln.compiler.ir.function import Attributes, Op
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.kernel.expr import BOOL, INDEX, Binary, Const, Convert, Expr, Index
+from tensorkiln.compiler.kernel.expr import INDEX, Binary, Const, Convert, Expr, Index
 from tensorkiln.compiler.kernel.index import bounds, const, mod, sub
 from tensorkiln.compiler.ops.record import ElementContext, Types
 from tensorkiln.runtime.errors import TypeRuleError

@@ -18,8 +18,13 @@ from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Index
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import accumulator, are_axes, expect, ints, require, widened
 from tensorkiln.compiler.ops.record import (
-    Cost, ElementContext, OpRecord, Reduction, Types, bytes_moved,
-)  # fmt: skip
+    Cost,
+    ElementContext,
+    OpRecord,
+    Reduction,
+    Types,
+    bytes_moved,
+)
 from tensorkiln.compiler.ops.shorthand import dot_general, transpose
 
 Cotangents = Sequence[Value | None]
@@ -64,8 +69,10 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     left, right = sides(attributes, (a.rank, b.rank))
     for kind, side in ((a, left), (b, right)):
         axes = (*side.batch, *side.contracting)
-        require(are_axes(axes, kind.rank), f"C2: batch {side.batch}, contracting "
-                f"{side.contracting} for operand {kind}")  # fmt: skip
+        require(
+            are_axes(axes, kind.rank),
+            f"C2: batch {side.batch}, contracting {side.contracting} for operand {kind}",
+        )
     paired = len(left.batch) == len(right.batch)
     paired = paired and len(left.contracting) == len(right.contracting)
     require(paired, "C3: lhs and rhs differ in the number of batch or contracting dims")
@@ -140,9 +147,7 @@ def _operand_gradient(
     own = len(side.free) if own_first else 0
     theirs = tuple(range(len(batch) + own, len(batch) + own + len(other_side.free)))
     product = dot_general(builder, g, other, batch, other_side.batch, theirs, other_side.free)
-    partners = sorted(
-        range(len(side.contracting)), key=lambda k: other_side.contracting[k]
-    )
+    partners = sorted(range(len(side.contracting)), key=lambda k: other_side.contracting[k])
     order = (*side.batch, *side.free, *(side.contracting[k] for k in partners))
     return transpose(builder, product, [order.index(k) for k in range(len(order))])
 
@@ -166,9 +171,15 @@ RECORDS = (
     OpRecord(
         "dot_general",
         {
-            "lhs_batch": "ints", "rhs_batch": "ints",
-            "lhs_contracting": "ints", "rhs_contracting": "ints",
+            "lhs_batch": "ints",
+            "rhs_batch": "ints",
+            "lhs_contracting": "ints",
+            "rhs_contracting": "ints",
         },
-        _types, _evaluate, _gradient, Reduction(_extents, _initial, _element, combine_sum), _cost,
+        _types,
+        _evaluate,
+        _gradient,
+        Reduction(_extents, _initial, _element, combine_sum),
+        _cost,
     ),
-)  # fmt: skip
+)

@@ -13,14 +13,28 @@ from tensorkiln.compiler.kernel.expr import Expr, Index, Select
 from tensorkiln.compiler.kernel.index import ZERO, add, sub
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import (
-    all_of, as_index, at_most, between, clamped, dims, guarded, require, require_index,
-)  # fmt: skip
+    all_of,
+    as_index,
+    at_most,
+    between,
+    clamped,
+    dims,
+    guarded,
+    require,
+    require_index,
+)
 from tensorkiln.compiler.ops.record import (
-    Cost, Element, ElementContext, OpRecord, Types,
-)  # fmt: skip
+    Cost,
+    Element,
+    ElementContext,
+    OpRecord,
+    Types,
+)
 from tensorkiln.compiler.ops.shorthand import (
-    dynamic_slice, dynamic_update_slice, zeros_like,
-)  # fmt: skip
+    dynamic_slice,
+    dynamic_update_slice,
+    zeros_like,
+)
 
 Cotangents = Sequence[Value | None]
 
@@ -38,7 +52,9 @@ def _slice_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]
     x, sizes = types[0], dims(attributes, "sizes")
     _check_starts(types[1:], x.rank, "C1")
     fits = len(sizes) == x.rank
-    fits = fits and all(at_most(0, n) and at_most(n, d) for n, d in zip(sizes, x.shape, strict=True))
+    fits = fits and all(
+        at_most(0, n) and at_most(n, d) for n, d in zip(sizes, x.shape, strict=True)
+    )
     require(fits, f"C2: a box of sizes ({', '.join(map(str, sizes))}) does not fit in {x}")
     return (x.with_shape(sizes),)
 
@@ -134,11 +150,21 @@ def _update_cost(op: Op) -> Cost:
 
 RECORDS = (
     OpRecord(
-        "dynamic_slice", {"sizes": "dims"}, _slice_types,
-        _slice_evaluate, _slice_gradient, Element(_slice_element), _slice_cost,
+        "dynamic_slice",
+        {"sizes": "dims"},
+        _slice_types,
+        _slice_evaluate,
+        _slice_gradient,
+        Element(_slice_element),
+        _slice_cost,
     ),
     OpRecord(
-        "dynamic_update_slice", {}, _update_types,
-        _update_evaluate, _update_gradient, Element(_update_element), _update_cost,
+        "dynamic_update_slice",
+        {},
+        _update_types,
+        _update_evaluate,
+        _update_gradient,
+        Element(_update_element),
+        _update_cost,
     ),
-)  # fmt: skip
+)

@@ -18,8 +18,16 @@ from tensorkiln.compiler.kernel.expr import Expr, Index
 from tensorkiln.compiler.kernel.index import ZERO, add, const
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import (
-    are_axes, as_index, at_most, clamped, dims, expect, ints, require, require_index,
-)  # fmt: skip
+    are_axes,
+    as_index,
+    at_most,
+    clamped,
+    dims,
+    expect,
+    ints,
+    require,
+    require_index,
+)
 from tensorkiln.compiler.ops.record import Cost, Element, ElementContext, OpRecord, Types
 from tensorkiln.compiler.ops.shorthand import binary, broadcast_in_dim, zeros_like
 
@@ -56,7 +64,9 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     )
     sizes, collapsed = dims(attributes, "slice_sizes"), ints(attributes, "collapsed_slice_dims")
     fits = len(sizes) == x.rank
-    fits = fits and all(at_most(0, n) and at_most(n, d) for n, d in zip(sizes, x.shape, strict=True))
+    fits = fits and all(
+        at_most(0, n) and at_most(n, d) for n, d in zip(sizes, x.shape, strict=True)
+    )
     require(fits, f"C4: slices of sizes ({', '.join(map(str, sizes))}) do not fit in {x}")
     single = are_axes(collapsed, x.rank) and all(sizes[axis] == 1 for axis in collapsed)
     require(single, f"C5: collapsed dims {collapsed} of slices ({', '.join(map(str, sizes))})")
@@ -70,7 +80,9 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     return (x.with_shape(place_dims(batch, kept, offsets)),)
 
 
-def place_dims(batch: Sequence[T], window: Sequence[T], window_dims: Sequence[int]) -> tuple[T, ...]:
+def place_dims(
+    batch: Sequence[T], window: Sequence[T], window_dims: Sequence[int]
+) -> tuple[T, ...]:
     """What belongs to each dim where `window_dims` are the window's and the others the batch's."""
     outer, inner = iter(batch), iter(window)
     rank = len(batch) + len(window)
@@ -191,9 +203,16 @@ RECORDS = (
     OpRecord(
         "gather",
         {
-            "offset_dims": "ints", "collapsed_slice_dims": "ints", "start_index_map": "ints",
-            "index_vector_dim": "int", "slice_sizes": "dims",
+            "offset_dims": "ints",
+            "collapsed_slice_dims": "ints",
+            "start_index_map": "ints",
+            "index_vector_dim": "int",
+            "slice_sizes": "dims",
         },
-        _types, _evaluate, _gradient, Element(_element), _cost,
+        _types,
+        _evaluate,
+        _gradient,
+        Element(_element),
+        _cost,
     ),
-)  # fmt: skip
+)

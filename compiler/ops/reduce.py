@@ -15,14 +15,29 @@ from tensorkiln.compiler.kernel.expr import Expr, Index
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import are_axes, expect, ints, require, widened
 from tensorkiln.compiler.ops.record import (
-    Cost, ElementContext, OpRecord, Reduction, Types, bytes_moved,
-)  # fmt: skip
+    Cost,
+    ElementContext,
+    OpRecord,
+    Reduction,
+    Types,
+    bytes_moved,
+)
 from tensorkiln.compiler.ops.reducers import (
-    check_reducer, combine_state, fold, initial_state, state_dtype,
-)  # fmt: skip
+    check_reducer,
+    combine_state,
+    fold,
+    initial_state,
+    state_dtype,
+)
 from tensorkiln.compiler.ops.shorthand import (
-    broadcast_in_dim, compare, convert, pad, reduce_sum, reshape, transpose,
-)  # fmt: skip
+    broadcast_in_dim,
+    compare,
+    convert,
+    pad,
+    reduce_sum,
+    reshape,
+    transpose,
+)
 
 Cotangents = Sequence[Value | None]
 
@@ -147,7 +162,12 @@ def _cost(op: Op) -> Cost:
 
 RECORDS = (
     OpRecord(
-        "reduce", {"dimensions": "ints", "reducer": "str"}, _types, _evaluate, _gradient,
-        Reduction(_extents, _initial, _element, combine), _cost,
+        "reduce",
+        {"dimensions": "ints", "reducer": "str"},
+        _types,
+        _evaluate,
+        _gradient,
+        Reduction(_extents, _initial, _element, combine),
+        _cost,
     ),
-)  # fmt: skip
+)

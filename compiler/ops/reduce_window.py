@@ -19,15 +19,30 @@ from tensorkiln.compiler.ops.arg_reduce_window import arg_reduce_window, scatter
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import all_of, expect, ints, op_pairs, pairs, require, widened
 from tensorkiln.compiler.ops.record import (
-    Cost, ElementContext, OpRecord, Reduction, Types, bytes_moved,
-)  # fmt: skip
+    Cost,
+    ElementContext,
+    OpRecord,
+    Reduction,
+    Types,
+    bytes_moved,
+)
 from tensorkiln.compiler.ops.reduce import combine, exclusive_products
 from tensorkiln.compiler.ops.reducers import (
-    REDUCERS, check_reducer, identity, initial_state, state_dtype,
-)  # fmt: skip
+    REDUCERS,
+    check_reducer,
+    identity,
+    initial_state,
+    state_dtype,
+)
 from tensorkiln.compiler.ops.shorthand import (
-    expand_dims, pad, slice_, slice_axis, squeeze, stack, unpad, zeros_like,
-)  # fmt: skip
+    pad,
+    slice_,
+    slice_axis,
+    squeeze,
+    stack,
+    unpad,
+    zeros_like,
+)
 from tensorkiln.compiler.ops.windows import WindowDim, taps_of
 
 Cotangents = Sequence[Value | None]
@@ -68,7 +83,7 @@ def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     windows, counts = _windows(op), op.result.shape
     result = np.full(counts, identity(name, kind), state)
     for tap in np.ndindex(*op.ints("window")):
-        outer, inner = taps_of(windows, tap, x, counts)
+        outer, inner = taps_of(windows, tap, x.shape, counts)
         result[outer] = function(result[outer], x[inner].astype(state))
     return [result.astype(kind.numpy)]
 
@@ -191,10 +206,17 @@ RECORDS = (
     OpRecord(
         "reduce_window",
         {
-            "window": "ints", "strides": "ints", "base_dilations": "ints",
-            "window_dilations": "ints", "padding": "pairs", "reducer": "str",
+            "window": "ints",
+            "strides": "ints",
+            "base_dilations": "ints",
+            "window_dilations": "ints",
+            "padding": "pairs",
+            "reducer": "str",
         },
-        _types, _evaluate, _gradient, Reduction(_extents, _initial, _element, combine, _valid),
+        _types,
+        _evaluate,
+        _gradient,
+        Reduction(_extents, _initial, _element, combine, _valid),
         _cost,
     ),
-)  # fmt: skip
+)

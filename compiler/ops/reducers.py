@@ -57,7 +57,7 @@ def identity(name: str, dtype: DType) -> bool | int | float:
         case "and":
             if dtype.kind == "bool":
                 return True
-            return -1 if dtype.is_signed else int(np.iinfo(dtype.numpy).max)
+            return -1 if dtype.is_signed else extreme(dtype, lowest=False)
         case _:
             return extreme(dtype, lowest=name == "maximum")
 
@@ -66,8 +66,9 @@ def extreme(dtype: DType, lowest: bool) -> int | float:
     """The lowest or highest value of a number's dtype, infinities included."""
     if dtype.is_float:
         return -float("inf") if lowest else float("inf")
-    info = np.iinfo(dtype.numpy)
-    return int(info.min if lowest else info.max)
+    if lowest:
+        return -(1 << (dtype.bits - 1)) if dtype.is_signed else 0
+    return (1 << (dtype.bits - dtype.is_signed)) - 1
 
 
 def state_dtype(name: str, dtype: DType) -> DType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +17,24 @@ from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Expr, Index
 from tensorkiln.compiler.kernel.index import ZERO, add
-from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import (
-    accumulator, all_of, are_axes, at_most, between, expect, ints, require, widened,
-)  # fmt: skip
+    accumulator,
+    all_of,
+    are_axes,
+    at_most,
+    between,
+    expect,
+    ints,
+    require,
+    widened,
+)
 from tensorkiln.compiler.ops.gather import (
-    batch_shape, check_vectors, index_vectors, place_dims, read_start,
-)  # fmt: skip
+    batch_shape,
+    check_vectors,
+    index_vectors,
+    place_dims,
+    read_start,
+)
 from tensorkiln.compiler.ops.record import Cost, LoopContext, Loops, OpRecord, Types
 from tensorkiln.compiler.ops.reducers import REDUCERS, combine_state, state_dtype
 from tensorkiln.compiler.ops.scatter_gradient import scatter_gradient
@@ -47,7 +59,10 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     require(reducer in NAMES, f"C8: the reducer is one of {', '.join(NAMES)}, not {reducer!r}")
     fits = updates.dtype == x.dtype and (reducer == "set" or x.dtype.kind != "bool")
     require(fits, f"C4: updates {updates} for operand {x} and reducer {reducer}")
-    window, inserted = ints(attributes, "update_window_dims"), ints(attributes, "inserted_window_dims")
+    window, inserted = (
+        ints(attributes, "update_window_dims"),
+        ints(attributes, "inserted_window_dims"),
+    )
     fits = are_axes(window, updates.rank) and list(window) == sorted(window)
     fits = fits and are_axes(inserted, x.rank) and len(window) + len(inserted) == x.rank
     require(fits, f"C5: window dims {window} and inserted dims {inserted} for {x} and {updates}")
@@ -56,9 +71,7 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     fits = all(map(at_most, sizes, x.shape))
     require(fits, f"C6: a window ({', '.join(map(str, sizes))}) does not fit in {x}")
     batch = tuple(dim for k, dim in enumerate(updates.shape) if k not in window)
-    require(
-        batch == batch_shape(indices, vector), f"C7: updates {updates} for indices {indices}"
-    )
+    require(batch == batch_shape(indices, vector), f"C7: updates {updates} for indices {indices}")
     return (x,)
 
 
@@ -71,7 +84,7 @@ def _window(op: Op) -> tuple[int, ...]:
 
 def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     (x, indices, updates), window = arrays, _window(op)
-    mapped, inserted = op.ints("scatter_dims_to_operand_dims"), op.ints("inserted_window_dims")
+    mapped = op.ints("scatter_dims_to_operand_dims")
     starts = index_vectors(indices, op.integer("index_vector_dim")).astype(np.int64)
     batch = starts.ndim - 1
     # Whole dims stay slices; the others are picked, each by an index array of its own dims.
@@ -105,7 +118,7 @@ def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
 
 
 def _apply(
-    reducer: str, result: Array, target: tuple[object, ...], values: Array, picked: Sequence[int]
+    reducer: str, result: Array, target: tuple[Any, ...], values: Array, picked: Sequence[int]
 ) -> None:
     if not picked:  # every update covers the whole operand
         for value in values.reshape(-1, *result.shape):
@@ -119,7 +132,7 @@ def _apply(
 def _build(context: LoopContext, op: Op) -> None:
     x, indices, updates = op.operands
     _copy(context, x)
-    window_dims, window = op.ints("update_window_dims"), _window(op)
+    window_dims = op.ints("update_window_dims")
     mapped, inserted = op.ints("scatter_dims_to_operand_dims"), op.ints("inserted_window_dims")
     vector, reducer = op.integer("index_vector_dim"), op.string("reducer")
     with ExitStack() as loops:
@@ -174,9 +187,16 @@ RECORDS = (
     OpRecord(
         "scatter",
         {
-            "update_window_dims": "ints", "inserted_window_dims": "ints",
-            "scatter_dims_to_operand_dims": "ints", "index_vector_dim": "int", "reducer": "str",
+            "update_window_dims": "ints",
+            "inserted_window_dims": "ints",
+            "scatter_dims_to_operand_dims": "ints",
+            "index_vector_dim": "int",
+            "reducer": "str",
         },
-        _types, _evaluate, scatter_gradient, Loops(_build), _cost,
+        _types,
+        _evaluate,
+        scatter_gradient,
+        Loops(_build),
+        _cost,
     ),
-)  # fmt: skip
+)

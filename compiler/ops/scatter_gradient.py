@@ -9,8 +9,18 @@ from tensorkiln.compiler.ir.function import Attribute, Op, Value
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.gather import clamp_starts, per_entry
 from tensorkiln.compiler.ops.shorthand import (
-    binary, compare, convert, full_like, index_dtype, iota, pad, reshape, scalar, select, zeros_like,
-)  # fmt: skip
+    binary,
+    compare,
+    convert,
+    full_like,
+    index_dtype,
+    iota,
+    pad,
+    reshape,
+    scalar,
+    select,
+    zeros_like,
+)
 
 Cotangents = Sequence[Value | None]
 

@@ -19,8 +19,13 @@ from tensorkiln.compiler.kernel.index import ZERO, const, flatten, sub, unflatte
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import are_axes, dims, expect, ints, is_size, op_dims, require
 from tensorkiln.compiler.ops.record import (
-    Element, ElementContext, NoGradient, OpRecord, Types, movement_cost,
-)  # fmt: skip
+    Element,
+    ElementContext,
+    NoGradient,
+    OpRecord,
+    Types,
+    movement_cost,
+)
 from tensorkiln.compiler.ops.shorthand import reduce_sum, reshape, reverse, transpose
 
 Cotangents = Sequence[Value | None]
@@ -29,7 +34,11 @@ Cotangents = Sequence[Value | None]
 def _broadcast_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     """C1: one dimension per operand dim.  C2: they are different dims of the result.
     C3: operand dim k is 1 or equal to result dim dimensions[k].  C4: sizes are not negative."""
-    (x,), shape, dimensions = expect(types, 1), dims(attributes, "shape"), ints(attributes, "dimensions")
+    (x,), shape, dimensions = (
+        expect(types, 1),
+        dims(attributes, "shape"),
+        ints(attributes, "dimensions"),
+    )
     require(len(dimensions) == x.rank, f"C1: {len(dimensions)} dimensions for operand {x}")
     require(are_axes(dimensions, len(shape)), f"C2: dimensions {dimensions} for shape {shape}")
     for dim, axis in zip(x.shape, dimensions, strict=True):
@@ -64,11 +73,7 @@ def _broadcast_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cot
     if g is None:
         return [None]
     dimensions, shape = op.ints("dimensions"), op_dims(op, "shape")
-    kept = {
-        axis: k
-        for k, axis in enumerate(dimensions)
-        if x.type.shape[k] == shape[axis]
-    }
+    kept = {axis: k for k, axis in enumerate(dimensions) if x.type.shape[k] == shape[axis]}
     summed = reduce_sum(builder, g, [axis for axis in range(len(shape)) if axis not in kept])
     # The kept dims stand in the result's order; put them in the operand's, then the ones between.
     order = [kept[axis] for axis in sorted(kept)]
@@ -170,7 +175,11 @@ def _reverse_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotan
 
 def _iota_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     """C1: dimension is a dim of the result.  C2: dtype is a number.  C3: sizes are not negative."""
-    shape, dtype, dimension = dims(attributes, "shape"), attributes["dtype"], attributes["dimension"]
+    shape, dtype, dimension = (
+        dims(attributes, "shape"),
+        attributes["dtype"],
+        attributes["dimension"],
+    )
     fits = isinstance(dimension, int) and 0 <= dimension < len(shape)
     require(fits, f"C1: shape {shape} has no dimension {dimension}")
     number = isinstance(dtype, DType) and dtype.kind != "bool"
@@ -194,23 +203,48 @@ def _iota_element(context: ElementContext, op: Op, index: Index) -> Expr:
 
 RECORDS = (
     OpRecord(
-        "broadcast_in_dim", {"shape": "dims", "dimensions": "ints"}, _broadcast_types,
-        _broadcast_evaluate, _broadcast_gradient, Element(_broadcast_element), movement_cost,
+        "broadcast_in_dim",
+        {"shape": "dims", "dimensions": "ints"},
+        _broadcast_types,
+        _broadcast_evaluate,
+        _broadcast_gradient,
+        Element(_broadcast_element),
+        movement_cost,
     ),
     OpRecord(
-        "reshape", {"shape": "dims"}, _reshape_types,
-        _reshape_evaluate, _reshape_gradient, Element(_reshape_element), movement_cost,
+        "reshape",
+        {"shape": "dims"},
+        _reshape_types,
+        _reshape_evaluate,
+        _reshape_gradient,
+        Element(_reshape_element),
+        movement_cost,
     ),
     OpRecord(
-        "transpose", {"permutation": "ints"}, _transpose_types,
-        _transpose_evaluate, _transpose_gradient, Element(_transpose_element), movement_cost,
+        "transpose",
+        {"permutation": "ints"},
+        _transpose_types,
+        _transpose_evaluate,
+        _transpose_gradient,
+        Element(_transpose_element),
+        movement_cost,
     ),
     OpRecord(
-        "reverse", {"dimensions": "ints"}, _reverse_types,
-        _reverse_evaluate, _reverse_gradient, Element(_reverse_element), movement_cost,
+        "reverse",
+        {"dimensions": "ints"},
+        _reverse_types,
+        _reverse_evaluate,
+        _reverse_gradient,
+        Element(_reverse_element),
+        movement_cost,
     ),
     OpRecord(
-        "iota", {"shape": "dims", "dtype": "dtype", "dimension": "int"}, _iota_types,
-        _iota_evaluate, NoGradient("it has no operand"), Element(_iota_element), movement_cost,
+        "iota",
+        {"shape": "dims", "dtype": "dtype", "dimension": "int"},
+        _iota_types,
+        _iota_evaluate,
+        NoGradient("it has no operand"),
+        Element(_iota_element),
+        movement_cost,
     ),
-)  # fmt: skip
+)

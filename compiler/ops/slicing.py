@@ -17,15 +17,34 @@ from tensorkiln.compiler.kernel.expr import Expr, Index, Select
 from tensorkiln.compiler.kernel.index import add, const, floordiv, mul, sub
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import (
-    TRUE, all_of, at_most, between, dilated, dims, divides, expect, guarded, ints,
+    TRUE,
+    all_of,
+    at_most,
+    between,
+    dilated,
+    dims,
+    divides,
+    expect,
+    guarded,
+    ints,
     require,
-)  # fmt: skip
+)
 from tensorkiln.compiler.ops.record import (
-    Element, ElementContext, OpRecord, Types, movement_cost,
-)  # fmt: skip
+    Element,
+    ElementContext,
+    OpRecord,
+    Types,
+    movement_cost,
+)
 from tensorkiln.compiler.ops.shorthand import (
-    full, pad, reduce_sum, select, slice_axis, unpad, zeros_like,
-)  # fmt: skip
+    full,
+    pad,
+    reduce_sum,
+    select,
+    slice_axis,
+    unpad,
+    zeros_like,
+)
 from tensorkiln.runtime.errors import UnsupportedError
 
 Cotangents = Sequence[Value | None]
@@ -68,9 +87,7 @@ def _slice_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotange
         return [None]
     starts, strides = op.ints("start"), op.ints("strides")
     high: list[int] = []
-    for size, start, stride, taken in zip(
-        x.type.shape, starts, strides, g.type.shape, strict=True
-    ):
+    for size, start, stride, taken in zip(x.type.shape, starts, strides, g.type.shape, strict=True):
         rest = add_dims(add_dims(size, -start), scale_dim(dilated(taken, stride), -1))
         if not isinstance(rest, int):
             raise UnsupportedError(f"slice of {x.type}: its gradient needs a static remainder")
@@ -201,23 +218,39 @@ def _pad_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangent
     (x, _), (g,) = op.operands, cotangents
     if g is None:
         return [None, None]
-    numbers = [op.ints(name) for name in ("low", "high", "interior")]
-    hole = pad(builder, full(builder, x.type.shape, False, BOOL), *numbers, value=True)
+    low, high, interior = (op.ints(name) for name in ("low", "high", "interior"))
+    inside = full(builder, x.type.shape, False, BOOL)
+    hole = pad(builder, inside, low, high, interior, True)
     filled = reduce_sum(builder, select(builder, hole, g, zeros_like(builder, g)))
-    return [unpad(builder, g, *numbers), filled]
+    return [unpad(builder, g, low, high, interior), filled]
 
 
 RECORDS = (
     OpRecord(
-        "slice", {"start": "ints", "limit": "dims", "strides": "ints"}, _slice_types,
-        _slice_evaluate, _slice_gradient, Element(_slice_element), movement_cost,
+        "slice",
+        {"start": "ints", "limit": "dims", "strides": "ints"},
+        _slice_types,
+        _slice_evaluate,
+        _slice_gradient,
+        Element(_slice_element),
+        movement_cost,
     ),
     OpRecord(
-        "concatenate", {"dimension": "int"}, _concatenate_types,
-        _concatenate_evaluate, _concatenate_gradient, Element(_concatenate_element), movement_cost,
+        "concatenate",
+        {"dimension": "int"},
+        _concatenate_types,
+        _concatenate_evaluate,
+        _concatenate_gradient,
+        Element(_concatenate_element),
+        movement_cost,
     ),
     OpRecord(
-        "pad", {"low": "ints", "high": "ints", "interior": "ints"}, _pad_types,
-        _pad_evaluate, _pad_gradient, Element(_pad_element), movement_cost,
+        "pad",
+        {"low": "ints", "high": "ints", "interior": "ints"},
+        _pad_types,
+        _pad_evaluate,
+        _pad_gradient,
+        Element(_pad_element),
+        movement_cost,
     ),
-)  # fmt: skip
+)

@@ -8,10 +8,10 @@ over it by `stride`.  Tap w of window o is at dilated position o*stride + w*dila
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.dims import Dim, add_dims
-from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.kernel.expr import Expr
 from tensorkiln.compiler.kernel.index import add, const, floordiv, mul
 from tensorkiln.compiler.ops.checks import between, dilated, divides, require
@@ -93,11 +93,11 @@ class WindowDim:
 
 
 def taps_of(
-    windows: tuple[WindowDim, ...], tap: tuple[int, ...], x: Array, counts: tuple[int, ...]
+    windows: Sequence[WindowDim], tap: Sequence[int], sizes: Sequence[int], counts: Sequence[int]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """`WindowDim.tap` for every dim of `x`: slices of the result and of `x`."""
+    """`WindowDim.tap` for every dim: slices of the result and of the operand."""
     both = [
         window.tap(place, size, count)
-        for window, place, size, count in zip(windows, tap, x.shape, counts, strict=True)
+        for window, place, size, count in zip(windows, tap, sizes, counts, strict=True)
     ]
     return tuple(outer for outer, _ in both), tuple(inner for _, inner in both)

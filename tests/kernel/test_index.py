@@ -10,13 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorkiln.compiler.kernel.expr import INDEX, Binary, Const, Expr, Load, Buffer, Select, Var
+from tensorkiln.compiler.kernel.expr import INDEX, Binary, Buffer, Const, Expr, Load, Select, Var
 from tensorkiln.compiler.kernel.index import (
-    ZERO, add, bounds, const, depends, flatten, floordiv, from_linear, linear, mod, mul, sub,
+    ZERO,
+    add,
+    bounds,
+    const,
+    depends,
+    flatten,
+    floordiv,
+    from_linear,
+    linear,
+    mod,
+    mul,
+    sub,
     unflatten,
-)  # fmt: skip
+)
 
-VARIABLES = {name: Var(name, INDEX, extent) for name, extent in zip("ijkn", (5, 12, 1, 7))}
+VARIABLES = {
+    name: Var(name, INDEX, extent) for name, extent in zip("ijkn", (5, 12, 1, 7), strict=True)
+}
 
 
 @dataclass(frozen=True)
@@ -82,9 +95,14 @@ def _value(expr: Expr, env: dict[str, int]) -> int:
         case Binary(op, a, b):
             x, y = _value(a, env), _value(b, env)
             table: dict[str, Callable[[int, int], int]] = {
-                "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y,
-                "floordiv": lambda x, y: x // y, "mod": lambda x, y: x % y, "min": min, "max": max,
-            }  # fmt: skip
+                "add": lambda x, y: x + y,
+                "sub": lambda x, y: x - y,
+                "mul": lambda x, y: x * y,
+                "floordiv": lambda x, y: x // y,
+                "mod": lambda x, y: x % y,
+                "min": min,
+                "max": max,
+            }
             return table[op](x, y)
         case _:
             raise AssertionError(expr)

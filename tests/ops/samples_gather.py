@@ -66,17 +66,22 @@ def _gather(x: Array, indices: Array, geometry: Geometry, label: str) -> Sample:
         return out
 
     attributes = {
-        "offset_dims": geometry.window_dims, "collapsed_slice_dims": geometry.dropped,
-        "start_index_map": geometry.mapped, "index_vector_dim": geometry.vector,
+        "offset_dims": geometry.window_dims,
+        "collapsed_slice_dims": geometry.dropped,
+        "start_index_map": geometry.mapped,
+        "index_vector_dim": geometry.vector,
         "slice_sizes": geometry.sizes,
-    }  # fmt: skip
+    }
     return Sample("gather", (x, indices), expected, attributes, label=label, exact=True)
 
 
 FUNCTIONS: dict[str, Callable[[Array, Array], Array]] = {
-    "add": np.add, "set": lambda old, new: new, "multiply": np.multiply,
-    "maximum": np.maximum, "minimum": np.minimum,
-}  # fmt: skip
+    "add": np.add,
+    "set": lambda old, new: new,
+    "multiply": np.multiply,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
 
 
 def _scatter(
@@ -94,14 +99,20 @@ def _scatter(
 
     updates = draw(geometry.shape(indices, x.ndim), dtype, seed=seed)
     attributes = {
-        "update_window_dims": geometry.window_dims, "inserted_window_dims": geometry.dropped,
-        "scatter_dims_to_operand_dims": geometry.mapped, "index_vector_dim": geometry.vector,
+        "update_window_dims": geometry.window_dims,
+        "inserted_window_dims": geometry.dropped,
+        "scatter_dims_to_operand_dims": geometry.mapped,
+        "index_vector_dim": geometry.vector,
         "reducer": reducer,
-    }  # fmt: skip
+    }
     return Sample(
-        "scatter", (x, indices, updates), expected, attributes, label=f"{reducer}_{label}",
+        "scatter",
+        (x, indices, updates),
+        expected,
+        attributes,
+        label=f"{reducer}_{label}",
         slack=4.0,
-    )  # fmt: skip
+    )
 
 
 def _at(values: object, dtype: DType = I32) -> Array:

@@ -25,65 +25,94 @@ def _broadcast(
         return out
 
     return Sample(
-        "broadcast_in_dim", (draw(shape, dtype),), expected,
-        {"shape": result, "dimensions": dims}, label="to_" + "x".join(map(str, result)), exact=True,
-    )  # fmt: skip
+        "broadcast_in_dim",
+        (draw(shape, dtype),),
+        expected,
+        {"shape": result, "dimensions": dims},
+        label="to_" + "x".join(map(str, result)),
+        exact=True,
+    )
 
 
 def _reshape(shape: tuple[int, ...], result: tuple[int, ...], dtype: DType) -> Sample:
     return Sample(
-        "reshape", (draw(shape, dtype),), lambda x: np.reshape(x, result),
-        {"shape": result}, label="to_" + "x".join(map(str, result)), exact=True,
-    )  # fmt: skip
+        "reshape",
+        (draw(shape, dtype),),
+        lambda x: np.reshape(x, result),
+        {"shape": result},
+        label="to_" + "x".join(map(str, result)),
+        exact=True,
+    )
 
 
 def _transpose(shape: tuple[int, ...], order: tuple[int, ...], dtype: DType) -> Sample:
     return Sample(
-        "transpose", (draw(shape, dtype),), lambda x: np.transpose(x, order),
-        {"permutation": order}, label="by_" + "".join(map(str, order)), exact=True,
-    )  # fmt: skip
+        "transpose",
+        (draw(shape, dtype),),
+        lambda x: np.transpose(x, order),
+        {"permutation": order},
+        label="by_" + "".join(map(str, order)),
+        exact=True,
+    )
 
 
 def _reverse(shape: tuple[int, ...], dims: tuple[int, ...], dtype: DType) -> Sample:
     return Sample(
-        "reverse", (draw(shape, dtype),), lambda x: np.flip(x, dims), {"dimensions": dims},
-        label="of_" + "".join(map(str, dims)), exact=True,
-    )  # fmt: skip
+        "reverse",
+        (draw(shape, dtype),),
+        lambda x: np.flip(x, dims),
+        {"dimensions": dims},
+        label="of_" + "".join(map(str, dims)),
+        exact=True,
+    )
 
 
 def _iota(shape: tuple[int, ...], axis: int, dtype: DType) -> Sample:
     return Sample(
-        "iota", (), lambda: np.indices(shape)[axis],
+        "iota",
+        (),
+        lambda: np.indices(shape)[axis],
         {"shape": shape, "dtype": dtype, "dimension": axis},
-        label="x".join(map(str, shape)) + f"_{axis}_{dtype}", exact=True,
-    )  # fmt: skip
+        label="x".join(map(str, shape)) + f"_{axis}_{dtype}",
+        exact=True,
+    )
 
 
 def _slice(
-    shape: tuple[int, ...], dtype: DType, start: tuple[int, ...], limit: tuple[int, ...],
+    shape: tuple[int, ...],
+    dtype: DType,
+    start: tuple[int, ...],
+    limit: tuple[int, ...],
     strides: tuple[int, ...],
-) -> Sample:  # fmt: skip
+) -> Sample:
     return Sample(
-        "slice", (draw(shape, dtype),),
+        "slice",
+        (draw(shape, dtype),),
         lambda x: x[tuple(map(slice, start, limit, strides))],
         {"start": start, "limit": limit, "strides": strides},
         label="_".join(f"{a}.{b}.{c}" for a, b, c in zip(start, limit, strides, strict=True)),
         exact=True,
-    )  # fmt: skip
+    )
 
 
 def _concatenate(shapes: tuple[tuple[int, ...], ...], axis: int, dtype: DType) -> Sample:
     return Sample(
-        "concatenate", tuple(draw(shape, dtype, seed=k) for k, shape in enumerate(shapes)),
-        lambda *xs: np.concatenate(xs, axis), {"dimension": axis}, label=f"along_{axis}",
+        "concatenate",
+        tuple(draw(shape, dtype, seed=k) for k, shape in enumerate(shapes)),
+        lambda *xs: np.concatenate(xs, axis),
+        {"dimension": axis},
+        label=f"along_{axis}",
         exact=True,
-    )  # fmt: skip
+    )
 
 
 def _pad(
-    shape: tuple[int, ...], dtype: DType, low: tuple[int, ...], high: tuple[int, ...],
+    shape: tuple[int, ...],
+    dtype: DType,
+    low: tuple[int, ...],
+    high: tuple[int, ...],
     interior: tuple[int, ...],
-) -> Sample:  # fmt: skip
+) -> Sample:
     def expected(x: Array, value: Array) -> Array:
         inner = np.full(
             [n + max(n - 1, 0) * k for n, k in zip(shape, interior, strict=True)], value
@@ -100,16 +129,22 @@ def _pad(
         return outer[crops]
 
     return Sample(
-        "pad", (draw(shape, dtype), draw((), dtype, seed=5)), expected,
+        "pad",
+        (draw(shape, dtype), draw((), dtype, seed=5)),
+        expected,
         {"low": low, "high": high, "interior": interior},
-        label=f"{low}{high}{interior}".replace(" ", ""), exact=True,
-    )  # fmt: skip
+        label=f"{low}{high}{interior}".replace(" ", ""),
+        exact=True,
+    )
 
 
 def _dynamic_slice(
-    shape: tuple[int, ...], dtype: DType, starts: tuple[int, ...], sizes: tuple[int, ...],
+    shape: tuple[int, ...],
+    dtype: DType,
+    starts: tuple[int, ...],
+    sizes: tuple[int, ...],
     index: DType = I32,
-) -> Sample:  # fmt: skip
+) -> Sample:
     def expected(x: Array, *at: Array) -> Array:
         for axis, (start, size) in enumerate(zip(at, sizes, strict=True)):
             first = int(np.clip(start, 0, x.shape[axis] - size))
@@ -117,15 +152,22 @@ def _dynamic_slice(
         return x
 
     return Sample(
-        "dynamic_slice", (draw(shape, dtype), *_scalars(*starts, dtype=index)), expected,
-        {"sizes": sizes}, label=f"{starts}{sizes}".replace(" ", ""), exact=True,
-    )  # fmt: skip
+        "dynamic_slice",
+        (draw(shape, dtype), *_scalars(*starts, dtype=index)),
+        expected,
+        {"sizes": sizes},
+        label=f"{starts}{sizes}".replace(" ", ""),
+        exact=True,
+    )
 
 
 def _dynamic_update_slice(
-    shape: tuple[int, ...], update: tuple[int, ...], dtype: DType, starts: tuple[int, ...],
+    shape: tuple[int, ...],
+    update: tuple[int, ...],
+    dtype: DType,
+    starts: tuple[int, ...],
     index: DType = I32,
-) -> Sample:  # fmt: skip
+) -> Sample:
     def expected(x: Array, piece: Array, *at: Array) -> Array:
         out = x.copy()
         grids = [

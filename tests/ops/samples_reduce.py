@@ -9,8 +9,18 @@ import numpy as np
 from ops.samples import Sample, draw
 
 from tensorkiln.compiler.ir.dtypes import (
-    BF16, BOOL, F16, F32, F64, I8, I32, I64, U8, U32, DType,
-)  # fmt: skip
+    BF16,
+    BOOL,
+    F16,
+    F32,
+    F64,
+    I8,
+    I32,
+    I64,
+    U8,
+    U32,
+    DType,
+)
 from tensorkiln.compiler.ir.function import Array
 
 Pairs = tuple[tuple[int, int], ...]
@@ -50,9 +60,14 @@ def _reduce(
     kinked = reducer in ("maximum", "minimum") and label == "ties"
     name = f"{reducer}_{''.join(map(str, axes))}{label}"
     return Sample(
-        "reduce", (x,), expected, {"dimensions": axes, "reducer": reducer}, label=name,
-        slack=slack, differentiate=() if kinked or not kind.is_float else None,
-    )  # fmt: skip
+        "reduce",
+        (x,),
+        expected,
+        {"dimensions": axes, "reducer": reducer},
+        label=name,
+        slack=slack,
+        differentiate=() if kinked or not kind.is_float else None,
+    )
 
 
 def _zeros_at(x: Array, *places: tuple[int, ...]) -> Array:
@@ -77,16 +92,24 @@ def _arg_reduce(x: Array, kind: str, axis: int, dtype: DType, label: str = "") -
         return values, found
 
     return Sample(
-        "arg_reduce", (x,), expected, {"kind": kind, "dimension": axis, "dtype": dtype},
-        label=f"{kind}_{axis}_{dtype}{label}", exact=True,
+        "arg_reduce",
+        (x,),
+        expected,
+        {"kind": kind, "dimension": axis, "dtype": dtype},
+        label=f"{kind}_{axis}_{dtype}{label}",
+        exact=True,
         differentiate=() if label else None,
-    )  # fmt: skip
+    )
 
 
 def _places(
-    shape: tuple[int, ...], window: tuple[int, ...], strides: tuple[int, ...],
-    base: tuple[int, ...], dilations: tuple[int, ...], padding: Pairs,
-) -> tuple[tuple[int, ...], Callable[[tuple[int, ...]], list[tuple[int, ...]]]]:  # fmt: skip
+    shape: tuple[int, ...],
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    base: tuple[int, ...],
+    dilations: tuple[int, ...],
+    padding: Pairs,
+) -> tuple[tuple[int, ...], Callable[[tuple[int, ...]], list[tuple[int, ...]]]]:
     """The number of windows of each dim, and the elements that a window meets."""
     counts = []
     for n, w, s, b, d, (low, high) in zip(
@@ -109,10 +132,15 @@ def _places(
 
 
 def _window(
-    x: Array, reducer: str, window: tuple[int, ...], strides: tuple[int, ...], padding: Pairs,
-    base: tuple[int, ...] | None = None, dilations: tuple[int, ...] | None = None,
+    x: Array,
+    reducer: str,
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: Pairs,
+    base: tuple[int, ...] | None = None,
+    dilations: tuple[int, ...] | None = None,
     label: str = "",
-) -> Sample:  # fmt: skip
+) -> Sample:
     ones = (1,) * x.ndim
     base, dilations = base or ones, dilations or ones
     kind = next(d for d in (BF16, BOOL, F16, F32, F64, I8, I32, U8) if d.numpy == x.dtype)
@@ -127,9 +155,13 @@ def _window(
         return out
 
     attributes = {
-        "window": window, "strides": strides, "base_dilations": base,
-        "window_dilations": dilations, "padding": padding, "reducer": reducer,
-    }  # fmt: skip
+        "window": window,
+        "strides": strides,
+        "base_dilations": base,
+        "window_dilations": dilations,
+        "padding": padding,
+        "reducer": reducer,
+    }
     name = "_".join(
         "".join(map(str, part)) for part in ((reducer,), window, strides, base, dilations)
     )
@@ -142,9 +174,14 @@ def _window(
 
 
 def _arg_window(
-    x: Array, kind: str, window: tuple[int, ...], strides: tuple[int, ...], padding: Pairs,
-    dilations: tuple[int, ...], label: str = "",
-) -> Sample:  # fmt: skip
+    x: Array,
+    kind: str,
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: Pairs,
+    dilations: tuple[int, ...],
+    label: str = "",
+) -> Sample:
     def expected(x: Array) -> tuple[Array, Array]:
         ones = (1,) * x.ndim
         counts, members = _places(x.shape, window, strides, ones, dilations, padding)
@@ -161,19 +198,32 @@ def _arg_window(
         return values, indices
 
     attributes = {
-        "kind": kind, "window": window, "strides": strides, "window_dilations": dilations,
-        "padding": padding, "dtype": I32,
-    }  # fmt: skip
+        "kind": kind,
+        "window": window,
+        "strides": strides,
+        "window_dilations": dilations,
+        "padding": padding,
+        "dtype": I32,
+    }
     return Sample(
-        "arg_reduce_window", (x,), expected, attributes, label=f"{kind}{label}", exact=True,
+        "arg_reduce_window",
+        (x,),
+        expected,
+        attributes,
+        label=f"{kind}{label}",
+        exact=True,
         differentiate=() if label else None,
-    )  # fmt: skip
+    )
 
 
 def _scatter_windows(
-    x: Array, window: tuple[int, ...], strides: tuple[int, ...], padding: Pairs,
-    dilations: tuple[int, ...], dtype: DType,
-) -> Sample:  # fmt: skip
+    x: Array,
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: Pairs,
+    dilations: tuple[int, ...],
+    dtype: DType,
+) -> Sample:
     """Indices as arg_reduce_window gives them for `x`."""
     counts, members = _places(x.shape, window, strides, (1,) * x.ndim, dilations, padding)
     indices = np.full(counts, np.iinfo(np.int32).max, np.int32)
@@ -189,14 +239,21 @@ def _scatter_windows(
         return out[:-1].reshape(x.shape)
 
     attributes = {
-        "shape": x.shape, "window": window, "strides": strides, "window_dilations": dilations,
+        "shape": x.shape,
+        "window": window,
+        "strides": strides,
+        "window_dilations": dilations,
         "padding": padding,
-    }  # fmt: skip
+    }
     label = "x".join(map(str, window)) + "_by_" + "x".join(map(str, strides))
     return Sample(
-        "scatter_windows", (indices, draw(counts, dtype, seed=4)), expected, attributes,
-        label=label, slack=2.0,
-    )  # fmt: skip
+        "scatter_windows",
+        (indices, draw(counts, dtype, seed=4)),
+        expected,
+        attributes,
+        label=label,
+        slack=2.0,
+    )
 
 
 def _select_and_scatter(
@@ -216,9 +273,14 @@ def _select_and_scatter(
     kind = next(d for d in (BF16, F16, F32, F64, I32) if d.numpy == x.dtype)
     attributes = {"window": window, "strides": strides, "padding": padding}
     return Sample(
-        "select_and_scatter", (x, draw(counts, kind, seed=3)), expected, attributes, label=label,
-        slack=2.0, differentiate=(1,),
-    )  # fmt: skip
+        "select_and_scatter",
+        (x, draw(counts, kind, seed=3)),
+        expected,
+        attributes,
+        label=label,
+        slack=2.0,
+        differentiate=(1,),
+    )
 
 
 def _ties(shape: tuple[int, ...], dtype: DType, seed: int = 0) -> Array:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tensorkiln.compiler.ir.names import spell_symbol
+
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
@@ -29,7 +31,8 @@ class Affine:
     constant: int = 0
 
     def __str__(self) -> str:
-        parts = [s.name if c == 1 else f"{c}*{s.name}" for s, c in self.terms]
+        names = [(spell_symbol(s.name), c) for s, c in self.terms]
+        parts = [name if c == 1 else f"{c}*{name}" for name, c in names]
         if self.constant:
             parts.append(str(self.constant))
         return "+".join(parts)

@@ -5,6 +5,10 @@
       %1: f32[batch,3] = broadcast_in_dim(%0) {shape = (batch, 3), dimensions = ()} loc("a", "m.py", 7)
       return %1
     }
+
+A name with characters other than letters, digits, `_` and `.` is quoted (`%"conv/w:0"`); a symbolic
+size whose name would read as something else is written `$"N+1"`.  Arrays are decimal up to 16
+elements, else hexadecimal bytes, little-endian.
 """
 
 from __future__ import annotations
@@ -13,7 +17,18 @@ import numpy as np
 
 from tensorkiln.compiler.ir.dims import Affine, Symbol
 from tensorkiln.compiler.ir.dtypes import DType, dtype_of
-from tensorkiln.compiler.ir.function import UNKNOWN, Array, Attribute, Function, Module, Op
+from tensorkiln.compiler.ir.function import (
+    UNKNOWN,
+    Array,
+    Attribute,
+    Function,
+    Module,
+    Op,
+    Value,
+)
+from tensorkiln.compiler.ir.names import is_identifier, quote, spell, spell_symbol
+
+READABLE = 16  # elements up to which an array is written in decimal
 
 
 def print_module(module: Module) -> str:
@@ -26,7 +41,7 @@ def print_function(function: Function, elide: int | None = None, indent: str = "
     for reading and does not parse)."""
     symbols = ", ".join(map(_symbol, function.symbols))
     generics = f"<{symbols}>" if symbols else ""
-    parameters = ", ".join(f"%{v.name}: {v.type}" for v in function.parameters)
+    parameters = ", ".join(map(_declared, function.parameters))
     names = function.result_names or ("",) * len(function.results)
     results = ", ".join(
         f"{v.type} {quote(n)}" if n else str(v.type)
@@ -34,18 +49,22 @@ def print_function(function: Function, elide: int | None = None, indent: str = "
     )
     aliases = ", ".join(f"{k}: {v}" for k, v in sorted(function.aliases.items()))
     suffix = f" alias {{{aliases}}}" if aliases else ""
-    lines = [f"{indent}func @{function.name}{generics}({parameters}) -> ({results}){suffix} {{"]
+    name = spell("@", function.name)
+    lines = [f"{indent}func {name}{generics}({parameters}) -> ({results}){suffix} {{"]
     lines += [print_op(op, elide, indent + "  ") for op in function.ops]
-    returned = "".join(f" %{v.name}," for v in function.results).rstrip(",")
-    lines += [f"{indent}  return{returned}", f"{indent}}}", ""]
+    returned = ", ".join(spell("%", v.name) for v in function.results)
+    lines += [f"{indent}  return {returned}".rstrip(), f"{indent}}}", ""]
     return "\n".join(lines)
 
 
 def print_op(op: Op, elide: int | None = None, indent: str = "") -> str:
     """One op; its regions follow it in parentheses."""
-    results = ", ".join(f"%{v.name}: {v.type}" for v in op.results)
-    operands = ", ".join(f"%{v.name}" for v in op.operands)
-    pairs = ", ".join(f"{k} = {print_attribute(v, elide)}" for k, v in op.attributes.items())
+    results = f"{', '.join(map(_declared, op.results))} = " if op.results else ""
+    operands = ", ".join(spell("%", v.name) for v in op.operands)
+    pairs = ", ".join(
+        f"{k if is_identifier(k) else quote(k)} = {print_attribute(v, elide)}"
+        for k, v in op.attributes.items()
+    )
     attributes = f" {{{pairs}}}" if pairs else ""
     location = ""
     if op.location != UNKNOWN:
@@ -55,7 +74,7 @@ def print_op(op: Op, elide: int | None = None, indent: str = "") -> str:
     if op.regions:
         inner = "".join(print_function(r, elide, indent + "  ") for r in op.regions)
         regions = f" (\n{inner}{indent})"
-    return f"{indent}{results} = {op.name}({operands}){attributes}{regions}{location}"
+    return f"{indent}{results}{op.name}({operands}){attributes}{regions}{location}"
 
 
 def print_attribute(value: Attribute, elide: int | None = None) -> str:
@@ -80,22 +99,32 @@ def print_float(value: float) -> str:
     return repr(float(value))
 
 
-def quote(text: str) -> str:
-    """A double-quoted string with backslash escapes, ASCII only."""
-    body = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
-    return f'"{body}"'
-
-
 def _symbol(symbol: Symbol) -> str:
     top = "" if symbol.maximum is None else symbol.maximum
-    return f"{symbol.name}: {symbol.minimum}..{top}"
+    return f"{spell_symbol(symbol.name)}: {symbol.minimum}..{top}"
+
+
+def _declared(value: Value) -> str:
+    return f"{spell('%', value.name)}: {value.type}"
 
 
 def _array(array: Array, elide: int | None) -> str:
     head = f"{dtype_of(array.dtype)}[{','.join(map(str, array.shape))}]"
     if elide is not None and array.size > elide:
         return f"{head} ..."
-    if array.size and array.size <= 16 and dtype_of(array.dtype).kind != "float":
-        return f"{head} {' '.join(str(int(v)) for v in array.ravel())}"
+    if 0 < array.size <= READABLE:
+        numbers = [_number(array.dtype.type(v)) for v in array.ravel()]
+        if all(text is not None for text in numbers):
+            return f"{head} {' '.join(text for text in numbers if text is not None)}"
     little = array.astype(array.dtype.newbyteorder("<"))
     return f"{head} 0x{little.tobytes().hex()}"
+
+
+def _number(value: np.generic) -> str | None:
+    """Decimal text that reads back as the same bits, or None (a NaN with a payload)."""
+    if dtype_of(value.dtype).kind != "float":
+        return str(int(value))
+    for text in (str(value), print_float(float(value))):
+        if np.array(float(text)).astype(value.dtype).tobytes() == value.tobytes():
+            return text
+    return None

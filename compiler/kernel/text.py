@@ -20,10 +20,10 @@ own end (`none`: no bound).  Instructions that a kernel invokes are printed befo
 from __future__ import annotations
 
 import math
-import re
 
 from tensorkiln.compiler.ir.dtypes import BOOL, is_dtype_name
-from tensorkiln.compiler.ir.text import print_float, quote
+from tensorkiln.compiler.ir.names import is_identifier, quote
+from tensorkiln.compiler.ir.text import print_float
 from tensorkiln.compiler.kernel.expr import (
     INDEX,
     Binary,
@@ -85,7 +85,6 @@ KEYWORDS = frozenset(
         "nan",
     ]
 )
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 
 
 def print_kernel(kernel: Kernel) -> str:
@@ -113,7 +112,7 @@ def print_expr(expr: Expr) -> str:
 def is_plain_name(name: str) -> bool:
     """True if a name is written without quotes."""
     reserved = name in KEYWORDS or name.startswith(("inf.", "nan.")) or is_dtype_name(name)
-    return _IDENTIFIER.fullmatch(name) is not None and not reserved
+    return is_identifier(name) and not reserved
 
 
 def _instructions(block: Block) -> list[Instruction]:

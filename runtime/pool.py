@@ -11,8 +11,11 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-# The instruction by which a waiting thread leaves the core's units to its sibling.
-_PAUSES = {"x86_64": "pause", "i386": "pause", "aarch64": "yield", "arm64": "yield"}
+# The hint by which a waiting thread leaves the core's units to its sibling, as an intrinsic: inline
+# assembly would need an assembly parser, which llvmlite has for the host's architecture only.
+_X86_PAUSE = ("void @llvm.x86.sse2.pause()", "void @llvm.x86.sse2.pause()")
+_ARM_YIELD = ("void @llvm.aarch64.hint(i32)", "void @llvm.aarch64.hint(i32 1)")
+_PAUSES = {"x86_64": _X86_PAUSE, "aarch64": _ARM_YIELD, "arm64": _ARM_YIELD}
 _LOCK = threading.RLock()
 _SOURCE = Path(__file__).with_name("pool.ll")
 
@@ -27,11 +30,12 @@ class Pool:
 
 def pool_text(architecture: str) -> str:
     """The pool's LLVM IR for an architecture ("x86_64"), which has no triple or data layout."""
-    pause = _PAUSES.get(architecture)
-    body = f'  call void asm sideeffect "{pause}", ""()\n' if pause else ""
+    declared, called = _PAUSES.get(architecture, ("", ""))
+    declaration = f"declare {declared}\n" if declared else ""
+    call = f"  call {called}\n" if called else ""
     return (
         _SOURCE.read_text(encoding="ascii")
-        + f"\ndefine internal void @tk_pause() alwaysinline {{\n{body}  ret void\n}}\n"
+        + f"\n{declaration}define internal void @tk_pause() alwaysinline {{\n{call}  ret void\n}}\n"
     )
 
 

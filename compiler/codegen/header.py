@@ -1,0 +1,184 @@
+"""The C header of an artifact: C99 and C++98, with shapes and dtypes in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tensorkiln.runtime import status
+from tensorkiln.runtime.elements import ELEMENTS
+from tensorkiln.runtime.manifest import Manifest, TensorSpec
+
+# Words that cannot name a field or function in C99 to C23 or in C++.
+_KEYWORDS = frozenset(
+    """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t
+    char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr
+    constinit continue decltype default delete do double dynamic_cast else enum explicit export
+    extern false float for friend goto if inline int linux long mutable namespace new noexcept not
+    not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
+    restrict return short signed sizeof static static_assert static_cast struct switch template
+    this thread_local throw true try typedef typeid typename typeof typeof_unqual union unix
+    unsigned using virtual void volatile wchar_t while xor xor_eq
+    """.split()  # noqa: SIM905
+)
+
+
+def c_identifier(name: str, fallback: str = "tensor") -> str:
+    """`name` as a C identifier: other characters become "_", keywords get one at their end."""
+    text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:60]
+    if not text or text[0].isdigit():
+        text = f"{fallback}_{text}".rstrip("_")
+    return f"{text}_" if text in _KEYWORDS else text
+
+
+def field_names(specs: Sequence[TensorSpec]) -> list[str]:
+    """A C field name for each tensor, all different."""
+    names: list[str] = []
+    for spec in specs:
+        name = plain = c_identifier(spec.name)
+        number = 2
+        while name in names:
+            name, number = f"{plain}_{number}", number + 1
+        names.append(name)
+    return names
+
+
+def header_text(manifest: Manifest) -> str:
+    """The header for `manifest`, whose `artifact` gives the prefix and the weights file."""
+    assert manifest.artifact is not None
+    prefix = manifest.artifact.prefix
+    upper = prefix.upper()
+    side_file = manifest.artifact.weights
+    return "\n".join(
+        [
+            f"/* {_comment(manifest.model)}, compiled by TensorKiln {_comment(manifest.compiler)}"
+            f" for {_comment(manifest.triple)}.",
+            " * Link with -lm -lpthread. Tensors are dense, row-major, outermost dimension first. */",
+            f"#ifndef {upper}_H",
+            f"#define {upper}_H",
+            "",
+            "#include <stddef.h>",
+            "#include <stdint.h>",
+            "",
+            "#ifdef __cplusplus",
+            'extern "C" {',
+            "#endif",
+            "",
+            f"#define {upper}_INPUT_COUNT {len(manifest.inputs)}",
+            f"#define {upper}_OUTPUT_COUNT {len(manifest.outputs)}",
+            f"#define {upper}_WORKSPACE_BYTES {manifest.workspace_bytes}",
+            "",
+            *_status_lines(upper),
+            "",
+            *_struct(f"{prefix}_inputs", manifest.inputs, "const "),
+            "",
+            *_struct(f"{prefix}_outputs", manifest.outputs, "", manifest.inputs),
+            "",
+            *_run_lines(prefix, upper),
+            "",
+            *(_weights_lines(prefix, side_file) if side_file else []),
+            *_info_lines(prefix, upper, manifest),
+            "",
+            "#ifdef __cplusplus",
+            "}",
+            "#endif",
+            "",
+            f"#endif /* {upper}_H */",
+            "",
+        ]
+    )
+
+
+def _comment(text: str) -> str:
+    """`text` without anything that could end a comment, start one, or be a trigraph."""
+    return re.sub(r"[^A-Za-z0-9_:;,./+=()\[\] -]", "_", text)[:200]
+
+
+def _status_lines(upper: str) -> list[str]:
+    names = {
+        "OK": status.OK,
+        "NULL_ARGUMENT": status.NULL_ARGUMENT,
+        "MISALIGNED_WORKSPACE": status.MISALIGNED_WORKSPACE,
+        "OUT_OF_MEMORY": status.OUT_OF_MEMORY,
+        "WEIGHTS_NOT_LOADED": status.WEIGHTS_NOT_LOADED,
+        "WEIGHTS_UNREADABLE": status.WEIGHTS_UNREADABLE,
+        "WEIGHTS_MISMATCH": status.WEIGHTS_MISMATCH,
+    }
+    return [
+        f"#define {upper}_{name} {code} /* {status.MESSAGES[code]} */"
+        for name, code in names.items()
+    ]
+
+
+def _struct(
+    name: str,
+    specs: Sequence[TensorSpec],
+    qualifier: str,
+    inputs: Sequence[TensorSpec] = (),
+) -> list[str]:
+    input_fields = field_names(inputs)
+    lines = ["typedef struct {"]
+    for field, spec in zip(field_names(specs), specs, strict=True):
+        element = ELEMENTS[spec.dtype]
+        notes = f"{_comment(spec.name)}: {spec}, {spec.bytes} bytes"
+        if spec.alias is not None:
+            notes += f"; may be the same buffer as input {input_fields[spec.alias]}"
+        lines.append(f"  {qualifier}{element.c_type} *{field}; /* {notes} */")
+    if not specs:
+        lines.append("  const void *unused;")
+    return [*lines, f"}} {name};"]
+
+
+def _run_lines(prefix: str, upper: str) -> list[str]:
+    return [
+        "/* Runs the model; 0 or a status. `workspace` holds at least",
+        f" * {upper}_WORKSPACE_BYTES bytes, starts at a multiple of 64, and is used by one call at",
+        " * a time; with NULL the call allocates one and frees it. `threads` 0 means one for each",
+        " * processor that the process may use. Results do not depend on it. Any number of threads",
+        " * may call at once. No output may overlap another buffer, except where it is noted that it",
+        " * may be the same as an input's: then it is updated in place. */",
+        f"int32_t {prefix}_run(const {prefix}_inputs *inputs, const {prefix}_outputs *outputs,",
+        "    void *workspace, int32_t threads);",
+        "",
+        f"/* {upper}_WORKSPACE_BYTES of the library that is linked or loaded. */",
+        f"size_t {prefix}_workspace_size(void);",
+        "",
+        "/* How many threads a run with this `threads` may use: 0 is resolved by the affinity and",
+        " * the control group of the process. */",
+        f"int32_t {prefix}_thread_count(int32_t requested);",
+        "",
+        "/* What a status means, in English; never NULL. */",
+        f"const char *{prefix}_error(int32_t status);",
+    ]
+
+
+def _weights_lines(prefix: str, file_name: str) -> list[str]:
+    return [
+        f"/* Maps the weights file ({_comment(file_name)}) into memory; 0 or a status. Call it once",
+        " * before the first run; later calls do nothing. */",
+        f"int32_t {prefix}_load_weights(const char *path);",
+        "",
+        "/* Unmaps the weights; no call may be running. */",
+        f"void {prefix}_unload_weights(void);",
+        "",
+    ]
+
+
+def _info_lines(prefix: str, upper: str, manifest: Manifest) -> list[str]:
+    return [
+        "typedef struct {",
+        "  const char *name;     /* the model's own name of the tensor, UTF-8 */",
+        '  const char *dtype;    /* "f32", "i64", "bool", ... */',
+        "  const int64_t *shape; /* `rank` dimensions */",
+        "  size_t bytes;",
+        "  int32_t rank;",
+        "  int32_t alias;        /* an output's input that may be the same buffer, or -1 */",
+        f"}} {prefix}_tensor;",
+        "",
+        f"extern const {prefix}_tensor {prefix}_input_info[{max(1, len(manifest.inputs))}];",
+        f"extern const {prefix}_tensor {prefix}_output_info[{max(1, len(manifest.outputs))}];",
+        "",
+        "/* Everything known of the model, as JSON. */",
+        f"extern const char {prefix}_manifest[];",
+    ]

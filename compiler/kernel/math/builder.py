@@ -47,10 +47,6 @@ class LetBuilder:
             self._names[value] = name
         return name
 
-    def forget(self) -> None:
-        """Stops reusing names made so far; needed where their scope ends."""
-        self._names.clear()
-
     def unary(self, op: str, x: Expr) -> Expr:
         """`op(x)`."""
         return self.let(Unary(op, x))

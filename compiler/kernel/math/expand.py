@@ -14,6 +14,7 @@ from dataclasses import replace
 from tensorkiln.compiler.ir.dtypes import BF16, F16, F32
 from tensorkiln.compiler.kernel.expr import (
     Binary,
+    Buffer,
     Convert,
     Expr,
     Unary,
@@ -31,7 +32,17 @@ from tensorkiln.compiler.kernel.math.pow import pow
 from tensorkiln.compiler.kernel.math.sigmoid import logistic, tanh
 from tensorkiln.compiler.kernel.math.simple import is_finite, round_away, rsqrt, sign
 from tensorkiln.compiler.kernel.math.trig import cos, sin, tan
-from tensorkiln.compiler.kernel.stmt import Block, For, If, Kernel, Let, Stmt, Store, walk
+from tensorkiln.compiler.kernel.stmt import (
+    Alloc,
+    Block,
+    For,
+    If,
+    Kernel,
+    Let,
+    Stmt,
+    Store,
+    walk,
+)  # fmt: skip
 
 UNARY: dict[str, Callable[[LetBuilder, Expr], Expr]] = {
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sin": sin, "cos": cos, "tan": tan,
@@ -107,6 +118,8 @@ def _names(kernel: Kernel) -> set[str]:
     for stmt in walk(kernel.body):
         match stmt:
             case Let(Var(name)) | For(Var(name)):
+                names.add(name)
+            case Alloc(Buffer(name)):
                 names.add(name)
             case _:
                 pass

@@ -40,25 +40,31 @@ def remez(function: Function, weight: Function, low: mpf, high: mpf, powers: ran
     ]
     values, weights = [function(x) for x in grid], [abs(weight(x)) for x in grid]
     monomials = [[x**p for p in powers] for x in grid]
-    chosen = [round(k * grid_size / (count - 1)) for k in range(count)]
-    for _ in range(30):
-        matrix = mp.matrix(count, count)
-        right = mp.matrix(count, 1)
-        for row, k in enumerate(chosen):
-            for column in range(count - 1):
-                matrix[row, column] = monomials[k][column] * weights[k]
-            matrix[row, count - 1] = (-1) ** row
-            right[row] = values[k] * weights[k]
-        solution = mp.lu_solve(matrix, right)
-        coefficients = [solution[k] for k in range(count - 1)]
-        errors = [
+
+    def errors_of(coefficients: list[mpf]) -> list[mpf]:
+        return [
             w * (v - sum(c * m for c, m in zip(coefficients, ms, strict=True)))
             for v, w, ms in zip(values, weights, monomials, strict=True)
         ]
-        extrema = _alternating(errors, count)
+
+    # The extrema of the least-squares fit are a start that avoids zeros of the weight.
+    table = mp.matrix([[m * w for m in ms] for ms, w in zip(monomials, weights, strict=True)])
+    targets = mp.matrix([v * w for v, w in zip(values, weights, strict=True)])
+    coefficients = list(mp.lu_solve(table, targets))
+    chosen: list[int] = []
+    for _ in range(30):
+        extrema = _alternating(errors_of(coefficients), count)
         if extrema is None or extrema == chosen:
             break
         chosen = extrema
+        matrix = mp.matrix(
+            [
+                [*(m * weights[k] for m in monomials[k]), mpf((-1) ** row)]
+                for row, k in enumerate(chosen)
+            ]
+        )
+        right = mp.matrix([values[k] * weights[k] for k in chosen])
+        coefficients = list(mp.lu_solve(matrix, right))[:-1]
     return coefficients
 
 
@@ -86,10 +92,11 @@ def rounded(fit: Fit, dtype: str) -> tuple[list[float], float]:
     if dtype == "f32":
         coefficients = _rounded_to_f32(fit, best)
     points = [fit.low + (fit.high - fit.low) * k / 600 for k in range(601)]
-    return coefficients, float(
-        mp.log(max(abs(fit.weight(x) * (fit.function(x) - mp.polyval(coefficients[::-1], x)))
-                   for x in points), 2)
-    )  # fmt: skip
+    errors = [
+        fit.weight(x) * (fit.function(x) - sum(c * x**p for p, c in enumerate(coefficients)))
+        for x in points
+    ]
+    return coefficients, float(mp.log(max(map(abs, errors)), 2))
 
 
 def _rounded_to_f32(fit: Fit, best: list[mpf]) -> list[float]:

@@ -65,7 +65,8 @@ class CallFrame:
 
     def set_pointers(self, addresses: Sequence[int]) -> None:
         """Set all pointers at once: the inputs, then the outputs."""
-        self.pointers[:] = addresses
+        values: list[ctypes.c_void_p | int | None] = [*addresses]
+        self.pointers[:] = values
 
 
 def check_machine(manifest: Manifest, source: str, here: str, missing: Sequence[str]) -> None:

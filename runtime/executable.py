@@ -17,17 +17,15 @@ any number of threads at once; each call takes a frame from a free list that nev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ctypes import addressof, c_char
+from ctypes import addressof
 from dataclasses import dataclass
 
 import numpy as np
 
 from tensorkiln.runtime.body import Body, CallFrame
 from tensorkiln.runtime.errors import FeedError
-from tensorkiln.runtime.feeds import Array, address, conform, writable, wrong_names
+from tensorkiln.runtime.feeds import Array, address, conform, from_buffer, writable, wrong_names
 from tensorkiln.runtime.manifest import KernelInfo, Manifest, TensorSpec
-
-from_buffer = c_char.from_buffer
 
 
 @dataclass(frozen=True, slots=True)

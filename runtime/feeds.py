@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ from tensorkiln.runtime.manifest import TensorSpec
 
 Array = npt.NDArray[Any]
 
-_FROM_BUFFER = ctypes.c_char.from_buffer
-_ADDRESS_OF = ctypes.addressof
+# typed by hand: numpy's arrays are buffers, which their types do not say before Python 3.12
+from_buffer: Callable[[Array], ctypes.c_char] = cast(Any, ctypes.c_char.from_buffer)
 
 
 def address(array: Array) -> int:
@@ -25,7 +25,7 @@ def address(array: Array) -> int:
     read-only and empty arrays and dtypes without a buffer format are not to be had like that.
     """
     try:
-        return _ADDRESS_OF(_FROM_BUFFER(array))  # type: ignore[arg-type]
+        return ctypes.addressof(from_buffer(array))
     except (TypeError, ValueError, BufferError):
         return int(array.__array_interface__["data"][0])
 

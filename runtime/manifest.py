@@ -18,6 +18,7 @@ from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.errors import ArtifactError
 
 VERSION = 1
+JsonText = str | bytes
 _LARGEST = 2**48  # bytes of any one buffer: more than a 64-bit processor can map
 
 
@@ -99,7 +100,7 @@ class Manifest:
         return json.dumps({"version": VERSION, **asdict(self)}, separators=(",", ":"))
 
     @staticmethod
-    def from_json(text: str | bytes, source: str = "manifest") -> Manifest:
+    def from_json(text: JsonText, source: str = "manifest") -> Manifest:
         """The manifest in `text`; `source` names the file in errors (ArtifactError)."""
         try:
             data = json.loads(text)

@@ -82,7 +82,7 @@ def write_artifact(
         if start is not None:
             assert manifest.artifact is not None
             side = output.with_name(str(manifest.artifact.weights))
-            files.parts(side, [start, memoryview(compiled.constants)])
+            files.parts(side, [start, compiled.constants.data])
         _write_code(files, output, joined, entry, command)
         files.publish()
     return WrittenArtifact(output, header, side)
@@ -103,7 +103,7 @@ def _describe(
             f"{manifest.constants_bytes} bytes of weights are too many to be embedded in {output};"
             ' write them beside it with weights="file"'
         )
-    fingerprint = hashlib.blake2b(memoryview(compiled.constants), digest_size=16)
+    fingerprint = hashlib.blake2b(compiled.constants.data, digest_size=16)
     info = ArtifactInfo(
         prefix=prefix or c_identifier(manifest.model, "model"),
         weights=output.with_suffix(".weights").name if side_file else None,
@@ -118,7 +118,7 @@ def _describe(
 def _join(compiled: Compiled, target: Target, entry: Entry, embed: bool) -> JoinedObject:
     data = []
     if embed and compiled.manifest.constants_bytes:
-        data.append(DataSymbol(CONSTANTS_SYMBOL, memoryview(compiled.constants)))
+        data.append(DataSymbol(CONSTANTS_SYMBOL, compiled.constants.data))
     objects = (compiled.object_code, entry.object_code, pool_object(target))
     joined = join_objects(objects, entry.public, data)
     own = [name for name in joined.undefined() if name.startswith("tk_")]

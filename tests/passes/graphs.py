@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tensorkiln.compiler.evaluate.evaluate import evaluate
+from tensorkiln.compiler.ir.dims import substitute
 from tensorkiln.compiler.ir.dtypes import BOOL, F32, I32, DType
 from tensorkiln.compiler.ir.function import Array, Function, Value
 from tensorkiln.compiler.ir.types import TensorType
@@ -25,13 +26,15 @@ def feeds(function: Function, seed: int = 0) -> list[Array]:
     """Small numbers for each parameter, with zeros of both signs among them."""
     generator = np.random.default_rng(seed)
     arrays: list[Array] = []
+    sizes = {symbol.name: symbol.minimum + 2 for symbol in function.symbols}
     for value in function.parameters:
+        shape = TensorType(tuple(substitute(d, sizes) for d in value.type.shape), F32).sizes
         if value.dtype.is_float:
-            array = generator.normal(size=value.shape) * 2
-            array = np.where(generator.random(value.shape) < 0.15, 0.0, array)
-            array = np.where(generator.random(value.shape) < 0.15, -array, array)
+            array = generator.normal(size=shape) * 2
+            array = np.where(generator.random(shape) < 0.15, 0.0, array)
+            array = np.where(generator.random(shape) < 0.15, -array, array)
         else:
-            array = generator.integers(0, 2 if value.dtype == BOOL else 5, value.shape)
+            array = generator.integers(0, 2 if value.dtype == BOOL else 5, shape)
         arrays.append(np.asarray(array).astype(value.dtype.numpy))
     return arrays
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ops.samples import Sample, all_samples, assert_agrees, build
+from ops.samples import Sample, all_samples, assert_agrees, build, type_of
 
 from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.compiler.ir.dims import Symbol, symbol_dim
@@ -12,12 +12,15 @@ from tensorkiln.compiler.ir.dtypes import F32
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder, shorthand
+from tensorkiln.compiler.ops.checks import op_pairs
 from tensorkiln.compiler.ops.record import Composite
 from tensorkiln.compiler.passes.canonicalize import canonicalize
 from tensorkiln.compiler.passes.expand_composites import expand_composites
 from tensorkiln.compiler.passes.fold_constants import fold_constants
+from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
+from tensorkiln.compiler.passes.push_movement import push_movement
 
 
 def samples_of(*names: str) -> list[object]:
@@ -65,6 +68,41 @@ def test_windows_have_no_holes(sample: Sample) -> None:
             assert set(op.ints("base_dilations")) <= {1}
     agrees(sample, after)
     assert legalize_windows(after) is after
+
+
+@pytest.mark.parametrize("sample", samples_of("convolution"))
+def test_convolutions_are_plain(sample: Sample) -> None:
+    after = legalize_convolution(build(sample))
+    for op in after.ops:
+        if op.name == "convolution":
+            assert not any(low or high for low, high in op_pairs(op, "padding"))
+            assert set(op.ints("lhs_dilation")) <= {1}
+            assert not any(op.ints("reversal"))
+            assert op.integer("batch_groups") == 1
+    agrees(sample, after)
+    assert legalize_convolution(after) is after
+
+
+@pytest.mark.parametrize("sample", samples_of("convolution", "dot_general"))
+def test_transposed_operands_and_results_are_absorbed(sample: Sample) -> None:
+    builder = Builder(REGISTRY)
+    operands = []
+    for k, array in enumerate(sample.arrays):
+        value = builder.parameter(f"x{k}", type_of(array.T))
+        operands.append(builder.one("transpose", (value,), permutation=order(array.ndim)))
+    (result,) = builder.op(sample.op, operands, sample.attributes)
+    turned = builder.one("transpose", (result,), permutation=order(result.type.rank))
+    function = builder.finish([turned])
+    after = push_movement(function)
+    arrays = [np.array(a.T) for a in sample.arrays]
+    (found,) = evaluate(after, arrays)
+    assert_agrees(sample, [found.T], sample.expectation([result.type]))
+    if sample.op == "convolution":
+        assert "transpose" not in {op.name for op in after.ops}
+
+
+def order(rank: int) -> tuple[int, ...]:
+    return tuple(range(rank))[::-1]
 
 
 COMPOSITES = [r.name for r in REGISTRY if isinstance(r.lowering, Composite)]

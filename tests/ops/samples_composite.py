@@ -143,7 +143,6 @@ SAMPLES = (
     _rng((), 0, 0, "scalar"),
     _rng((9,), 0, (1 << 64) - 1, "carry"),
     _rng((3, 6), 256, (1 << 64) - 300, "rows"),
-    _rng((16384 + 3,), 0, 1, "many"),
     _constant(draw((2, 3), F32)),
     _constant(draw((), F64)),
     _constant(draw((0,), I32)),

@@ -44,11 +44,11 @@ _EXPM1_STEP = {
 # exp(r) = 1 + r + r^2 P(r) for |r| <= ln 2; relative error 2^-26.0 and 2^-55.8
 _EXP = {
     F32: (
-        1.0, 1.0, 0.5000003576278687, 0.1666661649942398, 0.041661202907562256,
+        0.5000003576278687, 0.1666661649942398, 0.041661202907562256,
         0.008335966616868973, 0.0014105347217991948, 0.00019630098540801555,
     ),
     F64: (
-        1.0, 1.0, 0.4999999999999993, 0.16666666666666935, 0.041666666666702046,
+        0.4999999999999993, 0.16666666666666935, 0.041666666666702046,
         0.008333333333270005, 0.001388888888358143, 0.00019841269892720634, 2.4801590827928288e-05,
         2.7557300666895227e-06, 2.7556158460688316e-07, 2.5055031653109232e-08,
         2.1062299443404555e-09, 1.5935634723489163e-10,
@@ -85,7 +85,14 @@ def exp_not_above_one(b: LetBuilder, x: Expr) -> Expr:
     x = b.at_least(x, step.lowest)
     n, shifted = round_to_steps(b, x, step.inverse, exponent_bias(dtype))
     scale = power_of_two(b, shifted)
-    power = b.polynomial(_remainder(b, x, n, step), _EXP[dtype])
+    r = _remainder(b, x, n, step)
+    if b.fuses:
+        power = b.polynomial(r, (1.0, 1.0, *_EXP[dtype]))
+    else:
+        # The roundings of two products would add up to nearly 2 ulp: 1 + r as two words.
+        one = quick_two_sum(b, 1.0, r)
+        rest = b.fma(b.mul(r, r), b.polynomial(r, _EXP[dtype]), one.low)
+        power = b.add(one.high, rest)
     return b.mul(b.mul(power, scale), scale)
 
 

@@ -36,7 +36,7 @@ REFERENCE = {
 # As in docs/math.md.
 BOUND = {
     "exp": 2, "expm1": 2, "log": 1, "log1p": 2, "sin": 2, "cos": 2, "tan": 4, "tanh": 2,
-    "logistic": 3, "erf": 2, "cbrt": 1, "rsqrt": 1.5, "sign": 0, "round_away": 0,
+    "logistic": 4, "erf": 2, "cbrt": 1, "rsqrt": 1.5, "sign": 0, "round_away": 0,
 }  # fmt: skip
 
 

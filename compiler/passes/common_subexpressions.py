@@ -52,7 +52,7 @@ def attribute_key(value: Attribute) -> Hashable:
         return tuple(attribute_key(v) for v in value)
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        return value.dtype.str, value.shape, hashlib.blake2b(data, digest_size=16).digest()
+        return value.dtype.str, value.shape, hashlib.blake2b(data.data, digest_size=16).digest()
     if isinstance(value, float):
         return "float", repr(value)
     return type(value).__name__, value

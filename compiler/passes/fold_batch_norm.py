@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tensorkiln.compiler.ir.function import Array, Function, Op, Value
+from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.passes.channels import constant_array, per_channel, scaled
 from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
@@ -48,7 +49,7 @@ def _fold(rewriter: Rewriter, op: Op) -> Replacement:
     return rewriter.one("add", (normalised, spread))
 
 
-def _biased(rewriter: Rewriter, x: Value, axis: int) -> tuple[Value, Array]:
+def _biased(rewriter: Rewriter, x: Value, axis: int) -> tuple[Value, NDArray[np.float64]]:
     """The product that `x` is, and the constant that is added to each of its channels."""
     op = rewriter.producer(x, "add")
     if op is None or not rewriter.has_one_use(x):

@@ -1,1 +1,38 @@
-"""TensorKiln."""
+"""TensorKiln: an ahead-of-time compiler for tensor graphs.
+
+The graph API is that of TensorFlow 1 (`import tensorkiln as tf`).  Its names are looked up when
+they are first used, so that the runtime can be imported without the compiler.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+__version__ = "0.1.0"
+
+_SUBMODULES = frozenset({"compat", "errors", "initializers", "math", "nn", "random", "train"})
+
+
+def __getattr__(name: str) -> object:
+    """A submodule or a top-level name of the graph API, kept once it was found."""
+    if name.startswith("__"):
+        raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}")
+    if name in _SUBMODULES:
+        found: object = importlib.import_module(f"tensorkiln.{name}")
+    else:
+        try:
+            found = getattr(importlib.import_module("tensorkiln.names"), name)
+        except AttributeError:
+            raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}") from None
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    names = dir(importlib.import_module("tensorkiln.names"))
+    return sorted({*globals(), *_SUBMODULES, *(name for name in names if name[0] != "_")})
+
+
+# `import tensorkiln.compat.v1 as tf` is this module itself.
+sys.modules["tensorkiln.compat.v1"] = sys.modules[__name__]

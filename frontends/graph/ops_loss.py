@@ -1,0 +1,234 @@
+"""Losses and what they are made of: cross-entropies, L2, norms, clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorkiln.compiler.ir.function import Value
+from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops.formula import Formula
+from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
+from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dtypes import FLOATS, NUMBERS
+from tensorkiln.frontends.graph.kinds import OpKind, Result, register
+from tensorkiln.frontends.graph.lowering import Lowering
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.ops_elementwise import maximum, minimum
+from tensorkiln.frontends.graph.ops_reduce import reduce_sum
+from tensorkiln.frontends.graph.rules import base, formula
+from tensorkiln.frontends.graph.shapes import ShapeError, compatible, merge, show
+from tensorkiln.frontends.graph.tensor import Tensor
+
+
+def _named_only(function: str, sentinel: object, labels: object, logits: object) -> None:
+    if sentinel is not None:
+        raise ValueError(
+            f"Only call `{function}` with named arguments (labels=..., logits=..., ...)"
+        )
+    if labels is None or logits is None:
+        raise ValueError("Both labels and logits must be provided.")
+
+
+def softmax_cross_entropy_with_logits(
+    _sentinel: object = None, labels: object = None, logits: object = None, dim: int = -1,
+    name: str | None = None, axis: int | None = None,
+) -> Tensor:  # fmt: skip
+    """-sum(labels * log_softmax(logits)) of each row; no gradient flows to the labels."""
+    _named_only("softmax_cross_entropy_with_logits", _sentinel, labels, logits)
+    with graph_of([labels, logits]).name_scope(
+        name or "softmax_cross_entropy_with_logits_sg"
+    ) as scope:
+        constant = make("StopGradient", (labels,), "labels_stop_gradient")
+        place = dim if axis is None else axis
+        return _cross_entropy(constant, logits, place, scope)
+
+
+def softmax_cross_entropy_with_logits_v2(
+    labels: object, logits: object, axis: int | None = None, name: str | None = None,
+    dim: int | None = None,
+) -> Tensor:  # fmt: skip
+    """-sum(labels * log_softmax(logits)) of each row."""
+    place = dim if axis is None else axis
+    scope_name = name or "softmax_cross_entropy_with_logits"
+    with graph_of([labels, logits]).name_scope(scope_name) as scope:
+        return _cross_entropy(labels, logits, -1 if place is None else place, scope)
+
+
+def _cross_entropy(labels: object, logits: object, axis: int, scope: str) -> Tensor:
+    scores = convert_to_tensor(logits, name="logits")
+    targets = convert_to_tensor(labels, base(scores), "labels")
+    kind = "SoftmaxCrossEntropyWithLogits"
+    return apply_op(kind, (scores, targets), scope, {"axis": axis}).outputs[0]
+
+
+def _cross_entropy_infer(op: Operation) -> Sequence[Result]:
+    logits, labels = op.inputs
+    if not compatible(logits.sizes, labels.sizes):
+        raise ShapeError(
+            f"logits and labels must have the same shape, got {show(logits.sizes)} and "
+            f"{show(labels.sizes)}"
+        )
+    sizes = merge(logits.sizes, labels.sizes)
+    if sizes is None:
+        return [(base(logits), None)]
+    place = op.integer("axis") % len(sizes)
+    return [(base(logits), (*sizes[:place], *sizes[place + 1 :]))]
+
+
+def _cross_entropy_lower(
+    lowering: Lowering, op: Operation, values: Sequence[Value]
+) -> Sequence[Value]:
+    builder, (logits, labels) = lowering.builder, values
+    axis = op.integer("axis") % len(logits.shape)
+    logs = Formula(builder, builder.one("log_softmax", (logits,), axis=axis))
+    return [(-(logs * Formula(builder, labels)).sum((axis,))).value]
+
+
+def sparse_softmax_cross_entropy_with_logits(
+    _sentinel: object = None, labels: object = None, logits: object = None,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """-log_softmax(logits)[label] of each row; labels are class numbers."""
+    _named_only("sparse_softmax_cross_entropy_with_logits", _sentinel, labels, logits)
+    scope_name = name or "SparseSoftmaxCrossEntropyWithLogits"
+    with graph_of([labels, logits]).name_scope(scope_name) as scope:
+        scores, targets = convert_to_tensor(logits), convert_to_tensor(labels)
+        if scores.sizes is not None and targets.sizes is not None:
+            if len(targets.sizes) != len(scores.sizes) - 1:
+                raise ValueError(
+                    f"Rank mismatch: Rank of labels (received {len(targets.sizes)}) should equal "
+                    f"rank of logits minus 1 (received {len(scores.sizes)})."
+                )
+            if not compatible(targets.sizes, scores.sizes[:-1]):
+                raise ValueError(
+                    f"Shape mismatch: The shape of labels (received {show(targets.sizes)}) should "
+                    f"equal the shape of logits except for the last dimension (received "
+                    f"{show(scores.sizes)})."
+                )
+        kind = "SparseSoftmaxCrossEntropyWithLogits"
+        return make(kind, (scores, targets), scope)
+
+
+def _sparse_infer(op: Operation) -> Sequence[Result]:
+    logits, labels = op.inputs
+    sizes = None if logits.sizes is None else logits.sizes[:-1]
+    return [(base(logits), merge(sizes, labels.sizes))]
+
+
+def _sparse_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    builder, (logits, labels) = lowering.builder, values
+    axis = len(logits.shape) - 1
+    logs = builder.one("log_softmax", (logits,), axis=axis)
+    numbers = shorthand.iota(builder, logits.shape, axis, labels.dtype)
+    spread = shorthand.broadcast_in_dim(builder, labels, logits.shape, range(axis))
+    hit = shorthand.compare(builder, "EQ", numbers, spread)
+    chosen = shorthand.select(builder, hit, logs, shorthand.zeros_like(builder, logs))
+    total = shorthand.reduce_sum(builder, chosen, (axis,))
+    return [builder.one("negate", (total,))]
+
+
+def sigmoid_cross_entropy_with_logits(
+    _sentinel: object = None, labels: object = None, logits: object = None,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """max(x, 0) - x * labels + log(1 + exp(-|x|)), element by element."""
+    _named_only("sigmoid_cross_entropy_with_logits", _sentinel, labels, logits)
+    with graph_of([labels, logits]).name_scope(name or "logistic_loss") as scope:
+        scores = convert_to_tensor(logits, name="logits")
+        targets = convert_to_tensor(labels, base(scores), "labels")
+        if not compatible(scores.sizes, targets.sizes):
+            raise ValueError(
+                f"logits and labels must have the same shape ({show(scores.sizes)} vs "
+                f"{show(targets.sizes)})"
+            )
+        return _logistic(scores, targets, 1.0, scope)
+
+
+def weighted_cross_entropy_with_logits(
+    targets: object, logits: object, pos_weight: object, name: str | None = None
+) -> Tensor:
+    """The sigmoid cross-entropy with positive labels weighted by `pos_weight`."""
+    with graph_of([targets, logits]).name_scope(name or "logistic_loss") as scope:
+        scores = convert_to_tensor(logits, name="logits")
+        labels = convert_to_tensor(targets, base(scores), "targets")
+        return _logistic(scores, labels, pos_weight, scope)
+
+
+def _logistic(logits: Tensor, labels: Tensor, weight: object, scope: str) -> Tensor:
+    return make("LogisticLoss", (logits, labels, weight), scope)
+
+
+def _logistic_formula(x: Formula, z: Formula, weight: Formula) -> Formula:
+    # (1 - z) x + (1 + (q - 1) z) (log(1 + exp(-|x|)) + max(-x, 0))
+    small = (-x.apply("abs")).apply("exponential").apply("log_plus_one")
+    below = (x.apply("abs") - x) * 0.5
+    return (1.0 - z) * x + ((weight - 1.0) * z + 1.0) * (small + below)
+
+
+def _merged(op: Operation) -> Sequence[Result]:
+    return [(base(op.inputs[0]), merge(op.inputs[0].sizes, op.inputs[1].sizes))]
+
+
+def l2_loss(t: object, name: str | None = None) -> Tensor:
+    """sum(t * t) / 2."""
+    return make("L2Loss", (t,), name)
+
+
+def _l2_formula(t: Formula) -> Formula:
+    return (t * t).sum() * 0.5
+
+
+def clip_by_value(
+    t: object, clip_value_min: object, clip_value_max: object, name: str | None = None
+) -> Tensor:
+    """Each element limited to the range."""
+    with graph_of([t, clip_value_min, clip_value_max]).name_scope(name or "clip_by_value") as scope:
+        below = minimum(convert_to_tensor(t, name="t"), clip_value_max)
+        return maximum(below, clip_value_min, name=scope)
+
+
+def clip_by_norm(
+    t: object, clip_norm: object, axes: object = None, name: str | None = None
+) -> Tensor:
+    """The tensor scaled down so that its L2 norm (over `axes`) is at most `clip_norm`."""
+    with graph_of([t]).name_scope(name or "clip_by_norm") as scope:
+        tensor = convert_to_tensor(t, name="t")
+        limit = convert_to_tensor(clip_norm, base(tensor))
+        total = reduce_sum(tensor * tensor, axes, True)
+        positive = total > 0.0
+        safe = make("Select", (positive, total, make("OnesLike", (total,), dtype=base(total))))
+        norm = make("Select", (positive, make("Sqrt", (safe,)), total))
+        return make("RealDiv", (tensor * limit, maximum(norm, limit)), scope)
+
+
+def global_norm(t_list: Sequence[object], name: str | None = None) -> Tensor:
+    """The L2 norm of all tensors together; None entries are skipped."""
+    with graph_of([t for t in t_list if t is not None]).name_scope(name or "global_norm"):
+        halves = [l2_loss(t) for t in t_list if t is not None]
+        total = reduce_sum(make("Pack", (halves,), "stack", axis=0))
+        return make("Sqrt", (total * 2.0,), "global_norm")
+
+
+def clip_by_global_norm(
+    t_list: Sequence[object], clip_norm: object, use_norm: object = None, name: str | None = None
+) -> tuple[list[Tensor | None], Tensor]:
+    """The tensors scaled by clip_norm / max(global norm, clip_norm), and the global norm."""
+    norm = global_norm(t_list) if use_norm is None else convert_to_tensor(use_norm)
+    with graph_of([t for t in t_list if t is not None]).name_scope(name or "clip_by_global_norm"):
+        limit = convert_to_tensor(clip_norm, base(norm))
+        scale = limit * minimum(1.0 / norm, 1.0 / limit)
+        clipped = [None if t is None else convert_to_tensor(t) * scale for t in t_list]
+        return clipped, norm
+
+
+_FLOAT = {"T": FLOATS}
+register(
+    OpKind("SoftmaxCrossEntropyWithLogits", "features:T labels:T", _cross_entropy_infer,
+           _cross_entropy_lower, _FLOAT),
+    OpKind("SparseSoftmaxCrossEntropyWithLogits", "features:T labels:index", _sparse_infer,
+           _sparse_lower, _FLOAT),
+    OpKind("LogisticLoss", "logits:T labels:T weight:T", _merged, formula(_logistic_formula),
+           _FLOAT),
+    OpKind("L2Loss", "t:T", lambda op: [(base(op.inputs[0]), ())], formula(_l2_formula),
+           {"T": NUMBERS}),
+)  # fmt: skip

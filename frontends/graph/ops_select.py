@@ -1,0 +1,159 @@
+"""Elements chosen by conditions and by indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorkiln.compiler.ir.dtypes import BOOL, I64
+from tensorkiln.compiler.ir.function import Value
+from tensorkiln.compiler.ops import shorthand
+from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph.apply import graph_of, make
+from tensorkiln.frontends.graph.convert import Convertible, convert_to_tensor
+from tensorkiln.frontends.graph.dtypes import boolean
+from tensorkiln.frontends.graph.kinds import OpKind, Result, register
+from tensorkiln.frontends.graph.lowering import Lowering
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.rules import axis_in, base
+from tensorkiln.frontends.graph.shapes import ShapeError, compatible, merge, show
+from tensorkiln.frontends.graph.statics import static_integer
+from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.runtime.errors import UnsupportedError
+
+
+def where(condition: object, x: object = None, y: object = None, name: str | None = None) -> Tensor:
+    """`x` where the condition holds, `y` elsewhere; a vector condition chooses whole rows."""
+    if x is None or y is None:
+        raise UnsupportedError(
+            "tf.where(condition) without x and y gives a shape that depends on values, which "
+            "cannot be compiled yet; pass x and y"
+        )
+    return make("Select", (condition, x, y), name)
+
+
+def _select_infer(op: Operation) -> Sequence[Result]:
+    condition, x, y = op.inputs
+    if not compatible(x.sizes, y.sizes):
+        raise ShapeError(f"Shapes {show(x.sizes)} and {show(y.sizes)} must be equal")
+    sizes = merge(x.sizes, y.sizes)
+    chooses_rows = condition.sizes is not None and len(condition.sizes) <= 1
+    if not chooses_rows and not compatible(condition.sizes, sizes):
+        raise ShapeError(f"Shapes {show(condition.sizes)} and {show(sizes)} must be equal")
+    return [(base(x), sizes)]
+
+
+def _select_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    builder, (condition, x, y) = lowering.builder, values
+    if len(condition.shape) == 1 and len(x.shape) > 1:
+        condition = shorthand.broadcast_in_dim(builder, condition, x.shape, (0,))
+    return [shorthand.select(builder, condition, x, y)]
+
+
+def gather(
+    params: object, indices: object, validate_indices: object = None, name: str | None = None,
+    axis: object = 0,
+) -> Tensor:  # fmt: skip
+    """The slices of `params` along `axis` at `indices`."""
+    return make("GatherV2", (params, indices, axis), name)
+
+
+def _gather_infer(op: Operation) -> Sequence[Result]:
+    params, indices, axis = op.inputs[0].sizes, op.inputs[1].sizes, static_integer(op.inputs[2])
+    if params is None or indices is None or axis is None:
+        return [(base(op.inputs[0]), None)]
+    place = axis_in(axis, params)
+    return [(base(op.inputs[0]), (*params[:place], *indices, *params[place + 1 :]))]
+
+
+def _gather_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    axis = lowering.integer(op, 2, values)
+    return [shorthand.take(lowering.builder, values[0], values[1], axis)]
+
+
+def embedding_lookup(
+    params: object, ids: object, partition_strategy: str = "mod", name: str | None = None,
+    validate_indices: bool = True, max_norm: object = None,
+) -> Tensor:  # fmt: skip
+    """The rows of an embedding table at `ids`."""
+    if isinstance(params, list | tuple):
+        if len(params) != 1:
+            raise UnsupportedError("embedding_lookup takes one table; concatenate the parts first")
+        (params,) = params
+    with graph_of([params, ids]).name_scope(name or "embedding_lookup") as scope:
+        table = convert_to_tensor(params, name="params")
+        rows = make("GatherV2", (table, convert_to_tensor(ids, name="ids"), 0), scope)
+        return make("Identity", (rows,))
+
+
+def one_hot(
+    indices: object, depth: object, on_value: object = None, off_value: object = None,
+    axis: int | None = None, dtype: object = None, name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """`on_value` (1) at each index along a new last dim (or `axis`), `off_value` (0) elsewhere."""
+    kind = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
+    for value in (on_value, off_value):
+        if dtype is None and isinstance(value, Convertible):
+            kind = base(value._as_tensor())
+        elif dtype is None and value is not None:
+            kind = base(convert_to_tensor(value))
+    with graph_of([indices, depth, on_value, off_value]).name_scope(name or "one_hot") as scope:
+        one, zero = (True, False) if kind.is_bool else (1, 0)
+        on = convert_to_tensor(one if on_value is None else on_value, kind, "on_value")
+        off = convert_to_tensor(zero if off_value is None else off_value, kind, "off_value")
+        place = -1 if axis is None else axis
+        return make("OneHot", (indices, depth, on, off), scope, axis=place)
+
+
+def _one_hot_infer(op: Operation) -> Sequence[Result]:
+    sizes, depth = op.inputs[0].sizes, static_integer(op.inputs[1])
+    if sizes is None:
+        return [(base(op.inputs[2]), None)]
+    place = axis_in(op.integer("axis"), (*sizes, 1))
+    return [(base(op.inputs[2]), (*sizes[:place], depth, *sizes[place:]))]
+
+
+def _one_hot_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    builder, (indices, _, on, off) = lowering.builder, values
+    depth = lowering.integer(op, 1, values)
+    rank = len(indices.shape) + 1
+    place = op.integer("axis") % rank
+    shape = (*indices.shape[:place], depth, *indices.shape[place:])
+    numbers = shorthand.iota(builder, shape, place, indices.dtype)
+    kept = [axis for axis in range(rank) if axis != place]
+    spread = shorthand.broadcast_in_dim(builder, indices, shape, kept)
+    hit = shorthand.compare(builder, "EQ", numbers, spread)
+    return [shorthand.select(builder, hit, on, off)]
+
+
+def in_top_k(predictions: object, targets: object, k: object, name: str | None = None) -> Tensor:
+    """Whether each row's target class is among the `k` largest predictions."""
+    return make("InTopK", (predictions, targets, k), name)
+
+
+def _in_top_k_lower(
+    lowering: Lowering, op: Operation, values: Sequence[Value]
+) -> Sequence[Value]:
+    builder, (scores, targets, _) = lowering.builder, values
+    rows, classes = scores.shape
+    numbers = shorthand.iota(builder, (rows, classes), 1, targets.dtype)
+    spread = shorthand.broadcast_in_dim(builder, targets, (rows, classes), (0,))
+    hit = shorthand.compare(builder, "EQ", numbers, spread)
+    own = shorthand.select(builder, hit, scores, shorthand.zeros_like(builder, scores))
+    own = shorthand.reduce_sum(builder, own, (1,), keep_dims=True)
+    better = shorthand.compare(builder, "GT", scores, own)
+    count = shorthand.reduce_sum(builder, shorthand.convert(builder, better, I64), (1,))
+    limit = shorthand.scalar(builder, lowering.integer(op, 2, values), I64)
+    found = shorthand.compare(builder, "LT", count, limit)
+    known = shorthand.reduce(builder, shorthand.convert(builder, hit, BOOL), "or", (1,))
+    return [builder.one("and", (found, known))]
+
+
+register(
+    OpKind("Select", "condition:bool x:T y:T", _select_infer, _select_lower),
+    OpKind("GatherV2", "params:T indices:index axis:index", _gather_infer, _gather_lower),
+    OpKind("OneHot", "indices:I depth:int32 on_value:T off_value:T", _one_hot_infer,
+           _one_hot_lower),
+    OpKind("InTopK", "predictions:float32 targets:index k:index",
+           lambda op: [(boolean, (op.inputs[0].sizes or (None,))[:1])], _in_top_k_lower,
+           differentiable=False),
+)  # fmt: skip

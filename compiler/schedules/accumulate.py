@@ -15,9 +15,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import Binary, Buffer, Expr, Index, Load, Select
+from tensorkiln.compiler.kernel.expr import Binary, Buffer, Convert, Expr, Index, Load, Select
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.ops.record import Reduction
@@ -146,11 +147,15 @@ def bind_states(body: Body, states: dict[Op, list[Buffer]], at: Index) -> None:
     """Makes the reductions' results read the states at `at`."""
     for op, buffers in states.items():
         for value, buffer in zip(op.results, buffers, strict=True):
-            body.bound[value] = _reader(body, buffer, at)
+            body.bound[value] = _reader(body, buffer, at, value.dtype)
 
 
-def _reader(body: Body, buffer: Buffer, at: Index) -> Callable[[Index], Expr]:
-    return lambda index: body.let(Load(buffer, at))
+def _reader(body: Body, buffer: Buffer, at: Index, dtype: DType) -> Callable[[Index], Expr]:
+    def read(index: Index) -> Expr:
+        state = body.let(Load(buffer, at))
+        return state if state.dtype == dtype else body.let(Convert(state, dtype))
+
+    return read
 
 
 def _store(body: Body, group: Group, logical: Index, exists: Expr | None) -> None:

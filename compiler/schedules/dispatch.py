@@ -47,6 +47,6 @@ def _lanes_along_result(group: Group) -> bool:
     """True for reductions of tensors whose innermost dim in memory is one that is kept."""
     layouts = [p.layout for p in group.inputs if not p.layout.is_row_major]
     first = group.reductions[0]
-    alone = all(v.shape == first.result.shape for v in group.region.results)
+    alone = all(v.shape == first.results[0].shape for v in group.region.results)
     levels = dependence_levels(group.region.ops, group.reductions)
     return bool(layouts) and alone and max(levels.values()) == 1

@@ -43,8 +43,10 @@ def emit_elements(
     streaming = sum(p.buffer.elements * p.buffer.dtype.bytes for p in group.outputs) >= STREAM_BYTES
 
     def element(index: tuple[Expr, ...], condition: Expr | None) -> None:
-        physical = tuple(e for flat, dims in zip(index, merged, strict=True)
-                         for e in ix.unflatten(flat, dims))  # fmt: skip
+        # A scalar result has no dims, and one loop of extent 1.
+        physical = tuple(
+            e for flat, dims in zip(index, merged, strict=False) for e in ix.unflatten(flat, dims)
+        )
         logical = place.layout.logical_index(physical)
         if condition is None:
             _store_all(body, group, physical, logical, streaming)

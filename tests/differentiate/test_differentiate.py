@@ -8,12 +8,16 @@ import pytest
 from tensorkiln.compiler.differentiate import differentiate, gradient
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.dtypes import BF16, F32, F64, I32
-from tensorkiln.compiler.ir.function import Function, Location, Value
+from tensorkiln.compiler.ir.function import Array, Function, Location, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.runtime.errors import TypeRuleError
 
 VECTOR = TensorType((3,), F64)
+
+
+def close(found: Array, expected: Array | list[float]) -> bool:
+    return np.allclose(found.astype(np.float64), np.asarray(expected, np.float64), atol=1e-12)
 
 
 def builder_with(*names: str) -> tuple[Builder, list[Value]]:
@@ -97,8 +101,8 @@ def test_power_gives_the_exponent_nothing_where_the_base_is_not_positive() -> No
     builder, (x, y) = builder_with("x", "y")
     function = builder.finish([builder.one("power", (x, y))])
     dx, dy = evaluate(gradient(function), [np.array([0.0, -2, np.e]), np.array([2.0, 2, 1])])
-    np.testing.assert_allclose(dx, [0, -4, 1])
-    np.testing.assert_allclose(dy, [0, 0, np.e])
+    assert close(dx, [0, -4, 1])
+    assert close(dy, [0, 0, np.e])
 
 
 def test_a_select_shields_from_what_it_does_not_take() -> None:
@@ -144,7 +148,7 @@ def test_a_fusion_is_differentiated_through_its_region() -> None:
     function = builder.finish([builder.one("multiply", (y, z))])
     point = np.array([0.0, 1, 2])
     (found,) = evaluate(gradient(function), [point])
-    np.testing.assert_allclose(found, -np.exp(point) * (1 + point))
+    assert close(found, -np.exp(point) * (1 + point))
 
 
 def test_half_precision_gradients_keep_their_dtype() -> None:

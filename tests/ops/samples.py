@@ -17,15 +17,17 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tensorkiln.compiler.ir.dtypes import DType, dtype_of
 from tensorkiln.compiler.ir.function import Array, Attribute, Function
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder
 
+Numbers: TypeAlias = NDArray[Any]  # an array that numpy's operators take without a proof
 RELATIVE = {"f64": 1e-12, "f32": 2e-6, "f16": 2e-3, "bf16": 1.6e-2}
 
 
@@ -92,7 +94,7 @@ def build(sample: Sample, arrays: Sequence[Array] | None = None) -> Function:
 
 def draw(
     shape: Sequence[int], dtype: DType, low: float = -2.0, high: float = 2.0, seed: int = 0
-) -> Array:
+) -> Numbers:
     """Uniform numbers in [low, high), the same for the same arguments; bools are coin flips."""
     generator = np.random.default_rng(seed)
     if dtype.kind == "bool":

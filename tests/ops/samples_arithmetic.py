@@ -6,32 +6,33 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from ops.samples import Sample, draw
+from ops.samples import Numbers, Sample, draw
 
 from tensorkiln.compiler.ir.dtypes import BOOL, F32, F64, DType
-from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.ops.rules import FLOATS, INTEGERS, SIGNED
 
 SPECIAL = (0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan)
 
 
-def pair(dtype: DType, low: float = -3, high: float = 3, apart: float = 0) -> tuple[Array, Array]:
+def pair(
+    dtype: DType, low: float = -3, high: float = 3, apart: float = 0
+) -> tuple[Numbers, Numbers]:
     """Two drawn operands; the second is `apart` further from zero."""
     x = draw((3, 4), dtype, low, high)
     y = draw((3, 4), dtype, low, high, seed=1)
     return x, (y + np.sign(y) * y.dtype.type(apart)).astype(dtype.numpy) if apart else y
 
 
-def grid(dtype: DType) -> tuple[Array, Array]:
+def grid(dtype: DType) -> tuple[Numbers, Numbers]:
     """All pairs of special floats."""
     values = np.array(SPECIAL, dtype.numpy)
     x, y = np.meshgrid(values, values)
     return np.ascontiguousarray(x), np.ascontiguousarray(y)
 
 
-def edges(dtype: DType) -> tuple[Array, Array]:
+def edges(dtype: DType) -> tuple[Numbers, Numbers]:
     """All pairs of an integer type's least, greatest and small numbers."""
-    info = np.iinfo(dtype.numpy)
+    info = np.iinfo(dtype.numpy.str)
     values = [info.min, info.min + 1, 0, 1, 2, 3, 7, info.max - 1, info.max]
     if info.min < 0:
         values += [-1, -2, -7]
@@ -39,10 +40,10 @@ def edges(dtype: DType) -> tuple[Array, Array]:
     return np.ascontiguousarray(x), np.ascontiguousarray(y)
 
 
-def exactly(function: Callable[[int, int], int]) -> Callable[[Array, Array], Array]:
+def exactly(function: Callable[[int, int], int]) -> Callable[[Numbers, Numbers], Numbers]:
     """Python's integers, wrapped to the operands' type."""
 
-    def run(x: Array, y: Array) -> Array:
+    def run(x: Numbers, y: Numbers) -> Numbers:
         bits = x.dtype.itemsize * 8
         found = [
             function(int(a), int(b)) % (1 << bits) for a, b in zip(x.flat, y.flat, strict=True)
@@ -89,11 +90,11 @@ def _bools(op: str, numpy: Callable[..., Any]) -> Sample:
     return Sample(op, (x, y), numpy)
 
 
-def _maximum(x: Array, y: Array) -> Array:
+def _maximum(x: Numbers, y: Numbers) -> Numbers:
     return np.where(np.isnan(x) | np.isnan(y), np.nan, np.where(x > y, x, y))
 
 
-def _minimum(x: Array, y: Array) -> Array:
+def _minimum(x: Numbers, y: Numbers) -> Numbers:
     return np.where(np.isnan(x) | np.isnan(y), np.nan, np.where(x < y, x, y))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ops.samples import Sample, draw
+from ops.samples import Numbers, Sample, draw
 
 from tensorkiln.compiler.ir.dtypes import F32, F64, I32
-from tensorkiln.compiler.ir.function import Array
+from tensorkiln.compiler.ir.function import Attribute
 from tensorkiln.compiler.ops.rules import FLOATS
 
 PHILOX = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85
@@ -81,15 +81,15 @@ def _batch_norms() -> list[Sample]:
         for axis in (1, 3):
             x = draw((2, 3, 4, 3), dtype, -1, 3)
             s, o, mean, variance = (draw((3,), dtype, 0.5, 2, seed) for seed in range(4))
-            attributes = {"epsilon": epsilon, "feature_index": axis}
+            attributes: dict[str, Attribute] = {"epsilon": epsilon, "feature_index": axis}
             samples += [
                 Sample(
                     "batch_norm_inference", (x, s, o, mean, variance),
-                    lambda *p, a=axis: inference(*p, a), attributes, slack=8,
+                    lambda x, s, o, m, v, a=axis: inference(x, s, o, m, v, a), attributes, slack=8,
                 ),
                 Sample(
                     "batch_norm_training", (x, s, o),
-                    lambda *p, a=axis: training(*p, a), attributes, slack=8,
+                    lambda x, s, o, a=axis: training(x, s, o, a), attributes, slack=8,
                 ),
             ]  # fmt: skip
     return samples
@@ -112,7 +112,7 @@ def _philox(key: int, counter: int) -> list[int]:
 def _rng(shape: tuple[int, ...], row_blocks: int, low: int, label: str) -> Sample:
     key, high = (0x1234 << 40) + 87654321, (7 << 35) + 5
 
-    def expected(state: Array) -> tuple[Array, Array]:
+    def expected(state: Numbers) -> tuple[Numbers, Numbers]:
         rows = shape[0] if row_blocks else 1
         size = int(np.prod(shape)) // rows
         stride = row_blocks or -(-size // 4)
@@ -126,11 +126,11 @@ def _rng(shape: tuple[int, ...], row_blocks: int, low: int, label: str) -> Sampl
         return state, np.array(words, np.uint32).reshape(shape)
 
     state = np.array([key, low, high], np.uint64)
-    attributes = {"shape": shape, "row_blocks": row_blocks}
+    attributes: dict[str, Attribute] = {"shape": shape, "row_blocks": row_blocks}
     return Sample("rng_bit_generator", (state,), expected, attributes, label=label, raw=True)
 
 
-def _constant(array: Array) -> Sample:
+def _constant(array: Numbers) -> Sample:
     return Sample("constant", (), lambda: array, {"value": array}, raw=True, exact=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from ops.samples import Sample, draw
+from ops.samples import Numbers, Sample, draw
 from ops.samples_arithmetic import edges, exactly, grid
 
 from tensorkiln.compiler.ir.dtypes import (
@@ -27,7 +27,6 @@ from tensorkiln.compiler.ir.dtypes import (
     DType,
     dtype_of,
 )  # fmt: skip
-from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.ops.rules import FLOATS, INTEGERS, NUMBERS
 
 BOOLS = (np.array([False, False, True, True]), np.array([False, True, False, True]))
@@ -87,8 +86,8 @@ def _compare() -> list[Sample]:
         "LE": lambda a, b: a <= b, "GT": lambda a, b: a > b, "GE": lambda a, b: a >= b,
     }  # fmt: skip
 
-    def sample(direction: str, operands: tuple[Array, Array]) -> Sample:
-        def expected(x: Array, y: Array) -> Array:
+    def sample(direction: str, operands: tuple[Numbers, Numbers]) -> Sample:
+        def expected(x: Numbers, y: Numbers) -> Numbers:
             pairs = zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)
             return np.array([python[direction](a, b) for a, b in pairs]).reshape(x.shape)
 
@@ -112,7 +111,7 @@ def _select() -> list[Sample]:
 
 
 def _clamp() -> list[Sample]:
-    def expected(low: Array, x: Array, high: Array) -> Array:
+    def expected(low: Numbers, x: Numbers, high: Numbers) -> Numbers:
         return np.where(x < low, low, np.where(x > high, high, x))
 
     samples = []
@@ -131,7 +130,7 @@ def _clamp() -> list[Sample]:
     return [*samples, Sample("clamp", arrays, expected, label="special", differentiate=())]
 
 
-def _converted(x: Array, target: DType) -> Array:
+def _converted(x: Numbers, target: DType) -> Numbers:
     """One element after the other, in Python's numbers."""
     values = []
     for item in x.ravel().astype(np.float64 if dtype_of(x.dtype).is_float else x.dtype).tolist():
@@ -140,7 +139,7 @@ def _converted(x: Array, target: DType) -> Array:
         elif not target.is_integer:
             values.append(float(item))
         elif isinstance(item, float):
-            info = np.iinfo(target.numpy)
+            info = np.iinfo(target.numpy.str)
             bounded = 0 if np.isnan(item) else min(max(item, float(info.min)), float(info.max))
             values.append(min(max(int(bounded), int(info.min)), int(info.max)))
         else:
@@ -148,11 +147,12 @@ def _converted(x: Array, target: DType) -> Array:
             wrapped = int(item) % (1 << bits)
             signed = target.kind == "int" and wrapped >> (bits - 1)
             values.append(wrapped - (1 << bits) if signed else wrapped)
-    return np.array(values, target.numpy).reshape(x.shape)
+    found: Numbers = np.array(values, target.numpy)
+    return found.reshape(x.shape)
 
 
 def _convert() -> list[Sample]:
-    def operand(dtype: DType) -> Array:
+    def operand(dtype: DType) -> Numbers:
         if dtype.is_integer:
             return edges(dtype)[0][0]
         if dtype == BOOL:

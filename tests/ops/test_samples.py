@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from ops.samples import Sample, all_samples, assert_agrees, build, draw, type_of
+from ops.samples import Numbers, Sample, all_samples, assert_agrees, build, draw, type_of
 
 from tensorkiln.compiler.differentiate import differentiate
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.dtypes import F64, dtype_of
-from tensorkiln.compiler.ir.function import Array, Function, Value
+from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ir.text import print_function
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.compiler.ops.record import NoGradient, Structural
@@ -65,11 +65,11 @@ def test_text_and_cost(sample: Sample) -> None:
     assert cost.bytes >= 0
 
 
-def _double(array: Array) -> Array:
+def _double(array: Numbers) -> Numbers:
     return array.astype(np.float64) if dtype_of(array.dtype).is_float else array
 
 
-def _backward(sample: Sample, arrays: Sequence[Array], inputs: Sequence[int]) -> Function:
+def _backward(sample: Sample, arrays: Sequence[Numbers], inputs: Sequence[int]) -> Function:
     """The function of operands and cotangents that gives the gradient for `inputs`."""
     builder = Builder(REGISTRY)
     operands = [builder.parameter(f"x{k}", type_of(a)) for k, a in enumerate(arrays)]
@@ -88,19 +88,19 @@ def _finish(
     )
 
 
-def _weighted(function: Function, arrays: Sequence[Array], weights: Sequence[Array]) -> float:
+def _weighted(function: Function, arrays: Sequence[Numbers], weights: Sequence[Numbers]) -> float:
     found = evaluate(function, arrays)
     return sum(float((a * w).sum()) for a, w in zip(found, weights, strict=True) if w.size)
 
 
-def _weights(function: Function) -> list[Array]:
+def _weights(function: Function) -> list[Numbers]:
     return [
         draw(v.shape, F64, seed=50 + k) if v.dtype.is_float else np.zeros(v.shape, v.dtype.numpy)
         for k, v in enumerate(function.results)
     ]
 
 
-def _slope(function: Function, arrays: list[Array], weights: list[Array], k: int) -> float:
+def _slope(function: Function, arrays: list[Numbers], weights: list[Numbers], k: int) -> float:
     """The central difference along the direction that `_direction` gives for operand k."""
     ends = []
     for sign in (1, -1):
@@ -110,7 +110,7 @@ def _slope(function: Function, arrays: list[Array], weights: list[Array], k: int
     return (ends[0] - ends[1]) / (2 * STEP)
 
 
-def _direction(array: Array, k: int) -> Array:
+def _direction(array: Numbers, k: int) -> Numbers:
     return draw(array.shape, F64, seed=90 + k)
 
 

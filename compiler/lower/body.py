@@ -207,7 +207,9 @@ class Body:
             yield var
 
     def write(self, result: int, index: Index, value: Expr) -> None:
-        """Stores an element of the current op's result number `result`."""
+        """Stores an element of the current op's result number `result`; nothing if none reads it."""
+        if self.current_op is not None and self.current_op.results[result] not in self.places:
+            return
         place = self._result(result)
         self.store(place.buffer, place.index(index), value)
         self.forget()

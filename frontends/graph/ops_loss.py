@@ -206,18 +206,24 @@ def global_norm(t_list: Sequence[object], name: str | None = None) -> Tensor:
     with graph_of([t for t in t_list if t is not None]).name_scope(name or "global_norm"):
         halves = [l2_loss(t) for t in t_list if t is not None]
         total = reduce_sum(make("Pack", (halves,), "stack", axis=0))
-        return make("Sqrt", (total * 2.0,), "global_norm")
+        return make("Sqrt", (total * convert_to_tensor(2.0, base(total)),), "global_norm")
 
 
 def clip_by_global_norm(
     t_list: Sequence[object], clip_norm: object, use_norm: object = None, name: str | None = None
 ) -> tuple[list[Tensor | None], Tensor]:
     """The tensors scaled by clip_norm / max(global norm, clip_norm), and the global norm."""
-    norm = global_norm(t_list) if use_norm is None else convert_to_tensor(use_norm)
-    with graph_of([t for t in t_list if t is not None]).name_scope(name or "clip_by_global_norm"):
+    tensors = [None if t is None else convert_to_tensor(t) for t in t_list]
+    norm = global_norm(tensors) if use_norm is None else convert_to_tensor(use_norm)
+    known = [t for t in tensors if t is not None]
+    with graph_of(known).name_scope(name or "clip_by_global_norm") as scope:
         limit = convert_to_tensor(clip_norm, base(norm))
         scale = limit * minimum(1.0 / norm, 1.0 / limit)
-        clipped = [None if t is None else convert_to_tensor(t) * scale for t in t_list]
+        scale = scale + (norm - norm)  # NaN where the norm is not finite
+        clipped: list[Tensor | None] = [
+            None if t is None else make("Identity", (t * scale,), f"{scope}_{k}")
+            for k, t in enumerate(tensors)
+        ]
         return clipped, norm
 
 

@@ -133,10 +133,10 @@ def batch_normalization(
         factor = make("Rsqrt", (spread + variance_epsilon,))
         if scale is not None:
             factor = factor * scale
-        shift = -convert_to_tensor(mean) * factor
-        if offset is not None:
-            shift = convert_to_tensor(offset) + shift
-        return convert_to_tensor(x) * factor + shift
+        scaled = convert_to_tensor(x) * factor
+        if offset is None:
+            return scaled + -convert_to_tensor(mean) * factor
+        return scaled + (convert_to_tensor(offset) - convert_to_tensor(mean) * factor)
 
 
 def fused_batch_norm(

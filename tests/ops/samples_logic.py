@@ -147,8 +147,8 @@ def _converted(x: Numbers, target: DType) -> Numbers:
             wrapped = int(item) % (1 << bits)
             signed = target.kind == "int" and wrapped >> (bits - 1)
             values.append(wrapped - (1 << bits) if signed else wrapped)
-    found: Numbers = np.array(values, target.numpy)
-    return found.reshape(x.shape)
+    found: Numbers = np.array(values, target.numpy).reshape(x.shape)
+    return found
 
 
 def _convert() -> list[Sample]:

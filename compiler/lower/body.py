@@ -138,7 +138,9 @@ class Body:
                 return frame.lets[expr]
         var = Var(self.name(), expr.dtype)
         self.emit(Let(var, expr))
-        self._frames[-1].lets[expr] = var
+        # What a local buffer holds changes, so its loads are not remembered.
+        if not (isinstance(expr, Load) and expr.buffer.space == "local"):
+            self._frames[-1].lets[expr] = var
         return var
 
     def forget(self) -> None:

@@ -22,6 +22,10 @@ class ParseError(TensorKilnError):
     """A text of the tensor IR or kernel IR is malformed; the message holds line and column."""
 
 
+class RewriteError(TensorKilnError):
+    """A rewrite of a kernel that does not apply, or would change what the kernel computes."""
+
+
 class ModelError(TensorKilnError):
     """A model file is malformed, truncated, or points outside of its folder."""
 

@@ -9,6 +9,7 @@ import weakref
 from _ctypes import dlclose
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tensorkiln.runtime.body import Body, check_machine
 from tensorkiln.runtime.elf import read_elf
@@ -33,13 +34,7 @@ def load(path: str | os.PathLike[str], threads: int = 0) -> Executable:
     manifest = read_manifest(file)
     assert manifest.artifact is not None
     check_machine(manifest, str(file), architecture(), missing_features(manifest.features))
-    try:
-        library = ctypes.CDLL(str(file), mode=os.RTLD_NOW | os.RTLD_LOCAL)
-        return Executable(manifest, _body(library, manifest, manifest.artifact, file), threads)
-    except OSError as error:
-        raise ArtifactError(f"{file} cannot be loaded: {error}") from error
-    except AttributeError as error:
-        raise ArtifactError(f"{file} lacks a function of its manifest: {error}") from error
+    return Executable(manifest, _body(_Library(file), manifest, manifest.artifact), threads)
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
@@ -59,46 +54,59 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     return manifest
 
 
-def _body(library: ctypes.CDLL, manifest: Manifest, info: ArtifactInfo, file: Path) -> Body:
-    _close_later(library, info)
-    if info.weights is not None:
-        _load_weights(library, info.prefix, file.with_name(info.weights))
-    function = library[f"{info.prefix}_run"]
-    function.restype = ctypes.c_int32
-    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
-    outputs_at = ctypes.sizeof(ctypes.c_void_p) * len(manifest.inputs)
+class _Library:
+    """An opened shared object, which is closed when nothing refers to it any more.
 
-    def arrange(pointers: int, workspace: int, threads: ctypes.c_int32) -> tuple[object, ...]:
-        inputs, outputs = ctypes.c_void_p(pointers), ctypes.c_void_p(pointers + outputs_at)
-        return inputs, outputs, ctypes.c_void_p(workspace), threads
+    Functions are made from addresses: those that ctypes makes refer to themselves and would keep
+    the library open until the garbage collector runs.
+    """
 
-    thread_count = library[f"{info.prefix}_thread_count"]
-    thread_count.restype = ctypes.c_int32
-    thread_count.argtypes = (ctypes.c_int32,)
-    return Body(function, arrange, thread_count, library)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be loaded: {error}") from error
+        self._closing: list[Callable[[], object]] = []
+        # threads of the artifact end in its own destructor
+        weakref.finalize(self, _close, self._library._handle, self._closing).atexit = False
+
+    def function(self, name: str, result: type | None, *arguments: type) -> Callable[..., Any]:
+        """The C function `name`; ArtifactError if there is none."""
+        try:
+            symbol = ctypes.c_char.in_dll(self._library, name)
+        except ValueError as error:
+            raise ArtifactError(f"{self.path} lacks {name}, which its manifest names") from error
+        return ctypes.CFUNCTYPE(result, *arguments)(ctypes.addressof(symbol))
+
+    def at_close(self, function: Callable[[], object]) -> None:
+        """Call `function` before the library is closed."""
+        self._closing.append(function)
 
 
-def _close_later(library: ctypes.CDLL, info: ArtifactInfo) -> None:
-    """Unload the library, and its weights, when nothing refers to it any more."""
-    unload = None
-    if info.weights is not None:
-        symbol = library[f"{info.prefix}_unload_weights"]
-        # by address, since a function of the library would keep the library alive
-        unload = ctypes.CFUNCTYPE(None)(ctypes.cast(symbol, ctypes.c_void_p).value or 0)
-    # the threads of the artifact end in its own destructor
-    weakref.finalize(library, _close, library._handle, unload).atexit = False
-
-
-def _close(handle: int, unload: Callable[[], None] | None) -> None:
-    if unload is not None:
-        unload()
+def _close(handle: int, closing: list[Callable[[], object]]) -> None:
+    for function in closing:
+        function()
     dlclose(handle)
 
 
-def _load_weights(library: ctypes.CDLL, prefix: str, path: Path) -> None:
-    load_weights = library[f"{prefix}_load_weights"]
-    load_weights.restype = ctypes.c_int32
-    load_weights.argtypes = (ctypes.c_char_p,)
+def _body(library: _Library, manifest: Manifest, info: ArtifactInfo) -> Body:
+    pointer, number = ctypes.c_void_p, ctypes.c_int32
+    if info.weights is not None:
+        _load_weights(library, info.prefix, library.path.with_name(info.weights))
+    run = library.function(f"{info.prefix}_run", number, pointer, pointer, pointer, number)
+    thread_count = library.function(f"{info.prefix}_thread_count", number, number)
+    outputs_at = ctypes.sizeof(pointer) * len(manifest.inputs)
+
+    def arrange(pointers: int, workspace: int, threads: ctypes.c_int32) -> tuple[object, ...]:
+        return pointer(pointers), pointer(pointers + outputs_at), pointer(workspace), threads
+
+    return Body(run, arrange, thread_count, library)
+
+
+def _load_weights(library: _Library, prefix: str, path: Path) -> None:
+    load_weights = library.function(f"{prefix}_load_weights", ctypes.c_int32, ctypes.c_char_p)
+    library.at_close(library.function(f"{prefix}_unload_weights", None))
     status = load_weights(os.fsencode(path))
     if status:
         raise ArtifactError(f"{path}: {message(status)}")

@@ -142,7 +142,8 @@ def affine_weights(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def affine_expected(x: np.ndarray) -> np.ndarray:
     weights, bias = affine_weights(x.size)
-    return x * weights + bias
+    result: np.ndarray = x * weights + bias
+    return result
 
 
 def counter(target_name: str = "host") -> Compiled:

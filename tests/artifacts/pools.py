@@ -6,13 +6,21 @@ import ctypes
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import llvmlite.binding as llvm
 
 from tensorkiln.compiler.codegen.target import emit_object, machine, optimize, target_named
 from tensorkiln.runtime.pool import linker, pool_text
 
-RANGE_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+RANGE_FUNCTION: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+
+
+def range_function(function: Callable[[int, int, int], None]) -> Any:
+    """A C function of (context, begin, end) that calls `function`."""
+    return RANGE_FUNCTION(function)
+
+
 _NUMBERS = itertools.count()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +52,8 @@ def test_unwritable_folder(tmp_path: Path) -> None:
 
 
 def test_no_linker_tells_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link.shutil, "which", lambda name: None)
-    monkeypatch.setattr(link.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ArtifactError, match=r"gcc or clang.*ziglang.*\.o"):
         write_artifact(affine(), HOST, tmp_path / "affine.so")
     with pytest.raises(ArtifactError, match="aarch64-linux-gnu-gcc"):
@@ -63,8 +65,8 @@ def test_no_linker_tells_what_to_install(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_zig_is_used_where_there_is_no_other_linker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link.shutil, "which", lambda name: None)
-    monkeypatch.setattr(link.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     command = link.find_linker(target_named("aarch64"))
     assert command[1:] == ("-m", "ziglang", "cc", "-target", "aarch64-linux-gnu")
 

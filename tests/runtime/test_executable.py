@@ -229,7 +229,7 @@ def test_broken_object_code_is_an_artifact_error() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.bool_, np.uint64])
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
 def test_addresses_of_all_kinds_of_arrays(dtype: type, shape: tuple[int, ...]) -> None:
-    array = np.zeros(shape, dtype)
+    array: np.ndarray = np.zeros(shape, dtype)
     assert address(array) == array.ctypes.data
     array.flags.writeable = False
     assert address(array) == array.ctypes.data

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from artifacts.pools import RANGE_FUNCTION, TestPool, make_pool
+from artifacts.pools import TestPool, make_pool, range_function
 
 from tensorkiln.runtime.pool import pool_text
 from tensorkiln.runtime.processor import architecture
@@ -30,7 +30,7 @@ def ranges(pool: TestPool, count: int, threads: int) -> list[tuple[int, int, int
     """(begin, end, thread id) of every call, sorted."""
     calls: list[tuple[int, int, int]] = []
 
-    @RANGE_FUNCTION
+    @range_function
     def record(context: int, begin: int, end: int) -> None:
         calls.append((begin, end, threading.get_native_id()))
 
@@ -71,12 +71,12 @@ def test_nested_call_runs_serially(pool: TestPool) -> None:
     inner: list[tuple[int, int]] = []
     lock = threading.Lock()
 
-    @RANGE_FUNCTION
+    @range_function
     def record(context: int, begin: int, end: int) -> None:
         with lock:
             inner.append((begin, end))
 
-    @RANGE_FUNCTION
+    @range_function
     def outer(context: int, begin: int, end: int) -> None:
         pool.parallel_for(record, None, 10, 2)
 
@@ -87,7 +87,7 @@ def test_nested_call_runs_serially(pool: TestPool) -> None:
 def test_busy_pool_makes_other_callers_serial(pool: TestPool) -> None:
     entered, leave = threading.Event(), threading.Event()
 
-    @RANGE_FUNCTION
+    @range_function
     def hold(context: int, begin: int, end: int) -> None:
         entered.set()
         leave.wait(10)

@@ -111,4 +111,6 @@ class ModelBuilder:
         result = helper.make_tensor_value_info("output", TensorProto.FLOAT, (self.batch, classes))
         graph = helper.make_graph(self.nodes, self.name, self.inputs, [result], self.weights)
         opsets = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="benchmarks")
+        return helper.make_model(
+            graph, opset_imports=opsets, ir_version=8, producer_name="benchmarks"
+        )

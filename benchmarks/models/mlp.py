@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from onnx import ModelProto
@@ -15,7 +16,7 @@ def mlp(
     """input f32[batch, sizes[0]] -> output f32[batch, sizes[-1]] (logits)."""
     b = ModelBuilder("mlp", batch, (sizes[0],), seed)
     x = "input"
-    for k, (inner, outer) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (inner, outer) in enumerate(itertools.pairwise(sizes)):
         if k:
             x = b.relu(x, f"act{k - 1}")
         x = b.linear(x, f"fc{k}", inner, outer)

@@ -34,9 +34,19 @@ def _conv_bn(
     b: ModelBuilder, x: str, path: str, channels: tuple[int, int], kernel: int, stride: int,
     groups: int = 1,
 ) -> str:  # fmt: skip
-    x = b.conv(x, f"{path}/{path.split('/')[-1]}.0", channels, kernel, stride, kernel // 2, groups)
-    x = b.batch_norm(x, f"{path}/{path.split('/')[-1]}.1", channels[1])
-    return b.node("Clip", [x, "relu6.min", "relu6.max"], f"{path}/{path.split('/')[-1]}.2")
+    x = b.conv(
+        x,
+        f"{path}/{path.rsplit('/', maxsplit=1)[-1]}.0",
+        channels,
+        kernel,
+        stride,
+        kernel // 2,
+        groups,
+    )
+    x = b.batch_norm(x, f"{path}/{path.rsplit('/', maxsplit=1)[-1]}.1", channels[1])
+    return b.node(
+        "Clip", [x, "relu6.min", "relu6.max"], f"{path}/{path.rsplit('/', maxsplit=1)[-1]}.2"
+    )
 
 
 def _block(

@@ -21,9 +21,7 @@ def resnet50(batch: int | str = 1, seed: int = 0, size: int = 224) -> ModelProto
     return b.finish(b.linear(b.pooled_features(x), "fc", 2048, 1000), 1000)
 
 
-def _bottleneck(
-    b: ModelBuilder, x: str, path: str, inner: int, width: int, stride: int
-) -> str:
+def _bottleneck(b: ModelBuilder, x: str, path: str, inner: int, width: int, stride: int) -> str:
     outer = 4 * width
     y = b.batch_norm(b.conv(x, f"{path}/conv1", (inner, width), 1), f"{path}/bn1", width)
     y = b.relu(y, f"{path}/relu")

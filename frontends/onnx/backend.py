@@ -1,8 +1,8 @@
 """The onnx package's backend interface (onnx.backend.base.Backend).
 
-    import onnx.backend.test
-    import tensorkiln.frontends.onnx.backend as backend
-    tests = onnx.backend.test.BackendTest(backend, __name__)
+import onnx.backend.test
+import tensorkiln.frontends.onnx.backend as backend
+tests = onnx.backend.test.BackendTest(backend, __name__)
 """
 
 from __future__ import annotations

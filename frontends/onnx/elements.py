@@ -5,7 +5,20 @@ from __future__ import annotations
 from onnx import TensorProto
 
 from tensorkiln.compiler.ir.dtypes import (
-    BF16, BOOL, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, DType,
+    BF16,
+    BOOL,
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    DType,
 )  # fmt: skip
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 

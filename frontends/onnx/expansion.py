@@ -89,9 +89,7 @@ def _bound(node: NodeProto, given: Mapping[str, AttributeProto]) -> NodeProto:
     return bound
 
 
-def _bound_graphs(
-    attribute: AttributeProto, given: Mapping[str, AttributeProto]
-) -> AttributeProto:
+def _bound_graphs(attribute: AttributeProto, given: Mapping[str, AttributeProto]) -> AttributeProto:
     if attribute.type != AttributeProto.GRAPH:
         return attribute
     copy = AttributeProto()

@@ -18,11 +18,11 @@ from tensorkiln.frontends.onnx.inputs import fixed_inputs, parameter_types
 from tensorkiln.frontends.onnx.load import Source, load_model
 from tensorkiln.frontends.onnx.lowerings import TABLE
 from tensorkiln.frontends.onnx.node import Node, Operand, Results
+from tensorkiln.frontends.onnx.results import check_results
 from tensorkiln.frontends.onnx.schemas import check_node, schema_domain, schema_of
 from tensorkiln.frontends.onnx.structure import captures, describe, node_label, ordered_nodes
 from tensorkiln.frontends.onnx.support import Functions, require_supported
 from tensorkiln.frontends.onnx.tensors import MAXIMUM_BYTES, array_of
-from tensorkiln.frontends.onnx.results import check_results
 from tensorkiln.runtime.errors import ModelError, TypeRuleError, UnsupportedError
 
 Scope = dict[str, "Operand | None"]
@@ -128,9 +128,7 @@ class _Importer:
         def inline(graph: GraphProto) -> list[Operand]:
             return self.inline(graph, scope, frame)
 
-        node = Node(
-            proto, version, schema, self.builder, tuple(operands), self.folder, inline
-        )
+        node = Node(proto, version, schema, self.builder, tuple(operands), self.folder, inline)
         try:
             folded = fold(node, lower) if is_foldable(node) else None
             results = folded if folded is not None else lower(node)

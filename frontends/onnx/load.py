@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 from onnx.defs import onnx_opset_version
 
+from tensorkiln.frontends.onnx.text import check_text
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
@@ -50,6 +51,7 @@ def _check_header(model: ModelProto, what: str) -> None:
         raise ModelError(f"{what} has no graph: it is not an ONNX model, or it is truncated")
     if not model.opset_import:
         raise ModelError(f"{what} names no opset (opset_import is empty), so its meaning is open")
+    check_text(model)
     newest = onnx_opset_version()
     for opset in model.opset_import:
         if opset.domain in STANDARD and opset.version > newest:
@@ -57,5 +59,5 @@ def _check_header(model: ModelProto, what: str) -> None:
                 f"{what} uses opset {opset.version}; the installed onnx package knows up to "
                 f"{newest}: install a newer onnx"
             )
-        if opset.version < 1:
+        if not 1 <= opset.version < 1 << 31:
             raise ModelError(f"{what} uses opset {opset.version} of domain {opset.domain!r}")

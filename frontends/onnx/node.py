@@ -20,6 +20,8 @@ from tensorkiln.frontends.onnx.structure import describe
 from tensorkiln.frontends.onnx.tensors import array_of
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
+MAXIMUM_LENGTH = 1 << 26
+
 Result: TypeAlias = "Value | Array | Operand"
 Results: TypeAlias = "Result | Sequence[Result]"
 Lower: TypeAlias = "Callable[[Node], Results]"
@@ -231,6 +233,12 @@ class Node:
         return found
 
     # Errors
+
+    def limited(self, count: int, what: str) -> int:
+        """`count`, which the importer is about to make an array or list of; ModelError if absurd."""
+        if count > MAXIMUM_LENGTH:
+            raise self.invalid(f"{count} {what} are more than any model needs")
+        return count
 
     def invalid(self, reason: str) -> ModelError:
         """The error for a node that breaks the operator's definition."""

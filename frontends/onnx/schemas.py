@@ -28,9 +28,7 @@ def schema_of(node: NodeProto, version: int) -> OpSchema | None:
         return None
 
 
-def check_node(
-    node: NodeProto, schema: OpSchema, operands: Sequence[Operand | None]
-) -> None:
+def check_node(node: NodeProto, schema: OpSchema, operands: Sequence[Operand | None]) -> None:
     """ModelError unless operand count, attribute names and dtypes are what the schema allows."""
     count, results = len(node.input), len(node.output)
     if not schema.min_input <= count <= schema.max_input:

@@ -109,7 +109,7 @@ def _sorted(
                 open_.pop(position)
                 done.add(position)
             elif source in open_:
-                cycle = [p for p in open_][list(open_).index(source) :]
+                cycle = list(open_)[list(open_).index(source) :]
                 names = ", ".join(describe(nodes[p]) for p in cycle[:8])
                 raise ModelError(f"{where} has a cycle through {names}")
             else:

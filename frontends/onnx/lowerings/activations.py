@@ -73,9 +73,7 @@ def _hard_sigmoid_of(builder: Builder, x: Value, alpha: float, beta: float) -> V
 
 
 def _hard_sigmoid(node: Node) -> Value:
-    return _hard_sigmoid_of(
-        node.builder, node.value(), node.number("alpha"), node.number("beta")
-    )
+    return _hard_sigmoid_of(node.builder, node.value(), node.number("alpha"), node.number("beta"))
 
 
 def _hard_swish(node: Node) -> Value:

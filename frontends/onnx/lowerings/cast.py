@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tensorkiln.compiler.ir.dtypes import BOOL, DType
-from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops.shorthand import compare, convert, scalar
 from tensorkiln.frontends.onnx.elements import DTYPE_OF_ELEMENT
 from tensorkiln.frontends.onnx.node import Node, Result

@@ -9,7 +9,13 @@ import numpy as np
 from tensorkiln.compiler.ir.dtypes import BOOL, I64
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops.shorthand import (
-    binary, broadcast_to, compare, convert, full, iota, scalar,
+    binary,
+    broadcast_to,
+    compare,
+    convert,
+    full,
+    iota,
+    scalar,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node, constant
 from tensorkiln.frontends.onnx.table import Lowering

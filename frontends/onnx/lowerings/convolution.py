@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops.shorthand import (
-    binary, broadcast_in_dim, reshape, transpose,
+    binary,
+    broadcast_in_dim,
+    reshape,
+    transpose,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.lowerings.geometry import (
-    Pairs, explicit_padding, split_evenly, windows_of,
+    Pairs,
+    explicit_padding,
+    split_evenly,
+    windows_of,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.lowerings.matmul import centered
 from tensorkiln.frontends.onnx.lowerings.quantization import requantized
@@ -107,9 +113,7 @@ def _conv_transpose(node: Node) -> Value:
     rhs_spec = (1, 0, *order[2:])
     if groups > 1:
         weight, rhs_spec = _group_major(node, weight, groups), order
-    y = _convolution(
-        node, x, weight, (1,) * rank, padding, strides, dilations, 1, rhs_spec, groups
-    )
+    y = _convolution(node, x, weight, (1,) * rank, padding, strides, dilations, 1, rhs_spec, groups)
     return _with_bias(node, y, 2)
 
 

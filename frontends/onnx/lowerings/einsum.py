@@ -9,7 +9,14 @@ from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    compare, dot_general, full_like, iota, reduce_sum, select, squeeze, transpose,
+    compare,
+    dot_general,
+    full_like,
+    iota,
+    reduce_sum,
+    select,
+    squeeze,
+    transpose,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering

@@ -8,7 +8,13 @@ from tensorkiln.compiler.ir.dtypes import BOOL
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    binary, compare, convert, full_like, reshape, scalar, select,
+    binary,
+    compare,
+    convert,
+    full_like,
+    reshape,
+    scalar,
+    select,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering

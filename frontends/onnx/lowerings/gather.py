@@ -10,8 +10,21 @@ from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    axis_of, binary, broadcast_in_dim, broadcast_to, compare, convert, full, iota, reduce_sum,
-    reshape, scalar, select, slice_axis, squeeze, take,
+    axis_of,
+    binary,
+    broadcast_in_dim,
+    broadcast_to,
+    compare,
+    convert,
+    full,
+    iota,
+    reduce_sum,
+    reshape,
+    scalar,
+    select,
+    slice_axis,
+    squeeze,
+    take,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node, Operand
 from tensorkiln.frontends.onnx.table import Lowering
@@ -48,15 +61,15 @@ def _gather(node: Node) -> Value:
     return take(builder, x, places, axis)
 
 
-def positions_along(
-    builder: Builder, indices: Value, shape: tuple[int, ...], axis: int
-) -> Value:
+def positions_along(builder: Builder, indices: Value, shape: tuple[int, ...], axis: int) -> Value:
     """Row-major positions in a tensor of `shape` of the elements whose index is their own one in
     `indices`, except that along `axis` it is the element of `indices`."""
     total = full(builder, indices.shape, 0, I64)
     for k in range(len(shape)):
         step = math.prod(shape[k + 1 :])
-        index = convert(builder, indices, I64) if k == axis else iota(builder, indices.shape, k, I64)
+        index = (
+            convert(builder, indices, I64) if k == axis else iota(builder, indices.shape, k, I64)
+        )
         total = binary(
             builder, "add", total, binary(builder, "multiply", index, scalar(builder, step, I64))
         )

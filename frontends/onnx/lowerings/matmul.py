@@ -5,7 +5,13 @@ from __future__ import annotations
 from tensorkiln.compiler.ir.dtypes import I32, DType
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops.shorthand import (
-    binary, broadcast_to, convert, dot_general, matmul, reshape, scalar,
+    binary,
+    broadcast_to,
+    convert,
+    dot_general,
+    matmul,
+    reshape,
+    scalar,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering

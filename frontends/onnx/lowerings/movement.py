@@ -7,8 +7,17 @@ from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops.shorthand import (
-    axes_of, axis_of, broadcast_in_dim, broadcast_shapes, broadcast_to, concat, expand_dims,
-    reshape, slice_axis, squeeze, transpose,
+    axes_of,
+    axis_of,
+    broadcast_in_dim,
+    broadcast_shapes,
+    broadcast_to,
+    concat,
+    expand_dims,
+    reshape,
+    slice_axis,
+    squeeze,
+    transpose,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node, Operand
 from tensorkiln.frontends.onnx.table import Lowering
@@ -125,7 +134,8 @@ def _tile(node: Node) -> Value:
 def _tile_axis(node: Node) -> Value:
     """Opset 1: a count and an axis as inputs."""
     axis = axis_of(node.known_ints(2)[0], node.value().type.rank)
-    return concat(node.builder, [node.value()] * node.known_ints(1)[0], axis)
+    times = node.limited(node.known_ints(1)[0], "repetitions")
+    return concat(node.builder, [node.value()] * times, axis)
 
 
 def _concat_default(node: Node) -> Value:
@@ -142,6 +152,8 @@ def _split(node: Node, sizes: Sequence[int] | None) -> list[Value]:
     size = x.shape[axis]
     if sizes is None:
         parts = node.integer("num_outputs", len(node.proto.output))
+        if parts != len(node.proto.output):
+            raise node.invalid(f"num_outputs is {parts}, with {len(node.proto.output)} outputs")
         each = -(-size // parts)
         sizes = [max(0, min(each, size - k * each)) for k in range(parts)]
     if sum(sizes) != size or any(part < 0 for part in sizes):

@@ -8,8 +8,19 @@ from tensorkiln.compiler.ir.dtypes import F32, F64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    axis_of, binary, broadcast_in_dim, broadcast_to, compare, convert, full, full_like, reduce,
-    reduce_mean, reshape, scalar, select,
+    axis_of,
+    binary,
+    broadcast_in_dim,
+    broadcast_to,
+    compare,
+    convert,
+    full,
+    full_like,
+    reduce,
+    reduce_mean,
+    reshape,
+    scalar,
+    select,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering
@@ -32,9 +43,7 @@ def _inference(node: Node) -> Value:
     epsilon = node.number("epsilon", 1e-5)
     if x.type.rank < 2:
         raise node.unsupported(f"its input {x.type} has no channel dim")
-    y = node.builder.one(
-        "batch_norm_inference", (x, *parameters), epsilon=epsilon, feature_index=1
-    )
+    y = node.builder.one("batch_norm_inference", (x, *parameters), epsilon=epsilon, feature_index=1)
     return convert(node.builder, y, node.operand(0).dtype)
 
 
@@ -69,7 +78,9 @@ def _batch_norm(node: Node) -> list[Value]:
     return [convert(builder, v, d) for v, d in zip((y, *running), dtypes, strict=True)]
 
 
-def _moments(builder: Builder, x: Value, axes: Sequence[int], epsilon: float) -> tuple[Value, Value]:
+def _moments(
+    builder: Builder, x: Value, axes: Sequence[int], epsilon: float
+) -> tuple[Value, Value]:
     """Mean and 1 / sqrt(variance + epsilon) over `axes`, whose dims stay as 1."""
     mean = reduce_mean(builder, x, axes, keep_dims=True)
     centered = binary(builder, "subtract", x, mean)
@@ -144,9 +155,7 @@ def _lp_norm(node: Node) -> Value:
     norm = norm if p == 1 else builder.one("sqrt", (norm,))
     zero = compare(builder, "EQ", norm, scalar(builder, 0, x.dtype))
     safe = select(builder, zero, full_like(builder, norm, 1), norm)
-    return select(
-        builder, zero, scalar(builder, 0, x.dtype), binary(builder, "divide", x, safe)
-    )
+    return select(builder, zero, scalar(builder, 0, x.dtype), binary(builder, "divide", x, safe))
 
 
 def _group_norm(node: Node) -> Value:

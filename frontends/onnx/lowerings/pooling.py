@@ -10,7 +10,12 @@ import numpy as np
 from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops.shorthand import (
-    binary, convert, index_dtype, reduce, reduce_mean, scalar,
+    binary,
+    convert,
+    index_dtype,
+    reduce,
+    reduce_mean,
+    scalar,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.lowerings.geometry import Windows, windows_of
 from tensorkiln.frontends.onnx.node import Node
@@ -81,7 +86,7 @@ def _column_major(node: Node, indices: Value, shape: Sequence[int]) -> Value:
 def _average_pool(node: Node) -> Value:
     builder, x, windows = node.builder, node.value(), _windows(node)
     total = _reduced(node, x, windows, "add")
-    counts = _counts(windows, x.shape[2:], bool(node.integer("count_include_pad", 0)))
+    counts = _counts(node, windows, x.shape[2:], bool(node.integer("count_include_pad", 0)))
     counts = np.maximum(counts, 1)
     if counts.size and (counts == counts.flat[0]).all():
         return binary(builder, "divide", total, scalar(builder, int(counts.flat[0]), x.dtype))
@@ -89,13 +94,16 @@ def _average_pool(node: Node) -> Value:
     return binary(builder, "divide", total, divisor)
 
 
-def _counts(windows: Windows, sizes: Sequence[int], include_pad: bool) -> Array:
+def _counts(node: Node, windows: Windows, sizes: Sequence[int], include_pad: bool) -> Array:
     """How many elements each window averages; cells that ceil_mode added never count."""
+    counts = windows.counts(sizes)
+    node.limited(math.prod(counts), "windows")
     total: Array = np.ones((), np.int64)
     for size, kernel, stride, dilation, (low, high), count in zip(
         sizes, windows.kernel, windows.strides, windows.dilations, windows.given,
-        windows.counts(sizes), strict=True,
+        counts, strict=True,
     ):  # fmt: skip
+        node.limited(kernel * count, "taps")
         taps = np.arange(kernel) * dilation
         position = np.arange(count)[:, None] * stride + taps - low
         first, last = (-low, size + high) if include_pad else (0, size)

@@ -8,7 +8,15 @@ from tensorkiln.compiler.ir.dtypes import I32, U8, DType
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    axis_of, binary, broadcast_in_dim, broadcast_to, convert, matmul, reshape, scalar, slice_axis,
+    axis_of,
+    binary,
+    broadcast_in_dim,
+    broadcast_to,
+    convert,
+    matmul,
+    reshape,
+    scalar,
+    slice_axis,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.lowerings.matmul import centered
 from tensorkiln.frontends.onnx.node import Node
@@ -70,7 +78,9 @@ def _dequantize(node: Node) -> Value:
     dtype = scale.dtype
     if node.given("output_dtype") and node.integer("output_dtype"):
         dtype = node.dtype("output_dtype")
-    product = builder.one("multiply", (convert(builder, wide, scale.dtype), _spread(node, scale, x)))
+    product = builder.one(
+        "multiply", (convert(builder, wide, scale.dtype), _spread(node, scale, x))
+    )
     return convert(builder, product, dtype)
 
 

@@ -11,8 +11,17 @@ from tensorkiln.compiler.ir.dtypes import BOOL, I64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    arg_reduce, axis_of, binary, expand_dims, full_like, reduce, reduce_mean, reduce_sum,
-    reverse, scalar, select,
+    arg_reduce,
+    axis_of,
+    binary,
+    expand_dims,
+    full_like,
+    reduce,
+    reduce_mean,
+    reduce_sum,
+    reverse,
+    scalar,
+    select,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.lowerings.movement import axes_attribute, axes_input
 from tensorkiln.frontends.onnx.node import Node

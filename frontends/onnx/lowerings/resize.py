@@ -11,11 +11,24 @@ import numpy as np
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    axis_of, binary, broadcast_in_dim, dot_general, reshape, scalar, select, take,
+    axis_of,
+    binary,
+    broadcast_in_dim,
+    dot_general,
+    reshape,
+    scalar,
+    select,
+    take,
     transpose,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.lowerings.interpolation import (
-    Axis, Floats, Integers, coordinates, matrix, nearest, taps,
+    Axis,
+    Floats,
+    Integers,
+    coordinates,
+    matrix,
+    nearest,
+    taps,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering
@@ -23,7 +36,9 @@ from tensorkiln.frontends.onnx.table import Lowering
 _FEW_TAPS = 4
 
 
-def _resize(node: Node, axes: Sequence[tuple[int, Axis]], mode: str, coordinate: str, nearest_mode: str) -> Value:
+def _resize(
+    node: Node, axes: Sequence[tuple[int, Axis]], mode: str, coordinate: str, nearest_mode: str
+) -> Value:
     builder, x = node.builder, node.value()
     outside: list[tuple[int, np.ndarray]] = []
     for place, axis in axes:
@@ -31,6 +46,7 @@ def _resize(node: Node, axes: Sequence[tuple[int, Axis]], mode: str, coordinate:
             continue
         if not axis.old:
             raise node.invalid(f"axis {place} of {x.type} has no elements")
+        node.limited(axis.new, "elements along an axis")
         where = coordinates(axis, coordinate)
         if where is None:
             raise node.invalid(f"coordinate_transformation_mode is {coordinate!r}")

@@ -8,7 +8,15 @@ import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import BOOL
 from tensorkiln.compiler.ir.function import Value
-from tensorkiln.compiler.ops.shorthand import axis_of, pad, reshape, reverse, slice_, slice_axis, take
+from tensorkiln.compiler.ops.shorthand import (
+    axis_of,
+    pad,
+    reshape,
+    reverse,
+    slice_,
+    slice_axis,
+    take,
+)
 from tensorkiln.frontends.onnx.lowerings.movement import axes_attribute, axes_input
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering
@@ -40,15 +48,13 @@ def _sliced(
             backwards.append(axis)
             found = range(size - 1 - found.start, size - 1 - found.stop, -step)
         low[axis] = min(found.start, size)
-        high[axis] = max(found.stop, low[axis]) if len(found) else low[axis]
+        high[axis] = max(found.stop, low[axis]) if found else low[axis]
         high[axis] = min(high[axis], size)
     return slice_(builder, reverse(builder, x, backwards), low, high, stride)
 
 
 def _slice_attributes(node: Node) -> Value:
-    return _sliced(
-        node, node.integers("starts"), node.integers("ends"), axes_attribute(node), None
-    )
+    return _sliced(node, node.integers("starts"), node.integers("ends"), axes_attribute(node), None)
 
 
 def _slice_inputs(node: Node) -> Value:
@@ -85,6 +91,7 @@ def _mirrored(node: Node, x: Value, axis: int, low: int, high: int, mode: str) -
     x = slice_axis(builder, x, axis, max(-low, 0), x.shape[axis] - max(-high, 0))
     low, high = max(low, 0), max(high, 0)
     size = x.shape[axis]
+    node.limited(low + size + high, "rows after padding")
     if not size:
         raise node.invalid(f"mode {mode} has nothing to repeat along axis {axis} of {x.type}")
     inside = np.arange(size, dtype=np.int64)

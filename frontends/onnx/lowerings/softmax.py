@@ -11,7 +11,14 @@ from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
-    arg_reduce, axis_of, broadcast_to, compare, convert, expand_dims, iota, reshape,
+    arg_reduce,
+    axis_of,
+    broadcast_to,
+    compare,
+    convert,
+    expand_dims,
+    iota,
+    reshape,
 )  # fmt: skip
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering

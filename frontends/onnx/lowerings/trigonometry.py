@@ -51,7 +51,10 @@ def _cosh(node: Node) -> Value:
     size = builder.one("abs", (x,))
     return builder.one(
         "add",
-        (_half_exponential(builder, size), _half_exponential(builder, builder.one("negate", (size,)))),
+        (
+            _half_exponential(builder, size),
+            _half_exponential(builder, builder.one("negate", (size,))),
+        ),
     )
 
 

@@ -154,7 +154,8 @@ def _converted(x: Numbers, target: DType) -> Numbers:
 def _convert() -> list[Sample]:
     def operand(dtype: DType) -> Numbers:
         if dtype.is_integer:
-            return edges(dtype)[0][0]
+            row: Numbers = edges(dtype)[0][0]
+            return row
         if dtype == BOOL:
             return BOOLS[1]
         values = [0.0, -0.0, 0.5, -0.5, 1.9, -1.9, 100.0, -100.0, 300.0, 5e9, -5e9, 3e19, -3e19]

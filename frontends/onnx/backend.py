@@ -94,7 +94,12 @@ class TensorKilnBackend(Backend):
     compile_function: Compile = staticmethod(interpreted)
 
     @classmethod
-    def prepare(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> Prepared:
+    def prepare(
+        cls,
+        model: ModelProto,
+        device: str = "CPU",  # noqa: ARG003
+        **kwargs: Any,
+    ) -> Prepared:
         """The model, imported and ready to run; `dims` gives sizes to open dims."""
         return Prepared(model, cls.compile_function, kwargs.get("dims"))
 
@@ -104,7 +109,7 @@ class TensorKilnBackend(Backend):
         node: NodeProto,
         inputs: Sequence[Any],
         device: str = "CPU",
-        outputs_info: Sequence[tuple[np.dtype[Any], tuple[int, ...]]] | None = None,
+        outputs_info: Sequence[tuple[np.dtype[Any], tuple[int, ...]]] | None = None,  # noqa: ARG003
         **kwargs: Any,
     ) -> tuple[Array, ...]:
         """The outputs of one node; `opset_version` is the newest unless given."""

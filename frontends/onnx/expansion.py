@@ -9,7 +9,7 @@ from onnx.defs import OpSchema, onnx_opset_version
 
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
 from tensorkiln.frontends.onnx.node import Operand
-from tensorkiln.frontends.onnx.schemas import schema_domain
+from tensorkiln.frontends.onnx.schemas import as_function, schema_domain
 from tensorkiln.frontends.onnx.structure import describe
 from tensorkiln.runtime.errors import ModelError
 
@@ -22,23 +22,21 @@ def schema_body(
     Bodies are written for the opset that introduced them or a later one, never a newer one than
     the model's.
     """
-    body = FunctionProto()
-    if schema.has_function:
-        written = [v for v in schema.function_opset_versions if v <= version]
-        if written:
-            body.ParseFromString(schema.get_function_with_opset_version(max(written)))
-            _add_defaults(body, schema)
-            return body
-    if schema.has_context_dependent_function:
-        written = [v for v in schema.context_dependent_function_opset_versions if v <= version]
-        if written:
-            types = [_type_bytes(operand) for operand in operands]
-            data = schema.get_context_dependent_function_with_opset_version(
-                max(written), node.SerializeToString(), types
-            )
-            body.ParseFromString(data)
-            _add_defaults(body, schema)
-            return body if body.node else None
+    source, body = as_function(schema), FunctionProto()
+    written = [v for v in source.function_opset_versions if v <= version]
+    if written:
+        body.ParseFromString(source.get_function_with_opset_version(max(written)))
+        _add_defaults(body, schema)
+        return body
+    written = [v for v in source.context_dependent_function_opset_versions if v <= version]
+    if written:
+        types = [_type_bytes(operand) for operand in operands]
+        data = source.get_context_dependent_function_with_opset_version(
+            max(written), node.SerializeToString(), types
+        )
+        body.ParseFromString(data)
+        _add_defaults(body, schema)
+        return body if body.node else None
     return None
 
 
@@ -55,7 +53,7 @@ def _type_bytes(operand: Operand | None) -> bytes:
     if operand is None:
         return b""
     element = ELEMENT_OF_DTYPE[operand.dtype]
-    return helper.make_tensor_type_proto(element, operand.shape).SerializeToString()
+    return bytes(helper.make_tensor_type_proto(element, operand.shape).SerializeToString())
 
 
 def instantiate(body: FunctionProto, call: NodeProto) -> list[NodeProto]:

@@ -120,7 +120,7 @@ class _Importer:
             check_node(proto, schema, operands)
         lower = TABLE.find(domain, proto.op_type, version)
         if lower is None:
-            body = schema and schema_body(proto, schema, version, operands)
+            body = schema_body(proto, schema, version, operands) if schema is not None else None
             if body is None:
                 raise UnsupportedError(f"{describe(proto)} cannot be compiled")
             return self.expand(body, proto, operands, frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, cast
 
 from onnx import NodeProto
 from onnx.defs import OpSchema, SchemaError, get_schema
@@ -13,6 +14,28 @@ from tensorkiln.frontends.onnx.load import STANDARD
 from tensorkiln.frontends.onnx.node import Operand
 from tensorkiln.frontends.onnx.structure import describe
 from tensorkiln.runtime.errors import ModelError
+
+
+class FunctionSchema(Protocol):
+    """The part of a schema that defines an operator by others; the package's stubs lack it."""
+
+    function_opset_versions: list[int]
+    context_dependent_function_opset_versions: list[int]
+
+    def get_function_with_opset_version(self, version: int, /) -> bytes:
+        """A FunctionProto written for an opset version."""
+        ...
+
+    def get_context_dependent_function_with_opset_version(
+        self, version: int, node: bytes, types: list[bytes], /
+    ) -> bytes:
+        """A FunctionProto for a node with inputs of known types."""
+        ...
+
+
+def as_function(schema: OpSchema) -> FunctionSchema:
+    """The schema, typed as what it is."""
+    return cast(FunctionSchema, schema)
 
 
 def schema_domain(domain: str) -> str:

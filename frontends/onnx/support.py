@@ -8,7 +8,7 @@ from typing import TypeAlias
 from onnx import FunctionProto, NodeProto
 
 from tensorkiln.frontends.onnx.lowerings import TABLE
-from tensorkiln.frontends.onnx.schemas import schema_domain, schema_of
+from tensorkiln.frontends.onnx.schemas import as_function, schema_domain, schema_of
 from tensorkiln.frontends.onnx.structure import node_label
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
@@ -49,9 +49,10 @@ def _is_supported(node: NodeProto, domain: str, version: int) -> bool:
     schema = schema_of(node, version)
     if schema is None:
         return False
+    source = as_function(schema)
     written = (
-        *schema.function_opset_versions,
-        *schema.context_dependent_function_opset_versions,
+        *source.function_opset_versions,
+        *source.context_dependent_function_opset_versions,
     )
     return any(v <= version for v in written)
 

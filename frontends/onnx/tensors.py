@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,8 @@ def _little_endian(dtype: DType) -> np.dtype[np.generic]:
 
 def _from_fields(tensor: TensorProto, dtype: DType, count: int, what: str) -> Array:
     """From the typed repeated fields (onnx.proto, TensorProto: which field holds which type)."""
+    data: Collection[int | float]
+    held: np.dtype[np.generic]
     if dtype == F32:
         data, held = tensor.float_data, np.dtype(np.float32)
     elif dtype == F64:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tensorkiln.compiler.ir.dtypes import I32, U8, DType
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
@@ -45,10 +43,11 @@ def _spread(node: Node, parameter: Value, x: Value) -> Value:
 
 def saturated(builder: Builder, x: Value, dtype: DType) -> Value:
     """A float rounded to even and clamped to what `dtype` holds."""
-    limits = np.iinfo(dtype.numpy)
+    lowest = -(1 << (dtype.bits - 1)) if dtype.is_signed else 0
+    highest = lowest + (1 << dtype.bits) - 1
     rounded = builder.one("round_nearest_even", (x,))
-    low = binary(builder, "maximum", rounded, scalar(builder, int(limits.min), x.dtype))
-    high = binary(builder, "minimum", low, scalar(builder, int(limits.max), x.dtype))
+    low = binary(builder, "maximum", rounded, scalar(builder, lowest, x.dtype))
+    high = binary(builder, "minimum", low, scalar(builder, highest, x.dtype))
     return convert(builder, high, dtype)
 
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 __version__ = "0.1.0"
 
 _SUBMODULES = frozenset({"compat", "errors", "initializers", "math", "nn", "random", "train"})
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """A submodule or a top-level name of the graph API, kept once it was found."""
     if name.startswith("__"):
         raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}")
     if name in _SUBMODULES:
-        found: object = importlib.import_module(f"tensorkiln.{name}")
+        found: Any = importlib.import_module(f"tensorkiln.{name}")
     else:
         try:
             found = getattr(importlib.import_module("tensorkiln.names"), name)

@@ -1,8 +1,19 @@
 """`tf.initializers`: functions that make the initial values of variables."""
 
 from tensorkiln.frontends.graph.initializers import (
-    Constant, Identity, Ones, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
-    glorot_normal_initializer, glorot_uniform_initializer, he_normal, he_uniform, lecun_normal,
+    Constant,
+    Identity,
+    Ones,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+    Zeros,
+    glorot_normal_initializer,
+    glorot_uniform_initializer,
+    he_normal,
+    he_uniform,
+    lecun_normal,
     lecun_uniform,
 )  # fmt: skip
 
@@ -10,4 +21,3 @@ zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
 random_normal, random_uniform = RandomNormal, RandomUniform
 truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
 glorot_normal, glorot_uniform = glorot_normal_initializer, glorot_uniform_initializer
-

@@ -2,68 +2,210 @@
 
 from tensorkiln.frontends.graph.apply import make as _make
 from tensorkiln.frontends.graph.config import (
-    ConfigProto, GPUOptions, GraphOptions, OptimizerOptions, RunOptions,
+    ConfigProto,
+    GPUOptions,
+    GraphOptions,
+    OptimizerOptions,
+    RunOptions,
 )  # fmt: skip
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import (
-    DType, as_dtype, bfloat16, boolean, complex64, complex128, double, float16, float32, float64,
-    half, int8, int16, int32, int64, string, uint8, uint16, uint32, uint64,
+    DType,
+    as_dtype,
+    bfloat16,
+    boolean,
+    complex64,
+    complex128,
+    double,
+    float16,
+    float32,
+    float64,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    string,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 )  # fmt: skip
 from tensorkiln.frontends.graph.graph import Graph, reset_default_graph
 from tensorkiln.frontends.graph.graph_keys import (
-    GraphKeys, add_to_collection, add_to_collections, get_collection, get_collection_ref,
-    global_variables, local_variables, model_variables, trainable_variables,
+    GraphKeys,
+    add_to_collection,
+    add_to_collections,
+    get_collection,
+    get_collection_ref,
+    global_variables,
+    local_variables,
+    model_variables,
+    trainable_variables,
 )  # fmt: skip
 from tensorkiln.frontends.graph.initializers import (
-    Constant, Identity, Initializer, Ones, RandomNormal, RandomUniform, TruncatedNormal,
-    VarianceScaling, Zeros, glorot_normal_initializer, glorot_uniform_initializer,
+    Constant,
+    Identity,
+    Initializer,
+    Ones,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+    Zeros,
+    glorot_normal_initializer,
+    glorot_uniform_initializer,
 )  # fmt: skip
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_constant import (
-    constant, fill, identity, linspace, no_op, ones, ones_like, placeholder,
-    placeholder_with_default, range_, stop_gradient, zeros, zeros_like,
+    constant,
+    fill,
+    identity,
+    linspace,
+    no_op,
+    ones,
+    ones_like,
+    placeholder,
+    placeholder_with_default,
+    range_,
+    stop_gradient,
+    zeros,
+    zeros_like,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_elementwise import (
-    abs_, acos, add, add_n, asin, atan, atan2, cast, ceil, cos, cosh, div, divide, equal, erf, erfc,
-    exp, expm1, floor, floordiv, greater, greater_equal, is_finite, is_inf, is_nan, less,
-    less_equal, log, log1p, logical_and, logical_not, logical_or, maximum, minimum, mod, multiply,
-    negative, not_equal, pow_, reciprocal, rint, round_, rsqrt, scalar_mul, sigmoid, sign, sin,
-    sinh, sqrt, square, squared_difference, subtract, tan, tanh, truediv, truncatediv, truncatemod,
+    abs_,
+    acos,
+    add,
+    add_n,
+    asin,
+    atan,
+    atan2,
+    cast,
+    ceil,
+    cos,
+    cosh,
+    div,
+    divide,
+    equal,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    floor,
+    floordiv,
+    greater,
+    greater_equal,
+    is_finite,
+    is_inf,
+    is_nan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    mod,
+    multiply,
+    negative,
+    not_equal,
+    pow_,
+    reciprocal,
+    rint,
+    round_,
+    rsqrt,
+    scalar_mul,
+    sigmoid,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    squared_difference,
+    subtract,
+    tan,
+    tanh,
+    truediv,
+    truncatediv,
+    truncatemod,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_gradient import gradients
 from tensorkiln.frontends.graph.ops_join import concat, split, stack, unstack
 from tensorkiln.frontends.graph.ops_loss import (
-    clip_by_global_norm, clip_by_norm, clip_by_value, global_norm,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    global_norm,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_matmul import (
-    diag, diag_part, eye, matmul, matrix_diag, tensordot, trace,
+    diag,
+    diag_part,
+    eye,
+    matmul,
+    matrix_diag,
+    tensordot,
+    trace,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_random import (
-    random_normal, random_uniform, set_random_seed, truncated_normal,
+    random_normal,
+    random_uniform,
+    set_random_seed,
+    truncated_normal,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_reduce import (
-    argmax, argmin, cumsum, reduce_all, reduce_any, reduce_logsumexp, reduce_max, reduce_mean,
-    reduce_min, reduce_prod, reduce_sum,
+    argmax,
+    argmin,
+    cumsum,
+    reduce_all,
+    reduce_any,
+    reduce_logsumexp,
+    reduce_max,
+    reduce_mean,
+    reduce_min,
+    reduce_prod,
+    reduce_sum,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_select import gather, one_hot, where
 from tensorkiln.frontends.graph.ops_shape import (
-    broadcast_static_shape, broadcast_to, expand_dims, rank, reshape, reverse, shape, size, squeeze,
+    broadcast_static_shape,
+    broadcast_to,
+    expand_dims,
+    rank,
+    reshape,
+    reverse,
+    shape,
+    size,
+    squeeze,
     transpose,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_slice import pad, slice_, strided_slice, tile
 from tensorkiln.frontends.graph.ops_state import assign, assign_add, assign_sub
 from tensorkiln.frontends.graph.scopes import (
-    colocate_with, control_dependencies, device, group, name_scope, tuple_,
+    colocate_with,
+    control_dependencies,
+    device,
+    group,
+    name_scope,
+    tuple_,
 )  # fmt: skip
 from tensorkiln.frontends.graph.session import InteractiveSession, Session
 from tensorkiln.frontends.graph.shapes import Dimension, TensorShape
 from tensorkiln.frontends.graph.stack import get_default_graph, get_default_session
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.variable_scope import (
-    AUTO_REUSE, VariableScope, get_variable, get_variable_scope, variable_scope,
+    AUTO_REUSE,
+    VariableScope,
+    get_variable,
+    get_variable_scope,
+    variable_scope,
 )  # fmt: skip
 from tensorkiln.frontends.graph.variables import (
-    Variable, global_variables_initializer, is_variable_initialized, local_variables_initializer,
+    Variable,
+    global_variables_initializer,
+    is_variable_initialized,
+    local_variables_initializer,
     variables_initializer,
 )  # fmt: skip
 
@@ -109,13 +251,13 @@ def disable_v2_behavior() -> None:
 
 
 # Names that are Python's own, and the names that older programs use.
-abs = abs_  # noqa: A001
-bool = boolean  # noqa: A001
-pow = pow_  # noqa: A001
-range = range_  # noqa: A001
-round = round_  # noqa: A001
-slice = slice_  # noqa: A001
-tuple = tuple_  # noqa: A001
+abs = abs_
+bool = boolean
+pow = pow_
+range = range_
+round = round_
+slice = slice_
+tuple = tuple_
 mul, sub, neg = multiply, subtract, negative
 floormod, arg_max, arg_min, lin_space = mod, argmax, argmin, linspace
 batch_matmul = matmul

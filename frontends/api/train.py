@@ -1,17 +1,30 @@
 """`tf.train`: optimizers and learning rates."""
 
+import numpy as np
+
 from tensorkiln.frontends.graph.optimizer import Optimizer
 from tensorkiln.frontends.graph.optimizers import (
-    AdadeltaOptimizer, AdagradOptimizer, AdamOptimizer, GradientDescentOptimizer,
-    MomentumOptimizer, RMSPropOptimizer,
+    AdadeltaOptimizer,
+    AdagradOptimizer,
+    AdamOptimizer,
+    GradientDescentOptimizer,
+    MomentumOptimizer,
+    RMSPropOptimizer,
 )  # fmt: skip
 from tensorkiln.frontends.graph.schedules import (
-    cosine_decay, create_global_step, exponential_decay, get_global_step,
-    get_or_create_global_step, inverse_time_decay, natural_exp_decay, piecewise_constant,
+    cosine_decay,
+    create_global_step,
+    exponential_decay,
+    get_global_step,
+    get_or_create_global_step,
+    inverse_time_decay,
+    natural_exp_decay,
+    piecewise_constant,
     polynomial_decay,
 )  # fmt: skip
+from tensorkiln.frontends.graph.session import BaseSession
 
 
-def global_step(sess: "object", global_step_tensor: "object") -> int:
+def global_step(sess: BaseSession, global_step_tensor: object) -> int:
     """The value of the step counter in a session."""
-    return int(sess.run(global_step_tensor))  # type: ignore[attr-defined]
+    return int(np.asarray(sess.run(global_step_tensor)))

@@ -68,15 +68,21 @@ def _check_fits(value: object, array: Array, dtype: DType) -> None:
         return
     if not fits:
         first = array.reshape(-1)[0].item()
-        raise TypeError(f"Expected {dtype.name}, got {first!r} of type {type(first).__name__!r} instead.")
-    if dtype.is_integer and (array.min() < dtype.min or array.max() > dtype.max):  # type: ignore[operator]
-        raise ValueError(f"Tensor conversion requested dtype {dtype.name}, which cannot hold {value!r}")
+        raise TypeError(
+            f"Expected {dtype.name}, got {first!r} of type {type(first).__name__!r} instead."
+        )
+    if dtype.is_integer and (array.min() < dtype.min or array.max() > dtype.max):
+        raise ValueError(
+            f"Tensor conversion requested dtype {dtype.name}, which cannot hold {value!r}"
+        )
 
 
 def _strings(array: Array, dtype: DType | None) -> Array:
     if dtype is not None and dtype is not dtypes.string:
         first = array.reshape(-1)[0] if array.size else ""
-        raise TypeError(f"Expected {dtype.name}, got {first!r} of type {type(first).__name__!r} instead.")
+        raise TypeError(
+            f"Expected {dtype.name}, got {first!r} of type {type(first).__name__!r} instead."
+        )
     result = np.empty(array.shape, dtype=object)
     flat = result.reshape(-1)
     for index, item in enumerate(array.reshape(-1)):

@@ -91,13 +91,13 @@ def _shape_array(value: Dimension | TensorShape, wanted: DType | None) -> Array:
     return sizes.astype((wanted or dtypes.int32).numpy)
 
 
-def _pack(values: list[object] | tuple[object, ...], wanted: DType | None, name: str | None) -> Tensor:
+def _pack(
+    values: list[object] | tuple[object, ...], wanted: DType | None, name: str | None
+) -> Tensor:
     dtype = wanted or _first_dtype(values)
     graph = get_default_graph()
     with graph.name_scope(name or "packed") as scope:
-        parts = [
-            convert_to_tensor(value, dtype, str(index)) for index, value in enumerate(values)
-        ]
+        parts = [convert_to_tensor(value, dtype, str(index)) for index, value in enumerate(values)]
         operation = graph.create_op(TABLE["Pack"], parts, {"axis": 0}, scope)
     return operation.outputs[0]
 

@@ -97,16 +97,21 @@ class DType:
     @property
     def min(self) -> float | int:
         """The smallest finite value."""
-        if self.is_floating:
-            return float(ml_dtypes.finfo(self._numpy).min)
-        return 0 if self.is_bool else int(np.iinfo(self._numpy).min)  # type: ignore[arg-type]
+        return self._limits()[0]
 
     @property
     def max(self) -> float | int:
         """The largest finite value."""
+        return self._limits()[1]
+
+    def _limits(self) -> tuple[float | int, float | int]:
         if self.is_floating:
-            return float(ml_dtypes.finfo(self._numpy).max)
-        return 1 if self.is_bool else int(np.iinfo(self._numpy).max)  # type: ignore[arg-type]
+            known = ml_dtypes.finfo(self._numpy)  # type: ignore[no-untyped-call]
+            return float(known.min), float(known.max)
+        bits = 8 * self.size
+        if self.is_unsigned:
+            return 0, 2**bits - 1
+        return (0, 1) if self.is_bool else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
     def is_compatible_with(self, other: object) -> bool:
         """True if both are the same type, references aside."""

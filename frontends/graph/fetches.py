@@ -33,7 +33,8 @@ class Fetches:
                 (key, part(values)) for key, part in zip(keys, parts, strict=True)
             )
         if isinstance(item, tuple) and hasattr(item, "_fields"):
-            parts, make = [self._visit(value) for value in item], type(item)
+            parts = [self._visit(value) for value in item]
+            make: Callable[..., object] = type(item)
             return lambda values: make(*[part(values) for part in parts])
         if isinstance(item, list | tuple):
             return self._sequence(item)

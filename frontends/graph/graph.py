@@ -110,9 +110,7 @@ class Graph:
     def _named(self, name: str, allow_tensor: bool, allow_operation: bool) -> Tensor | Operation:
         if ":" not in name:
             if name not in self._operations:
-                raise KeyError(
-                    f"The name {name!r} refers to an Operation not in the graph."
-                )
+                raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
             if not allow_operation:
                 raise ValueError(
                     f"The name {name!r} refers to an Operation, not a Tensor. Perhaps you meant "

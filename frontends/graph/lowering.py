@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tensorkiln.compiler.evaluate import evaluate_op
-from tensorkiln.compiler.evaluate import evaluate_op
 from tensorkiln.compiler.ir.dtypes import BOOL, U64
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ir.types import TensorType
@@ -78,14 +77,14 @@ class Lowering:
         for op in self.builder.ops[self._scanned :]:
             self._producers.update(dict.fromkeys(op.results, op))
         self._scanned = len(self.builder.ops)
-        op = self._producers.get(value)
         found: Array | None = None
-        if op is not None and not op.regions and value.type.elements <= _LARGEST_KNOWN:
-            operands = [self.known(operand) for operand in op.operands]
+        maker = self._producers.get(value)
+        if maker is not None and not maker.regions and value.type.elements <= _LARGEST_KNOWN:
+            operands = [self.known(operand) for operand in maker.operands]
             arrays = [operand for operand in operands if operand is not None]
             if len(arrays) == len(operands):
-                results = evaluate_op(op, arrays)
-                self._known.update(zip(op.results, results, strict=True))
+                results = evaluate_op(maker, arrays)
+                self._known.update(zip(maker.results, results, strict=True))
                 found = self._known[value]
         self._known[value] = found
         return found

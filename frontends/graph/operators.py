@@ -55,9 +55,7 @@ def _reflected_true_divide(x: Operand, y: object) -> Tensor:
 
 def _divide(left: Tensor, right: Tensor, scope: str) -> Tensor:
     if left.dtype.base_dtype is not right.dtype.base_dtype:
-        raise TypeError(
-            f"x and y must have the same dtype, got {left.dtype!r} != {right.dtype!r}"
-        )
+        raise TypeError(f"x and y must have the same dtype, got {left.dtype!r} != {right.dtype!r}")
     target = _TRUE_DIVISION.get(left.dtype.base_dtype)
     if target is not None:
         left = make("Cast", (left,), "Cast", DstT=target)

@@ -12,7 +12,10 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.arrays import Array, fill_shape, make_array
 from tensorkiln.frontends.graph.convert import (
-    Convertible, constant_tensor, contains_tensor, convert_to_tensor,
+    Convertible,
+    constant_tensor,
+    contains_tensor,
+    convert_to_tensor,
 )  # fmt: skip
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.errors import InvalidArgumentError
@@ -65,7 +68,7 @@ def placeholder(dtype: object, shape: object = None, name: str | None = None) ->
     return make("Placeholder", (), name, dtype=kind, shape=sizes)
 
 
-def placeholder_with_default(input: object, shape: object, name: str | None = None) -> Tensor:  # noqa: A002
+def placeholder_with_default(input: object, shape: object, name: str | None = None) -> Tensor:
     """A tensor that runs may feed; without a feed it is `input`."""
     return make("PlaceholderWithDefault", (input,), name, shape=as_sizes(shape))
 
@@ -114,12 +117,12 @@ def _stop(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequenc
     return [lowering.builder.one("stop_gradient", values)]
 
 
-def identity(input: object, name: str | None = None) -> Tensor:  # noqa: A002
+def identity(input: object, name: str | None = None) -> Tensor:
     """A new tensor equal to `input`; of a variable, its value at this place."""
     return make("Identity", (input,), name)
 
 
-def stop_gradient(input: object, name: str | None = None) -> Tensor:  # noqa: A002
+def stop_gradient(input: object, name: str | None = None) -> Tensor:
     """`input`, seen as a constant by `gradients`."""
     return make("StopGradient", (input,), name)
 
@@ -215,9 +218,7 @@ def range_(*arguments: object, **options: object) -> Tensor:
         ]
         order = (dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64)
         kind = hint or max((base(t) for t in tensors), key=order.index)
-        parts = [
-            t if base(t) is kind else make("Cast", (t,), "Cast", DstT=kind) for t in tensors
-        ]
+        parts = [t if base(t) is kind else make("Cast", (t,), "Cast", DstT=kind) for t in tensors]
         return make("Range", parts, scope)
 
 
@@ -235,8 +236,8 @@ def _range_array(bounds: Sequence[Array]) -> Array:
         raise ValueError("Requires delta != 0: 0")
     if isinstance(delta, float):
         count = max(0, int(np.ceil((limit - start) / delta)))
-        return (start + np.arange(count) * delta).astype(bounds[0].dtype)
-    return np.arange(start, limit, delta).astype(bounds[0].dtype)
+        return np.asarray(start + np.arange(count) * delta).astype(bounds[0].dtype)
+    return np.asarray(np.arange(start, limit, delta)).astype(bounds[0].dtype)
 
 
 def _range_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:

@@ -18,12 +18,17 @@ from tensorkiln.frontends.graph.rules import base, with_rank
 from tensorkiln.frontends.graph.shapes import ShapeError
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.windows import (
-    channel_axis, check_padding, output_size, padding_pair, spatial, spatial_axes,
+    channel_axis,
+    check_padding,
+    output_size,
+    padding_pair,
+    spatial,
+    spatial_axes,
 )  # fmt: skip
 
 
 def conv2d(
-    input: object, filter: object = None, strides: object = None, padding: object = None,  # noqa: A002
+    input: object, filter: object = None, strides: object = None, padding: object = None,
     use_cudnn_on_gpu: bool = True, data_format: str = "NHWC", dilations: object = (1, 1, 1, 1),
     name: str | None = None, filters: object = None,
 ) -> Tensor:  # fmt: skip
@@ -33,7 +38,7 @@ def conv2d(
 
 
 def conv3d(
-    input: object, filter: object = None, strides: object = None, padding: object = None,  # noqa: A002
+    input: object, filter: object = None, strides: object = None, padding: object = None,
     data_format: str = "NDHWC", dilations: object = (1, 1, 1, 1, 1), name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """3-D convolution with a filter [depth, height, width, in, out]."""
@@ -41,7 +46,7 @@ def conv3d(
 
 
 def depthwise_conv2d(
-    input: object, filter: object, strides: object, padding: object,  # noqa: A002
+    input: object, filter: object, strides: object, padding: object,
     rate: object = None, name: str | None = None, data_format: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Each channel convolved with its own filters [height, width, in, multiplier]; output
@@ -55,7 +60,7 @@ def depthwise_conv2d(
 
 
 def separable_conv2d(
-    input: object, depthwise_filter: object, pointwise_filter: object, strides: object,  # noqa: A002
+    input: object, depthwise_filter: object, pointwise_filter: object, strides: object,
     padding: object, rate: object = None, name: str | None = None, data_format: str | None = None,
 ) -> Tensor:  # fmt: skip
     """A depthwise convolution, then a 1 x 1 convolution."""
@@ -84,11 +89,13 @@ def conv1d(
     """1-D convolution of [batch, width, in] with a filter [width, in, out]."""
     layout = "NCW" if data_format in ("NCHW", "NCW") else "NWC"
     strides = (1, 1, stride) if layout == "NCW" else (1, stride, 1)
-    return _convolve("Conv1D", value, filters, strides, padding, (1, 1, 1), layout, name or "conv1d")
+    return _convolve(
+        "Conv1D", value, filters, strides, padding, (1, 1, 1), layout, name or "conv1d"
+    )
 
 
 def convolution(
-    input: object, filter: object, padding: object, strides: object = None,  # noqa: A002
+    input: object, filter: object, padding: object, strides: object = None,
     dilation_rate: object = None, name: str | None = None, data_format: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Convolution of 1, 2 or 3 spatial dims, as many as the input has."""
@@ -133,10 +140,15 @@ def _infer(op: Operation) -> Sequence[Result]:
     layout = op.text("data_format")
     features = channel_axis(layout, rank)
     depthwise = op.type == "DepthwiseConv2dNative"
-    if x[features] is not None and kernel[-2] is not None and (
-        x[features] % kernel[-2] or (depthwise and x[features] != kernel[-2])
-    ):  # fmt: skip
-        raise ShapeError(f"Dimensions must be equal, but are {x[features]} and {kernel[-2]}")
+    given, wanted = x[features], kernel[-2]
+    wrong = (
+        given is not None
+        and wanted is not None
+        and (given % wanted or (depthwise and given != wanted))
+    )
+    # Fewer channels in the filter than in the input make a grouped convolution.
+    if wrong:
+        raise ShapeError(f"Dimensions must be equal, but are {given} and {wanted}")
     sizes: list[int | None] = list(x)
     windows = zip(
         spatial_axes(layout, rank), kernel[:-2], op.integers("strides"), op.integers("dilations"),
@@ -176,7 +188,7 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
 
 
 def conv2d_transpose(
-    value: object, filter: object, output_shape: object, strides: object,  # noqa: A002
+    value: object, filter: object, output_shape: object, strides: object,
     padding: object = "SAME", data_format: str = "NHWC", name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """The gradient of a convolution with respect to its input, as an op: filter [h, w, out, in]."""

@@ -17,7 +17,15 @@ from tensorkiln.frontends.graph.kinds import Lower, OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import (
-    base, binary, broadcasted, compared, comparison, formula, like_input, predicate, unary,
+    base,
+    binary,
+    broadcasted,
+    compared,
+    comparison,
+    formula,
+    like_input,
+    predicate,
+    unary,
 )  # fmt: skip
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -80,7 +88,6 @@ def _floor_div(x: Formula, y: Formula, rest: Formula, wrong: Formula) -> Formula
 
 def _floor_mod(x: Formula, y: Formula, rest: Formula, wrong: Formula) -> Formula:
     return wrong.select(rest + y, rest)
-
 
 
 def _atan(x: Formula) -> Formula:
@@ -179,7 +186,9 @@ def floordiv(x: object, y: object, name: str | None = None) -> Tensor:
 def add_n(inputs: Sequence[object], name: str | None = None) -> Tensor:
     """The sum of tensors of one shape; ValueError for an empty list."""
     if not isinstance(inputs, list | tuple) or not inputs:
-        raise ValueError("inputs must be a list of at least one Tensor with the same dtype and shape")
+        raise ValueError(
+            "inputs must be a list of at least one Tensor with the same dtype and shape"
+        )
     tensors = [convert_to_tensor(item) for item in inputs]
     if len(tensors) == 1:
         return make("Identity", (tensors[0],), name) if name else tensors[0]

@@ -27,10 +27,14 @@ def gradients(
     """
     outputs = [convert_to_tensor(y) for y in _list(ys)]
     inputs = [convert_to_tensor(x) for x in _list(xs)]
-    stops = {convert_to_tensor(t) for t in _list(stop_gradients)} if stop_gradients is not None else set()
+    stops = (
+        {convert_to_tensor(t) for t in _list(stop_gradients)}
+        if stop_gradients is not None
+        else set()
+    )
     weights = _list(grad_ys) if grad_ys is not None else [None] * len(outputs)
     if len(weights) != len(outputs):
-        raise ValueError("Passed %d grad_ys for %d ys" % (len(weights), len(outputs)))
+        raise ValueError(f"Passed {len(weights)} grad_ys for {len(outputs)} ys")
     graph = graph_of([*outputs, *inputs])
     reached = _reached(outputs, stops)
     connected = [x for x in dict.fromkeys(inputs) if _key(x) in reached]

@@ -71,7 +71,9 @@ def _pack_infer(op: Operation) -> Sequence[Result]:
     merged: Sizes = None
     for part in op.inputs:
         if merged is not None and part.sizes is not None and len(merged) != len(part.sizes):
-            raise ShapeError(f"Shapes must be equal rank, but are {len(merged)} and {len(part.sizes)}")
+            raise ShapeError(
+                f"Shapes must be equal rank, but are {len(merged)} and {len(part.sizes)}"
+            )
         if merged is not None and part.sizes is not None:
             merged = _merge_all(merged, part.sizes)
         else:

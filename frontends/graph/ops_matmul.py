@@ -50,11 +50,9 @@ def _check_inner(x: int | None, y: int | None) -> None:
 
 
 def _matmul_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    flip_a, flip_b = op.flag("transpose_a"), op.flag("transpose_b")
-    product = shorthand.dot_general(
-        lowering.builder, *values, (), (), (0 if flip_a else 1,), (1 if flip_b else 0,)
-    )
-    return [product]
+    a, b = values
+    over_a, over_b = (0 if op.flag("transpose_a") else 1), (1 if op.flag("transpose_b") else 0)
+    return [shorthand.dot_general(lowering.builder, a, b, (), (), (over_a,), (over_b,))]
 
 
 def _batch_infer(op: Operation) -> Sequence[Result]:
@@ -106,14 +104,11 @@ def _tensordot_infer(op: Operation) -> Sequence[Result]:
     return [(base(op.inputs[0]), tuple(kept))]
 
 
-def _tensordot_lower(
-    lowering: Lowering, op: Operation, values: Sequence[Value]
-) -> Sequence[Value]:
-    over = [
-        tuple(axis % len(value.shape) for axis in op.integers(key))
-        for value, key in zip(values, ("axes_a", "axes_b"), strict=True)
-    ]
-    return [shorthand.dot_general(lowering.builder, *values, (), (), *over)]
+def _tensordot_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    a, b = values
+    over_a = [axis % len(a.shape) for axis in op.integers("axes_a")]
+    over_b = [axis % len(b.shape) for axis in op.integers("axes_b")]
+    return [shorthand.dot_general(lowering.builder, a, b, (), (), over_a, over_b)]
 
 
 def eye(
@@ -168,7 +163,7 @@ def _diag_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> S
     return [shorthand.select(builder, _diagonal_mask(lowering, shape), spread, zeros)]
 
 
-def diag_part(input: object, name: str | None = None) -> Tensor:  # noqa: A002
+def diag_part(input: object, name: str | None = None) -> Tensor:
     """The diagonal of a matrix (of the last two dims)."""
     return make("MatrixDiagPart", (input,), name or "DiagPart")
 

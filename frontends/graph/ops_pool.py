@@ -16,13 +16,17 @@ from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base, with_rank
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.windows import (
-    check_padding, output_size, padding_pair, spatial, spatial_axes,
+    check_padding,
+    output_size,
+    padding_pair,
+    spatial,
+    spatial_axes,
 )  # fmt: skip
 
 
 def max_pool(
     value: object, ksize: object, strides: object, padding: object, data_format: str = "NHWC",
-    name: str | None = None, input: object = None,  # noqa: A002
+    name: str | None = None, input: object = None,
 ) -> Tensor:  # fmt: skip
     """The largest element of each window; padding is ignored."""
     image = value if input is None else input
@@ -31,7 +35,7 @@ def max_pool(
 
 def avg_pool(
     value: object, ksize: object, strides: object, padding: object, data_format: str = "NHWC",
-    name: str | None = None, input: object = None,  # noqa: A002
+    name: str | None = None, input: object = None,
 ) -> Tensor:  # fmt: skip
     """The mean of the cells of each window that exist."""
     image = value if input is None else input
@@ -39,7 +43,7 @@ def avg_pool(
 
 
 def max_pool3d(
-    input: object, ksize: object, strides: object, padding: object,  # noqa: A002
+    input: object, ksize: object, strides: object, padding: object,
     data_format: str = "NDHWC", name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """The largest element of each window of a volume."""
@@ -47,7 +51,7 @@ def max_pool3d(
 
 
 def avg_pool3d(
-    input: object, ksize: object, strides: object, padding: object,  # noqa: A002
+    input: object, ksize: object, strides: object, padding: object,
     data_format: str = "NDHWC", name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of the cells of each window of a volume."""
@@ -86,9 +90,7 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
     # The number of real cells differs only along the spatial dims.
     axes = spatial_axes(op.text("data_format"), len(x.shape))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
-    count = _windows(
-        lowering, op, shorthand.full(lowering.builder, shape, 1, x.dtype), "add"
-    )
+    count = _windows(lowering, op, shorthand.full(lowering.builder, shape, 1, x.dtype), "add")
     return [shorthand.binary(lowering.builder, "divide", total, count)]
 
 

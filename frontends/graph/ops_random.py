@@ -113,7 +113,7 @@ def random_uniform(
     """Numbers spread evenly over [minval, maxval); integers need `maxval`."""
     kind = dtypes.as_dtype(dtype)
     if maxval is None and kind.is_integer:
-        raise ValueError("Must specify maxval for integer dtype %r" % kind)
+        raise ValueError(f"Must specify maxval for integer dtype {kind!r}")
     top = 1 if maxval is None else maxval
     with graph_of([shape, minval, top]).name_scope(name or "random_uniform") as scope:
         dims = convert_to_tensor(shape, name="shape", preferred_dtype=dtypes.int32)

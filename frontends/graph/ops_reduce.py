@@ -115,7 +115,7 @@ def reduce_logsumexp(
 
 
 def argmax(
-    input: object, axis: object = None, name: str | None = None, dimension: object = None,  # noqa: A002
+    input: object, axis: object = None, name: str | None = None, dimension: object = None,
     output_type: object = dtypes.int64,
 ) -> Tensor:  # fmt: skip
     """The index of the first of the largest elements along `axis` (0 unless given)."""
@@ -123,7 +123,7 @@ def argmax(
 
 
 def argmin(
-    input: object, axis: object = None, name: str | None = None, dimension: object = None,  # noqa: A002
+    input: object, axis: object = None, name: str | None = None, dimension: object = None,
     output_type: object = dtypes.int64,
 ) -> Tensor:  # fmt: skip
     """The index of the first of the smallest elements along `axis` (0 unless given)."""
@@ -139,7 +139,11 @@ def _arg(
 
 
 def _arg_infer(op: Operation) -> Sequence[Result]:
-    dtype, sizes, axis = op.attributes["output_type"], op.inputs[0].sizes, static_integer(op.inputs[1])
+    dtype, sizes, axis = (
+        op.attributes["output_type"],
+        op.inputs[0].sizes,
+        static_integer(op.inputs[1]),
+    )
     assert isinstance(dtype, DType)
     if sizes is None or axis is None:
         return [(dtype, None)]

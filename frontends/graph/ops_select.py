@@ -130,9 +130,7 @@ def in_top_k(predictions: object, targets: object, k: object, name: str | None =
     return make("InTopK", (predictions, targets, k), name)
 
 
-def _in_top_k_lower(
-    lowering: Lowering, op: Operation, values: Sequence[Value]
-) -> Sequence[Value]:
+def _in_top_k_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     builder, (scores, targets, _) = lowering.builder, values
     rows, classes = scores.shape
     numbers = shorthand.iota(builder, (rows, classes), 1, targets.dtype)

@@ -45,17 +45,17 @@ def _shape_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> 
     return [lowering.builder.one("constant", value=array)]
 
 
-def shape(input: object, name: str | None = None, out_type: object = dtypes.int32) -> Tensor:  # noqa: A002
+def shape(input: object, name: str | None = None, out_type: object = dtypes.int32) -> Tensor:
     """The shape as a vector of integers; a constant where it is fully known."""
     return _sized("Shape", input, name, out_type)
 
 
-def size(input: object, name: str | None = None, out_type: object = dtypes.int32) -> Tensor:  # noqa: A002
+def size(input: object, name: str | None = None, out_type: object = dtypes.int32) -> Tensor:
     """The number of elements."""
     return _sized("Size", input, name, out_type)
 
 
-def rank(input: object, name: str | None = None) -> Tensor:  # noqa: A002
+def rank(input: object, name: str | None = None) -> Tensor:
     """The number of dims."""
     return _sized("Rank", input, name, dtypes.int32)
 
@@ -84,9 +84,7 @@ def _reshape_infer(op: Operation) -> Sequence[Result]:
     unknown = [k for k, size in enumerate(sizes) if size is None]
     if count is not None and len(unknown) == 1 and known:
         if count % known:
-            raise ShapeError(
-                f"Dimension size must be evenly divisible by {known} but is {count}"
-            )
+            raise ShapeError(f"Dimension size must be evenly divisible by {known} but is {count}")
         sizes = tuple(count // known if size is None else size for size in sizes)
     return [(base(tensor), sizes)]
 
@@ -129,15 +127,13 @@ def _transpose_infer(op: Operation) -> Sequence[Result]:
     return [(base(tensor), tuple(sizes[k] for k in order))]
 
 
-def _transpose_lower(
-    lowering: Lowering, op: Operation, values: Sequence[Value]
-) -> Sequence[Value]:
+def _transpose_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     order = lowering.integers(op, 1, values)
     return [shorthand.transpose(lowering.builder, values[0], order)]
 
 
 def expand_dims(
-    input: object, axis: object = None, name: str | None = None, dim: object = None  # noqa: A002
+    input: object, axis: object = None, name: str | None = None, dim: object = None
 ) -> Tensor:
     """The tensor with a dim of size 1 at `axis` of the result."""
     place = dim if axis is None else axis
@@ -163,7 +159,7 @@ def _expand_dims_lower(
 
 
 def squeeze(
-    input: object, axis: object = None, name: str | None = None, squeeze_dims: object = None  # noqa: A002
+    input: object, axis: object = None, name: str | None = None, squeeze_dims: object = None
 ) -> Tensor:
     """The tensor without the dims of size 1 at `axis` (an integer or a list; None: all)."""
     chosen = squeeze_dims if axis is None else axis
@@ -182,7 +178,9 @@ def _squeeze_infer(op: Operation) -> Sequence[Result]:
     dropped = {axis_in(axis, sizes) for axis in axes}
     for axis in dropped:
         if sizes[axis] not in (1, None):
-            raise ShapeError(f"Can not squeeze dim[{axis}], expected a dimension of 1, got {sizes[axis]}")
+            raise ShapeError(
+                f"Can not squeeze dim[{axis}], expected a dimension of 1, got {sizes[axis]}"
+            )
     if not axes:
         dropped = {axis for axis, length in enumerate(sizes) if length == 1}
     return [(base(tensor), tuple(s for k, s in enumerate(sizes) if k not in dropped))]
@@ -193,7 +191,7 @@ def _squeeze_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -
     return [shorthand.squeeze(lowering.builder, values[0], axes)]
 
 
-def broadcast_to(input: object, shape: object, name: str | None = None) -> Tensor:  # noqa: A002
+def broadcast_to(input: object, shape: object, name: str | None = None) -> Tensor:
     """The tensor repeated to `shape` by numpy's rule."""
     return make("BroadcastTo", (input, shape), name)
 
@@ -202,9 +200,7 @@ def _broadcast_infer(op: Operation) -> Sequence[Result]:
     return [(base(op.inputs[0]), static_shape(op.inputs[1]))]
 
 
-def _broadcast_lower(
-    lowering: Lowering, op: Operation, values: Sequence[Value]
-) -> Sequence[Value]:
+def _broadcast_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     wanted = lowering.integers(op, 1, values)
     return [shorthand.broadcast_to(lowering.builder, values[0], wanted)]
 

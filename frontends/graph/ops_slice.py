@@ -216,7 +216,7 @@ def _mirror_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
     return [x]
 
 
-def tile(input: object, multiples: object, name: str | None = None) -> Tensor:  # noqa: A002
+def tile(input: object, multiples: object, name: str | None = None) -> Tensor:
     """The tensor repeated `multiples[k]` times along dim k."""
     return make("Tile", (input, multiples), name)
 

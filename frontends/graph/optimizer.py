@@ -95,7 +95,8 @@ class Optimizer(ABC):
     ) -> Operation:
         """The op that updates each variable by its gradient, all gradients being computed first."""
         pairs = [
-            (None if g is None else convert_to_tensor(g), variable) for g, variable in grads_and_vars
+            (None if g is None else convert_to_tensor(g), variable)
+            for g, variable in grads_and_vars
         ]
         if not pairs:
             raise ValueError("No variables provided.")
@@ -160,7 +161,7 @@ class Optimizer(ABC):
         return self._slots[name][variable]
 
     def _zeros_slot(self, variable: Variable, name: str, op_name: str) -> None:
-        self._make_slot(variable, name, op_name, lambda shape, dtype: zeros(shape, dtype))
+        self._make_slot(variable, name, op_name, zeros)
 
     def _make_slot(
         self, variable: Variable, name: str, op_name: str,

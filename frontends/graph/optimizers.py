@@ -64,9 +64,7 @@ class MomentumOptimizer(Optimizer):
     def _apply(self, gradient: Tensor, variable: Variable) -> Operation:
         rate, factor = (in_dtype_of(t, variable) for t in (self._rate, self._factor))
         inputs = (variable, self._slot(variable, "momentum"), rate, gradient, factor)
-        return apply_op(
-            "ApplyMomentum", inputs, attributes={"use_nesterov": self._use_nesterov}
-        )
+        return apply_op("ApplyMomentum", inputs, attributes={"use_nesterov": self._use_nesterov})
 
 
 class AdagradOptimizer(Optimizer):
@@ -145,7 +143,7 @@ class RMSPropOptimizer(Optimizer):
 
     def _create_slots(self, variables: Sequence[Variable]) -> None:
         for variable in variables:
-            self._make_slot(variable, "rms", self._name, lambda shape, dtype: ones(shape, dtype))
+            self._make_slot(variable, "rms", self._name, ones)
             if self._centered:
                 self._zeros_slot(variable, "mg", self._name)
             self._zeros_slot(variable, "momentum", self._name)
@@ -204,5 +202,3 @@ class AdamOptimizer(Optimizer):
                 for power, beta in zip(self._powers, (beta1, beta2), strict=True)
             ]
         return group(*updates, *counts, name=name)
-
-

@@ -108,7 +108,9 @@ def polynomial_decay(
         step, steps = cast(global_step, dtype), cast(decay_steps, dtype)
         if cycle:
             one = make("OnesLike", (step,), dtype=dtype)
-            rounds = make("Select", (make("Equal", (step, 0.0)), one, make("Ceil", (step / steps,))))
+            rounds = make(
+                "Select", (make("Equal", (step, 0.0)), one, make("Ceil", (step / steps,)))
+            )
             steps = steps * rounds
         else:
             step = minimum(step, steps)

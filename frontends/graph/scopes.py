@@ -23,9 +23,7 @@ def name_scope(
     """
     chosen = default_name if name is None else name
     if name is None and default_name is None and values is not None:
-        raise ValueError(
-            "At least one of name (None) and default_name (None) must be provided."
-        )
+        raise ValueError("At least one of name (None) and default_name (None) must be provided.")
     graph = graph_of(values)
     with graph.as_default(), graph.name_scope(chosen) as scope:
         yield scope

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from collections.abc import Hashable, Iterator
 from types import TracebackType
 
 import numpy as np
@@ -89,8 +88,10 @@ class BaseSession:
             raise RuntimeError("Attempted to use a closed Session.")
         feed_dict = feed_dict or {}
         # The usual structures make a key at once; nested ones take the longer way.
-        kind = type(fetches)
-        key = (kind, *fetches, None, *feed_dict) if kind is list else (fetches, None, *feed_dict)
+        if isinstance(fetches, list):
+            key: Hashable = (list, *fetches, None, *feed_dict)
+        else:
+            key = (fetches, None, *feed_dict)
         try:
             signature = self._signatures.get(key)
         except TypeError:
@@ -101,11 +102,13 @@ class BaseSession:
         arrays: list[Array] = []
         shapes: list[tuple[int, ...]] = []
         for value, dtype in zip(feed_dict.values(), signature.dtypes):  # noqa: B905 (hot path)
-            if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.c_contiguous:
+            if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
+                array = value
+            else:
                 number = len(arrays)
-                value = fed_array(signature.fed[number], value, signature.keys[number])
-            arrays.append(value)
-            shapes.append(value.shape)
+                array = fed_array(signature.fed[number], value, signature.keys[number])
+            arrays.append(array)
+            shapes.append(array.shape)
         plan = signature.plans.get(tuple(shapes))
         if plan is None:
             plan = self._new_plan(signature, arrays)

@@ -318,7 +318,7 @@ def broadcast(a: Sizes, b: Sizes) -> Sizes:
 def _broadcast_size(x: Size, y: Size) -> Size:
     if x == 1:
         return y
-    if y == 1 or x == y:
+    if y in (1, x):
         return x
     if x is None or y is None:
         return y if x is None else x

@@ -195,9 +195,7 @@ def get_variable(
     return variable
 
 
-def _reused(
-    found: Variable, name: str, reuse: Reuse, shape: object, dtype: DType
-) -> Variable:
+def _reused(found: Variable, name: str, reuse: Reuse, shape: object, dtype: DType) -> Variable:
     if not reuse:
         location = found.op.location
         raise ValueError(

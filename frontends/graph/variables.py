@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import make
-from tensorkiln.frontends.graph.graph_keys import GraphKeys, global_variables, local_variables
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import DType
+from tensorkiln.frontends.graph.graph_keys import GraphKeys, global_variables, local_variables
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.operators import Operand
 from tensorkiln.frontends.graph.ops_constant import no_op

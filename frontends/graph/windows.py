@@ -18,9 +18,7 @@ def output_size(length: Size, window: Size, stride: int, padding: str, dilation:
         return -(-length // stride)
     reach = (window - 1) * dilation + 1
     if reach > length:
-        raise ShapeError(
-            f"Negative dimension size caused by subtracting {reach} from {length}"
-        )
+        raise ShapeError(f"Negative dimension size caused by subtracting {reach} from {length}")
     return -(-(length - reach + 1) // stride)
 
 
@@ -37,7 +35,7 @@ def padding_pair(
 
 
 def check_padding(padding: object) -> str:
-    """"SAME" or "VALID" in capitals; ValueError for anything else."""
+    """ "SAME" or "VALID" in capitals; ValueError for anything else."""
     text = str(padding).upper()
     if text not in ("SAME", "VALID"):
         raise ValueError(f"padding must be 'SAME' or 'VALID', got {padding!r}")

@@ -14,15 +14,23 @@ from tensorkiln.compiler.codegen.target import (
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.text import print_function
+from tensorkiln.compiler.ir.verify import verify_function
 from tensorkiln.compiler.kernel.math.expand import expand_math
 from tensorkiln.compiler.kernel.program import Program, print_program
 from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.passes.algebra import algebra
 from tensorkiln.compiler.passes.canonicalize import canonicalize
 from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
 from tensorkiln.compiler.passes.dead_code import dead_code
 from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
 from tensorkiln.compiler.passes.fuse import fuse
+from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
+from tensorkiln.compiler.passes.legalize_dot import legalize_dot
+from tensorkiln.compiler.passes.legalize_windows import legalize_windows
+from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.schedules.program import lower_function
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.executable import Executable
@@ -41,10 +49,24 @@ class Pass:
 
 
 PASSES: tuple[Pass, ...] = (
-    Pass("expand_composites", expand_composites),
+    # What the user wrote, without detours; batch norms need to see their constants.
     Pass("canonicalize", canonicalize),
     Pass("fold_constants", fold_constants),
+    Pass("fold_batch_norm", fold_batch_norm),
+    # Primitives only, from here on; bodies bring new detours with them.
+    Pass("expand_composites", expand_composites),
+    Pass("canonicalize_bodies", canonicalize),
+    Pass("fold_bodies", fold_constants),
+    Pass("algebra", algebra),
     Pass("common_subexpressions", common_subexpressions),
+    Pass("push_movement", push_movement),
+    # The forms that kernels take; what they need of padding and transposes is simplified again.
+    Pass("legalize_convolution", legalize_convolution),
+    Pass("legalize_windows", legalize_windows),
+    Pass("legalize_dot", legalize_dot),
+    Pass("canonicalize_legal", canonicalize),
+    Pass("fold_legal", fold_constants),
+    Pass("common_legal", common_subexpressions),
     Pass("dead_code", dead_code),
     Pass("fuse", fuse),
 )
@@ -65,6 +87,7 @@ def optimize_function(function: Function, dump: Dump | None = None) -> Function:
     dump.write("ir", "txt", lambda: print_function(function, elide=64))
     for step in PASSES:
         function = step.run(function)
+        verify_function(function, REGISTRY.types)
         dump.write(step.name, "txt", lambda f=function: print_function(f, elide=64))
     return function
 

@@ -112,7 +112,9 @@ def _describe(
     start = None
     if side_file:
         start = (_MAGIC + fingerprint.digest()).ljust(WEIGHTS_HEADER_BYTES, b"\0")
-    return replace(manifest, artifact=info), start
+    manifest = replace(manifest, artifact=info)
+    Manifest.from_json(manifest.to_json(), f"model {manifest.model!r}")  # that it can be loaded
+    return manifest, start
 
 
 def _join(compiled: Compiled, target: Target, entry: Entry, embed: bool) -> JoinedObject:

@@ -8,10 +8,10 @@ processor's name as LLVM guesses it is often that of an older relative in virtua
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime.errors import UnsupportedError
 
 _V2 = ("cx16", "sahf", "popcnt", "sse3", "ssse3", "sse4.1", "sse4.2", "crc32")
@@ -19,34 +19,6 @@ _V3 = (*_V2, "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsa
 _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
 # LLVM tunes some AVX-512 processors to split 512-bit vectors in two; our kernels mean what they say.
 _FULL_WIDTH = "-prefer-256-bit"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A machine to make code for.
-
-    `features` is in LLVM's form ("+avx2,+fma"). `vector_bits` is the width of the vectors that
-    kernels use, `registers` the number of such registers. `has_fma` tells that a fused
-    multiply-add is one instruction, `has_mask` that masked loads and stores are.
-    """
-
-    name: str
-    triple: str
-    cpu: str
-    features: str
-    vector_bits: int
-    has_fma: bool
-    has_mask: bool
-    registers: int
-
-    @property
-    def architecture(self) -> str:
-        """The first part of the triple: "x86_64", "aarch64", ..."""
-        return self.triple.split("-")[0]
-
-    def lanes(self, bits: int) -> int:
-        """How many elements of `bits` bits one vector holds."""
-        return max(1, self.vector_bits // bits)
 
 
 def _x86(name: str, cpu: str, wanted: tuple[str, ...], triple: str) -> Target:

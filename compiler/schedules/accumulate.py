@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel import index as ix

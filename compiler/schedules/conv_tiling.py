@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.lower.layout import Layout
 
@@ -61,7 +61,7 @@ def conv_shape(op: Op) -> ConvShape | None:
         return None
     if any(sum(map(abs, pair)) for pair in _pairs(op, "padding")) or op.integer("batch_groups") != 1:
         return None
-    if set(op.ints("lhs_dilation")) - {1} or any(op.ints("window_reversal")):
+    if set(op.ints("lhs_dilation")) - {1} or any(op.ints("reversal")):
         return None
     lhs, rhs = op.operands
     left, kernel, out = (op.ints(f"{side}_spec") for side in ("lhs", "rhs", "out"))

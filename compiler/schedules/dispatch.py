@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.schedules.accumulate import schedule_accumulate
 from tensorkiln.compiler.schedules.concatenate import schedule_concatenate

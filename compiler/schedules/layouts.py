@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.schedules.conv_tiling import (

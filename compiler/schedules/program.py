@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel.expr import Buffer
 from tensorkiln.compiler.kernel.program import Call, Program, Slot

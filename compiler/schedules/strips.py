@@ -47,8 +47,9 @@ def _unrolled(body: Body, base: Expr, lanes: int, copies: int, visit: Visit) -> 
 
 
 def _partial(body: Body, start: int, count: int, lanes: int, visit: Visit) -> None:
-    if count == 1:  # a scalar: no mask needed
-        visit(0, ix.const(start), None)
+    if count == 1:  # a scalar: no mask needed; a block of its own all the same
+        with body.over(1, LoopKind.VECTOR, "l"):
+            visit(0, ix.const(start), None)
         return
     with body.over(lanes, LoopKind.VECTOR, "l") as lane:
         exists = Binary("lt", lane, Const(count, INDEX))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op
 
 L2_BYTES = 1 << 20  # half of what current server cores have: the rest is for the right operand

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
 import os
 import weakref
@@ -21,6 +22,7 @@ from tensorkiln.runtime.status import message
 
 _MANIFEST_SECTION = ".tensorkiln"
 _LARGEST_MANIFEST = 1 << 28
+_LOADS = itertools.count(1)
 
 
 def load(path: str | os.PathLike[str], threads: int = 0) -> Executable:
@@ -64,7 +66,9 @@ class _Library:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+            self._library = ctypes.CDLL(
+                _spelling(path, next(_LOADS)), mode=os.RTLD_NOW | os.RTLD_LOCAL
+            )
         except OSError as error:
             raise ArtifactError(f"{path} cannot be loaded: {error}") from error
         self._closing: list[Callable[[], object]] = []
@@ -73,15 +77,31 @@ class _Library:
 
     def function(self, name: str, result: type | None, *arguments: type) -> Callable[..., Any]:
         """The C function `name`; ArtifactError if there is none."""
+        return ctypes.CFUNCTYPE(result, *arguments)(self._address(name))
+
+    def text(self, name: str) -> bytes:
+        """The text at the symbol `name`."""
+        return ctypes.string_at(self._address(name))
+
+    def _address(self, name: str) -> int:
         try:
-            symbol = ctypes.c_char.in_dll(self._library, name)
+            return ctypes.addressof(ctypes.c_char.in_dll(self._library, name))
         except ValueError as error:
             raise ArtifactError(f"{self.path} lacks {name}, which its manifest names") from error
-        return ctypes.CFUNCTYPE(result, *arguments)(ctypes.addressof(symbol))
 
     def at_close(self, function: Callable[[], object]) -> None:
         """Call `function` before the library is closed."""
         self._closing.append(function)
+
+
+def _spelling(path: Path, number: int) -> str:
+    """`path` spelled in a way that no other number gives, by "/." and "/" between its parts.
+
+    The C library takes a name that it has open for the open file, even when another file lies
+    there by now. A new name makes it look: only the same file is not opened again.
+    """
+    marks = "".join("/." if digit == "1" else "/" for digit in f"{number:b}")
+    return f"{path.parent}{marks}/{path.name}"
 
 
 def _close(handle: int, closing: list[Callable[[], object]]) -> None:
@@ -94,6 +114,8 @@ def _body(library: _Library, manifest: Manifest, info: ArtifactInfo) -> Body:
     pointer, number = ctypes.c_void_p, ctypes.c_int32
     if info.weights is not None:
         _load_weights(library, info.prefix, library.path.with_name(info.weights))
+    if Manifest.from_json(library.text(f"{info.prefix}_manifest"), str(library.path)) != manifest:
+        raise ArtifactError(f"{library.path} changed while it was being loaded; load it again")
     run = library.function(f"{info.prefix}_run", number, pointer, pointer, pointer, number)
     thread_count = library.function(f"{info.prefix}_thread_count", number, number)
     outputs_at = ctypes.sizeof(pointer) * len(manifest.inputs)

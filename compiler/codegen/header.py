@@ -134,7 +134,8 @@ def _run_lines(prefix: str, upper: str) -> list[str]:
     return [
         "/* Runs the model; 0 or a status. `workspace` holds at least",
         f" * {upper}_WORKSPACE_BYTES bytes, starts at a multiple of 64, and is used by one call at",
-        " * a time; with NULL the call allocates one and frees it. `threads` 0 means one for each",
+        " * a time; with NULL the call allocates one and frees it. With a workspace a call allocates",
+        " * nothing, except that threads are made when they are first used. `threads` 0 means one for each",
         " * processor that the process may use. Results do not depend on it. Any number of threads",
         " * may call at once. No output may overlap another buffer, except where it is noted that it",
         " * may be the same as an input's: then it is updated in place. */",

@@ -128,6 +128,20 @@ def test_loaded_state_is_copied_or_donated(tmp_path: Path) -> None:
     assert (state == 1).all()
 
 
+def test_a_file_that_was_written_again_is_loaded_again(tmp_path: Path) -> None:
+    tool("cc")
+    path = write_artifact(affine(1000), HOST, tmp_path / "model.so").path
+    first = [load(path), load(path)]
+    write_artifact(affine(10), HOST, path)
+    second = load(path)
+    np.testing.assert_array_equal(second(X[:10])[0], affine_expected(X[:10]))
+    for exe in first:
+        np.testing.assert_array_equal(exe(X)[0], affine_expected(X))
+    del first, exe
+    write_artifact(counter(), HOST, path)
+    assert (load(path)(np.ones((2, 2), np.int64), np.ones((2, 2), np.int64))[0] == 2).all()
+
+
 def test_unloading_ends_the_threads_and_unmaps_the_code(tmp_path: Path) -> None:
     tool("cc")
     path = write_artifact(affine(), HOST, tmp_path / "affine.so").path

@@ -25,7 +25,7 @@ from tensorkiln.compiler.codegen.header import c_identifier, header_text
 from tensorkiln.compiler.codegen.link import find_linker, link_shared
 from tensorkiln.compiler.codegen.objects import DataSymbol, JoinedObject, join_objects
 from tensorkiln.compiler.codegen.pool import pool_object
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.errors import ArtifactError, UnsupportedError
 from tensorkiln.runtime.manifest import ArtifactInfo, Manifest

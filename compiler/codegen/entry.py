@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
-from tensorkiln.compiler.codegen.target import Target, emit_object, machine, optimize
+from tensorkiln.compiler.codegen.target import emit_object, machine, optimize
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime import status
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tensorkiln.compiler.codegen.target import Target
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime.errors import ArtifactError
 from tensorkiln.runtime.processor import architecture
 

@@ -6,7 +6,8 @@ import functools
 
 import llvmlite.binding as llvm
 
-from tensorkiln.compiler.codegen.target import Target, emit_object, machine, optimize
+from tensorkiln.compiler.codegen.target import emit_object, machine, optimize
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime.pool import pool_text
 
 

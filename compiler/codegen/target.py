@@ -1,7 +1,7 @@
 """The machines that code is made for: instruction sets, vector widths, and LLVM's view of them.
 
-A `Target` is plain data, so that schedules can choose tiles by it and tests can name machines that
-are not there. `host()` is made from the feature flags that the processor reports, because the
+A `Target` (compiler/kernel/target.py) is plain data, so that tests can name machines that
+are not there. That of the host is made from the feature flags that the processor reports, because the
 processor's name as LLVM guesses it is often that of an older relative in virtual machines.
 """
 

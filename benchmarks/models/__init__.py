@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from onnx import ModelProto
 
-from benchmarks.models.inception import inception_v3
-from benchmarks.models.lenet import lenet
-from benchmarks.models.mlp import mlp
-from benchmarks.models.mobilenet import mobilenet_v2
-from benchmarks.models.resnet import resnet50
-from benchmarks.models.vgg import vgg16
+from tensorkiln.benchmarks.models.inception import inception_v3
+from tensorkiln.benchmarks.models.lenet import lenet
+from tensorkiln.benchmarks.models.mlp import mlp
+from tensorkiln.benchmarks.models.mobilenet import mobilenet_v2
+from tensorkiln.benchmarks.models.resnet import resnet50
+from tensorkiln.benchmarks.models.vgg import vgg16
 
 MODELS: dict[str, Callable[..., ModelProto]] = {
     "mlp": mlp,

@@ -1,15 +1,15 @@
-"""Writes a generated model: python -m benchmarks.models resnet50 -o resnet50.onnx."""
+"""Writes a generated model: python -m tensorkiln.benchmarks.models resnet50 -o resnet50.onnx."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from benchmarks.models import MODELS
+from tensorkiln.benchmarks.models import MODELS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tensorkiln.benchmarks.models", description=__doc__)
     parser.add_argument("model", choices=sorted(MODELS))
     parser.add_argument("-o", "--output", type=Path, help="file to write (default: MODEL.onnx)")
     parser.add_argument("--batch", default="1", help="size of the batch, or a name to keep it open")

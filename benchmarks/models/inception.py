@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from onnx import ModelProto
 
-from benchmarks.models.builder import ModelBuilder
+from tensorkiln.benchmarks.models.builder import ModelBuilder
 
 Kernel = int | tuple[int, int]
 

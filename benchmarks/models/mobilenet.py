@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto
 
-from benchmarks.models.builder import ModelBuilder
+from tensorkiln.benchmarks.models.builder import ModelBuilder
 
 # expansion, output channels, blocks, stride of the first: table 2 of the paper
 _STAGES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from benchmarks.models.builder import ModelBuilder
+from tensorkiln.benchmarks.models.builder import ModelBuilder
 
 
 def resnet50(batch: int | str = 1, seed: int = 0, size: int = 224) -> ModelProto:

@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper
 from onnx_frontend.models import model, run, value
 
-from benchmarks.models import lenet
+from tensorkiln.benchmarks.models import lenet
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.errors import ModelError, TensorKilnError, UnsupportedError
 

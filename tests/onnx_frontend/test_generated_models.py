@@ -9,7 +9,7 @@ import pytest
 from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
-from benchmarks.models import inception_v3, lenet, mlp, mobilenet_v2, resnet50, vgg16
+from tensorkiln.benchmarks.models import inception_v3, lenet, mlp, mobilenet_v2, resnet50, vgg16
 from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.frontends.onnx import import_model
 

@@ -1,0 +1,1 @@
+"""What the benchmark measures: generated networks and microkernels, each an ONNX model."""

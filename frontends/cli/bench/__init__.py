@@ -1,0 +1,1 @@
+"""The benchmark: compiled models against interpreted mode and installed engines."""

@@ -7,27 +7,14 @@ that is for the verifier.  Malformed text raises ParseError and nothing else, ho
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
-from tensorkiln.compiler.ir.dtypes import BOOL, DType, dtype_named, is_dtype_name
-from tensorkiln.compiler.ir.tokens import Token, Tokens
 from tensorkiln.compiler.kernel.expr import (
-    BINARY_OPS,
     INDEX,
-    UNARY_OPS,
-    Binary,
-    Bitcast,
     Buffer,
     Const,
-    Convert,
-    Expr,
-    Fma,
-    Load,
-    Select,
-    Unary,
     Var,
-    children,
 )  # fmt: skip
+from tensorkiln.compiler.kernel.parse_expr import ExpressionParser, Scope
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Barrier,
@@ -43,11 +30,8 @@ from tensorkiln.compiler.kernel.stmt import (
     Store,
     Window,
 )  # fmt: skip
-from tensorkiln.compiler.kernel.text import INFIX, KEYWORDS
 
-_OPERATORS = {sign: (op, tightness) for op, (sign, tightness) in INFIX.items()}
 _LOOPS = {kind.value: kind for kind in LoopKind}
-_MAX_HEIGHT = 150
 _MAX_BYTES = 1 << 62
 
 
@@ -65,24 +49,19 @@ def parse_kernels(text: str) -> tuple[Kernel, ...]:
     return _Parser(text).kernels()
 
 
-class _Scope:
-    """The buffers and variables visible in a block."""
-
-    def __init__(self, buffers: Mapping[str, Buffer], variables: Mapping[str, Var]) -> None:
-        self.buffers = dict(buffers)
-        self.variables = dict(variables)
-
-    def inner(self) -> _Scope:
-        return _Scope(self.buffers, self.variables)
+def parse_instruction(text: str) -> Instruction:
+    """The only instruction in `text`."""
+    parser = _Parser(text)
+    if parser.kernels() or len(parser.instructions) != 1:
+        parser.tokens.fail("expected one instruction and no kernel")
+    (instruction,) = parser.instructions.values()
+    return instruction
 
 
-class _Parser:
+class _Parser(ExpressionParser):
     def __init__(self, text: str) -> None:
-        self.tokens = Tokens(text, "@")
+        super().__init__(text)
         self.instructions: dict[str, Instruction] = {}
-        self.scope = _Scope({}, {})
-        # By identity; the expression is held so that its identity stays its own.
-        self._heights: dict[int, tuple[int, Expr]] = {}
 
     def kernels(self) -> tuple[Kernel, ...]:
         found: list[Kernel] = []
@@ -105,14 +84,14 @@ class _Parser:
         return Kernel(name, parameters, outputs, self._block())
 
     def _parameters(self) -> tuple[tuple[Buffer, ...], int]:
-        self.scope = _Scope({}, {})
+        self.scope = Scope({}, {})
         parameters: list[Buffer] = []
         outputs = 0
         self.tokens.expect("(")
         while not self.tokens.at(")"):
             if parameters:
                 self.tokens.expect(",")
-            name = self._name()
+            name = self.name()
             self.tokens.expect(":")
             if self.tokens.accept("out"):
                 outputs += 1
@@ -125,7 +104,7 @@ class _Parser:
     def _buffer(self, name: str, default_space: str) -> Buffer:
         """The rest of a buffer's declaration, `f32[2,3] local`."""
         start = self.tokens.token
-        dtype = self._dtype()
+        dtype = self.dtype()
         shape: list[int] = []
         self.tokens.expect("[")
         while not self.tokens.at("]"):
@@ -137,24 +116,10 @@ class _Parser:
             self.tokens.fail(f"no buffer has shape {tuple(shape)}", start)
         space = default_space
         if self.tokens.token.kind in ("name", "string"):
-            space = self._name()
+            space = self.name()
         buffer = Buffer(name, tuple(shape), dtype, space)
         self.scope.buffers[name] = buffer
         return buffer
-
-    def _name(self) -> str:
-        token = self.tokens.token
-        if token.kind not in ("name", "string") or (
-            token.kind == "name" and token.text in KEYWORDS
-        ):
-            self.tokens.fail(f"expected a name, found {self.tokens.found()}")
-        return self.tokens.advance().text
-
-    def _dtype(self) -> DType:
-        token = self.tokens.take("name", "a dtype")
-        if not is_dtype_name(token.text):
-            self.tokens.fail(f"{token.text!r} is no dtype", token)
-        return dtype_named(token.text)
 
     # Statements
 
@@ -176,10 +141,10 @@ class _Parser:
         if tokens.accept("let"):
             return self._let()
         if tokens.accept("if"):
-            condition = self._expr()
+            condition = self.expr()
             return If(condition, self._block())
         if tokens.accept("alloc"):
-            name = self._name()
+            name = self.name()
             tokens.expect(":")
             return Alloc(self._buffer(name, "local"))
         if tokens.accept("barrier"):
@@ -187,17 +152,17 @@ class _Parser:
         if tokens.accept("invoke"):
             return self._invoke()
         streaming = tokens.accept("stream")
-        buffer, index = self._access()
+        buffer, index = self.access()
         tokens.expect("=")
-        return Store(buffer, index, self._expr(), streaming)
+        return Store(buffer, index, self.expr(), streaming)
 
     def _let(self) -> Let:
-        name = self._name()
+        name = self.name()
         self.tokens.expect(":")
-        dtype = self._dtype()
+        dtype = self.dtype()
         extent = self.tokens.integer("an extent") if self.tokens.accept("extent") else None
         self.tokens.expect("=")
-        value = self._expr()
+        value = self.expr()
         var = Var(name, dtype, extent)
         self.scope.variables[name] = var
         return Let(var, value)
@@ -205,12 +170,12 @@ class _Parser:
     def _for(self, kind: LoopKind) -> For:
         tokens = self.tokens
         head = tokens.token
-        name = self._name()
-        dtype = self._dtype() if tokens.accept(":") else INDEX
+        name = self.name()
+        dtype = self.dtype() if tokens.accept(":") else INDEX
         tokens.expect("in")
-        start = self._expr()
+        start = self.expr()
         tokens.expect("..")
-        stop = self._expr()
+        stop = self.expr()
         step = tokens.integer("a step") if tokens.accept("step") else 1
         extent: int | None = None
         if isinstance(stop, Const) and stop.dtype == INDEX:
@@ -238,154 +203,6 @@ class _Parser:
         while not self.tokens.at(")"):
             if windows:
                 self.tokens.expect(",")
-            windows.append(Window(*self._access()))
+            windows.append(Window(*self.access()))
         self.tokens.expect(")")
         return Invoke(instruction, tuple(windows))
-
-    def _access(self) -> tuple[Buffer, tuple[Expr, ...]]:
-        token = self.tokens.token
-        buffer = self.scope.buffers.get(self._name())
-        if buffer is None:
-            self.tokens.fail(f"no buffer {token.text!r} is in scope", token)
-        self.tokens.expect("[")
-        index: list[Expr] = []
-        while not self.tokens.at("]"):
-            if index:
-                self.tokens.expect(",")
-            index.append(self._nested())
-        self.tokens.expect("]")
-        return buffer, tuple(index)
-
-    # Expressions
-
-    def _expr(self) -> Expr:
-        """A whole expression; its tree is not too high to be walked recursively."""
-        self._heights.clear()
-        return self._nested()
-
-    def _made(self, expr: Expr) -> Expr:
-        """`expr`, if its tree is not too high."""
-        height = 1 + max((self._heights.get(id(c), (0, c))[0] for c in children(expr)), default=0)
-        if height > _MAX_HEIGHT:
-            self.tokens.fail(f"the expression is more than {_MAX_HEIGHT} operations high")
-        self._heights[id(expr)] = height, expr
-        return expr
-
-    def _nested(self) -> Expr:
-        self.tokens.nest()
-        expr = self._guarded(self._infix(0))
-        self.tokens.leave()
-        return expr
-
-    def _guarded(self, expr: Expr) -> Expr:
-        if not self.tokens.at("where"):
-            return expr
-        if not isinstance(expr, Load) or expr.guard is not None:
-            self.tokens.fail("only a load has a guard")
-        self.tokens.advance()
-        return self._made(Load(expr.buffer, expr.index, self._infix(0)))
-
-    def _infix(self, tightness: int) -> Expr:
-        """Operators that bind at least as tightly as `tightness`, by precedence climbing."""
-        left = self._atom()
-        while self.tokens.token.kind == "sign":
-            sign = self.tokens.token
-            op, own = _OPERATORS.get(sign.text, ("", -1))
-            if own < max(tightness, 0):
-                break
-            self.tokens.advance()
-            if left.dtype != INDEX:
-                self.tokens.fail(f"{sign.text!r} is for indices; write {op}(a, b)", sign)
-            left = self._made(Binary(op, left, self._infix(own + 1)))
-        return left
-
-    def _atom(self) -> Expr:
-        tokens = self.tokens
-        token = tokens.token
-        if token.kind == "number" or token.text == "-":
-            return self._number()
-        if tokens.accept("("):
-            expr = self._nested()
-            tokens.expect(")")
-            return expr
-        if token.kind == "name" and token.text in ("true", "false"):
-            return Const(tokens.advance().text == "true", BOOL)
-        if token.kind == "name" and token.text.startswith(("inf.", "nan.")):
-            return self._number()
-        return self._named()
-
-    def _named(self) -> Expr:
-        """What starts with a name: a call, a load or a variable."""
-        tokens = self.tokens
-        token = tokens.token
-        name = self._name()
-        if tokens.at("(") and token.kind == "name":
-            return self._made(self._call(token))
-        variable = self.scope.variables.get(name)
-        buffer = self.scope.buffers.get(name)
-        if tokens.at("[") and buffer is not None:
-            tokens.advance()
-            index: list[Expr] = []
-            while not tokens.at("]"):
-                if index:
-                    tokens.expect(",")
-                index.append(self._nested())
-            tokens.expect("]")
-            return self._made(Load(buffer, tuple(index)))
-        if variable is None:
-            tokens.fail(f"nothing named {name!r} is in scope", token)
-        return variable
-
-    def _number(self) -> Const:
-        tokens = self.tokens
-        token = tokens.token
-        negative = tokens.accept("-")
-        if tokens.token.kind == "name":
-            text, _, dtype_name = tokens.advance().text.partition(".")
-            value: int | float = math.inf if text == "inf" else math.nan
-            if text not in ("inf", "nan") or not is_dtype_name(dtype_name):
-                tokens.fail("expected a number", token)
-            dtype = dtype_named(dtype_name)
-        else:
-            text = tokens.take("number", "a number").text
-            value = int(text) if text.isdigit() else float(text)
-            dtype = INDEX
-            if tokens.token.kind == "name" and is_dtype_name(tokens.token.text):
-                dtype = self._dtype()
-        value = -value if negative else value
-        if dtype.is_float:
-            return Const(float(value), dtype)
-        if not isinstance(value, int) or not _fits(value, dtype):
-            tokens.fail(f"{value} is no {dtype}", token)
-        return Const(value, dtype)
-
-    def _call(self, name: Token) -> Expr:
-        tokens = self.tokens
-        op = name.text
-        tokens.expect("(")
-        arguments = [self._nested()]
-        while tokens.accept(","):
-            if op in ("convert", "bitcast"):
-                dtype = self._dtype()
-                tokens.expect(")")
-                return (Convert if op == "convert" else Bitcast)(arguments[0], dtype)
-            arguments.append(self._nested())
-        tokens.expect(")")
-        match op, arguments:
-            case "fma", [a, b, c]:
-                return Fma(a, b, c)
-            case "select", [a, b, c]:
-                return Select(a, b, c)
-            case _, [a] if op in UNARY_OPS:
-                return Unary(op, a)
-            case _, [a, b] if op in BINARY_OPS:
-                return Binary(op, a, b)
-            case _:
-                tokens.fail(f"there is no op {op!r} of {len(arguments)} operands", name)
-
-
-def _fits(value: int, dtype: DType) -> bool:
-    if dtype.kind == "bool":
-        return value in (0, 1)
-    low = -(1 << (dtype.bits - 1)) if dtype.is_signed else 0
-    return low <= value < low + (1 << dtype.bits)

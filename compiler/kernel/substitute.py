@@ -58,13 +58,17 @@ def rewrite_expr(expr: Expr, rule: Rule) -> Expr:
     left as it is)."""
     old = children(expr)
     new = tuple(rewrite_expr(child, rule) for child in old)
-    rebuilt = expr if all(a is b for a, b in zip(old, new, strict=True)) else _rebuild(expr, new)
+    same = all(a is b for a, b in zip(old, new, strict=True))
+    rebuilt = expr if same else with_children(expr, new)
+    # The rule sees a node before it is simplified: what it made may come out of that once more.
     result = rule(rebuilt)
-    return rebuilt if result is None else result
+    if result is not None:
+        return result
+    return rebuilt if same else _simplified(rebuilt)
 
 
-def _rebuild(expr: Expr, new: tuple[Expr, ...]) -> Expr:
-    match with_children(expr, new):
+def _simplified(expr: Expr) -> Expr:
+    match expr:
         case Binary("add", a, b) if a.dtype == INDEX:
             return ix.add(a, b)
         case Binary("sub", a, b) if a.dtype == INDEX:
@@ -75,8 +79,8 @@ def _rebuild(expr: Expr, new: tuple[Expr, ...]) -> Expr:
             return ix.floordiv(a, int(value))
         case Binary("mod", a, Const(value)):
             return ix.mod(a, int(value))
-        case rebuilt:
-            return rebuilt
+        case _:
+            return expr
 
 
 def map_expressions(block: Block, change: Callable[[Expr], Expr]) -> Block:

@@ -17,6 +17,13 @@ from tensorkiln.compiler.ir.text import print_function
 from tensorkiln.compiler.ir.verify import verify_function
 from tensorkiln.compiler.kernel.interpret import interpret
 from tensorkiln.compiler.kernel.parse import parse_kernel
+from tensorkiln.compiler.kernel.rewrite_bind import bind
+from tensorkiln.compiler.kernel.rewrite_fuse import fuse_loops
+from tensorkiln.compiler.kernel.rewrite_reduction import split_reduction
+from tensorkiln.compiler.kernel.rewrite_reorder import reorder
+from tensorkiln.compiler.kernel.rewrite_split import split
+from tensorkiln.compiler.kernel.rewrite_stage import stage
+from tensorkiln.compiler.kernel.rewrite_unroll import unroll
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.text import print_kernel
 from tensorkiln.compiler.kernel.verify import verify_kernel
@@ -25,7 +32,10 @@ from tensorkiln.compiler.passes import PASSES
 from tensorkiln.runtime.errors import TensorKilnError
 
 Rewrite = Callable[..., Kernel]
-REWRITES: Mapping[str, Rewrite] = {}
+REWRITES: Mapping[str, Rewrite] = {
+    rewrite.__name__: rewrite
+    for rewrite in (bind, fuse_loops, reorder, split, split_reduction, stage, unroll)
+}
 
 
 def run(case: Case) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorkiln.compiler.kernel.expr import INDEX, Const, Var
+from tensorkiln.compiler.kernel.expr import INDEX, Binary, Const, Var
 from tensorkiln.compiler.kernel.interpret import interpret
 from tensorkiln.compiler.kernel.parse import parse_kernel
 from tensorkiln.compiler.kernel.stmt import Block, For, Invoke, Kernel
@@ -116,3 +116,17 @@ def test_variables_of_one_name_only_are_replaced():
     assert isinstance(loop, For)
     block = substitute(loop.body, {"i": Var("n", INDEX, 9)})
     assert print_block(block) == "y[n] = n"
+
+
+def test_a_replacement_is_not_replaced_again():
+    # 3 - (3 - i) comes out as i, which is a new i.
+    kernel = parse_kernel("kernel @k(y: out i64[9]) { for i in 0..4 { y[3 - i] = i } }")
+    (loop,) = kernel.body
+    assert isinstance(loop, For)
+    backwards = Binary("sub", Const(3, INDEX), loop.var)
+    assert print_block(substitute(loop.body, {"i": backwards})) == "y[i] = 3 - i"
+    swapped = parse_kernel(
+        "kernel @k(y: out i64[9]) { let a: i64 = 1 let b: i64 = 2 y[a] = b * 1 }"
+    )
+    text = print_block(rename(swapped.body, {"a": "b", "b": "a"}))
+    assert text == "let b: i64 = 1\nlet a: i64 = 2\ny[b] = a"

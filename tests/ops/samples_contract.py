@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from ops.samples import Sample, draw
 
 from tensorkiln.compiler.ir.dtypes import BF16, F16, F32, F64, I8, I32, U8, DType
-from tensorkiln.compiler.ir.function import Array
+from tensorkiln.compiler.ir.function import Attribute
 
+Array: TypeAlias = NDArray[Any]
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
@@ -34,7 +37,7 @@ def _dot(
     free = [name for name in (*left, *right) if name not in paired]
     out = "".join((*paired[: len(batch[0])], *free))
     text = f"{''.join(left)},{''.join(right)}->{out}"
-    attributes = {
+    attributes: Mapping[str, Attribute] = {
         "lhs_batch": batch[0],
         "rhs_batch": batch[1],
         "lhs_contracting": contracting[0],
@@ -72,7 +75,7 @@ def _convolution(
     """`layouts` are those of input (NC and spatial), kernel (OI and spatial) and result."""
     spatial = len(x) - 2
     ones = (1,) * spatial
-    attributes = {
+    attributes: Mapping[str, Attribute] = {
         "strides": strides or ones,
         "padding": padding or ((0, 0),) * spatial,
         "lhs_dilation": lhs_dilation or ones,
@@ -86,7 +89,10 @@ def _convolution(
     }
 
     def expected(x: Array, kernel: Array) -> Array:
-        return _reference(x, kernel, attributes, groups)
+        specs = (attributes["lhs_spec"], attributes["rhs_spec"], attributes["out_spec"])
+        steps = (attributes["strides"], attributes["lhs_dilation"], attributes["rhs_dilation"])
+        ends = attributes["padding"]
+        return _reference(x, kernel, specs, steps, ends, attributes["reversal"], groups)
 
     arrays = (draw(x, dtype), draw(kernel, dtype, seed=1))
     name = "_".join((*layouts, label)).rstrip("_")
@@ -94,46 +100,48 @@ def _convolution(
 
 
 def _reference(
-    x: Array, kernel: Array, attributes: dict[str, tuple[int, ...]], groups: tuple[int, int]
+    x: Array,
+    kernel: Array,
+    specs: Sequence[Any],
+    steps: Sequence[Any],
+    padding: Any,
+    reversal: Any,
+    groups: tuple[int, int],
 ) -> Array:
     """Pads and dilates in full, then multiplies each window with the kernel."""
-    x = x.transpose(attributes["lhs_spec"])
-    kernel = kernel.transpose(attributes["rhs_spec"])
-    flips = [axis for axis, flip in enumerate(attributes["reversal"], 2) if flip]
-    kernel = _dilated(np.flip(kernel, flips), attributes["rhs_dilation"])
-    x = _dilated(x, attributes["lhs_dilation"])
-    for axis, (low, high) in enumerate(attributes["padding"], 2):  # type: ignore[misc]
+    strides, lhs_dilation, rhs_dilation = steps
+    flips = tuple(axis for axis, flip in enumerate(reversal, 2) if flip)
+    kernel = _dilated(np.flip(kernel.transpose(specs[1]), flips), rhs_dilation)
+    x = _dilated(x.transpose(specs[0]), lhs_dilation)
+    for axis, (low, high) in enumerate(padding, 2):
         widths = [(0, 0)] * x.ndim
         widths[axis] = (max(low, 0), max(high, 0))
         x = np.pad(x, widths)
         x = np.take(x, np.arange(max(-low, 0), x.shape[axis] - max(-high, 0)), axis)
     (features, batches), (outputs, inputs) = groups, kernel.shape[:2]
     spans = kernel.shape[2:]
-    counts = [
-        max((n - w) // s + 1, 0)
-        for n, w, s in zip(x.shape[2:], spans, attributes["strides"], strict=True)
-    ]
+    counts = [max((n - w) // s + 1, 0) for n, w, s in zip(x.shape[2:], spans, strides, strict=True)]
     batch = x.shape[0] // batches
     out = np.zeros((batch, outputs, *counts), x.dtype)
+    whole = (slice(None), slice(None))
     for o in range(outputs):
         group = o // (outputs // (features * batches))
         rows = x[group * batch :][:batch] if batches > 1 else x
         rows = rows[:, group * inputs :][:, :inputs] if features > 1 else rows
         for at in np.ndindex(*counts):
-            box = tuple(
-                slice(k * s, k * s + w)
-                for k, s, w in zip(at, attributes["strides"], spans, strict=True)
-            )
-            window = rows[(slice(None), slice(None), *box)]
-            out[(slice(None), o, *at)] = (window * kernel[o]).sum(tuple(range(1, x.ndim)))
-    order = attributes["out_spec"]
-    return out.transpose([order.index(k) for k in range(len(order))])
+            box = tuple(slice(k * s, k * s + w) for k, s, w in zip(at, strides, spans, strict=True))
+            window = rows[whole + box]
+            place = (slice(None), o, *at)
+            out[place] = (window * kernel[o]).sum(tuple(range(1, x.ndim)))
+    found: Array = out.transpose([specs[2].index(k) for k in range(x.ndim)])
+    return found
 
 
 def _dilated(x: Array, factors: Sequence[int]) -> Array:
     shape = [n if n == 0 else (n - 1) * f + 1 for n, f in zip(x.shape[2:], factors, strict=True)]
     out = np.zeros((*x.shape[:2], *shape), x.dtype)
-    out[(slice(None), slice(None), *(slice(None, None, f) for f in factors))] = x
+    places = tuple(slice(None, None, f) for f in (1, 1, *factors))
+    out[places] = x
     return out
 
 

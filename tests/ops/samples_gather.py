@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from ops.samples import Sample, draw
 
 from tensorkiln.compiler.ir.dtypes import BF16, BOOL, F16, F32, F64, I8, I32, I64, DType
-from tensorkiln.compiler.ir.function import Array
+from tensorkiln.compiler.ir.function import Attribute
 
+Array: TypeAlias = NDArray[Any]
 Ints = tuple[int, ...]
 
 
@@ -65,7 +68,7 @@ def _gather(x: Array, indices: Array, geometry: Geometry, label: str) -> Sample:
             out[at] = x[tuple(f + k for f, k in zip(first, local, strict=True))]
         return out
 
-    attributes = {
+    attributes: Mapping[str, Attribute] = {
         "offset_dims": geometry.window_dims,
         "collapsed_slice_dims": geometry.dropped,
         "start_index_map": geometry.mapped,
@@ -90,7 +93,7 @@ def _scatter(
     dtype = next(d for d in (BF16, BOOL, F16, F32, F64, I8, I32, I64) if d.numpy == x.dtype)
 
     def expected(x: Array, indices: Array, updates: Array) -> Array:
-        out = x.copy()
+        out: Array = x.copy()
         for at, start, local in geometry.places(indices, x.ndim):
             place = tuple(s + k for s, k in zip(start, local, strict=True))
             if all(0 <= i < n for i, n in zip(place, x.shape, strict=True)):
@@ -98,7 +101,7 @@ def _scatter(
         return out
 
     updates = draw(geometry.shape(indices, x.ndim), dtype, seed=seed)
-    attributes = {
+    attributes: Mapping[str, Attribute] = {
         "update_window_dims": geometry.window_dims,
         "inserted_window_dims": geometry.dropped,
         "scatter_dims_to_operand_dims": geometry.mapped,

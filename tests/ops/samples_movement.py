@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 from ops.samples import Sample, draw
 
 from tensorkiln.compiler.ir.dtypes import BF16, BOOL, F16, F32, F64, I8, I32, I64, U8, DType
-from tensorkiln.compiler.ir.function import Array
+
+Array: TypeAlias = NDArray[Any]
 
 
 def _scalars(*numbers: int, dtype: DType = I32) -> tuple[Array, ...]:
@@ -126,7 +130,8 @@ def _pad(
             slice(max(-a, 0), n - max(-b, 0))
             for a, b, n in zip(low, high, outer.shape, strict=True)
         )
-        return outer[crops]
+        found: Array = outer[crops]
+        return found
 
     return Sample(
         "pad",
@@ -169,7 +174,7 @@ def _dynamic_update_slice(
     index: DType = I32,
 ) -> Sample:
     def expected(x: Array, piece: Array, *at: Array) -> Array:
-        out = x.copy()
+        out: Array = x.copy()
         grids = [
             int(np.clip(start, 0, x.shape[axis] - n)) + np.arange(n)
             for axis, (start, n) in enumerate(zip(at, piece.shape, strict=True))

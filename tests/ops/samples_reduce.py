@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from ops.samples import Sample, draw
 
 from tensorkiln.compiler.ir.dtypes import (
@@ -21,8 +23,9 @@ from tensorkiln.compiler.ir.dtypes import (
     U32,
     DType,
 )
-from tensorkiln.compiler.ir.function import Array
+from tensorkiln.compiler.ir.function import Attribute
 
+Array: TypeAlias = NDArray[Any]
 Pairs = tuple[tuple[int, int], ...]
 FUNCTIONS: dict[str, Callable[..., Array]] = {
     "add": np.add.reduce,
@@ -39,12 +42,12 @@ def _start(reducer: str, dtype: DType) -> float:
         sign = -1 if reducer == "maximum" else 1
         if dtype.is_float:
             return sign * np.inf
-        info = np.iinfo(dtype.numpy)
-        return info.min if sign < 0 else info.max
+        lowest = -(2 ** (dtype.bits - 1)) if dtype.is_signed else 0
+        return lowest if sign < 0 else lowest + 2**dtype.bits - 1
     if dtype.kind == "bool":
         return reducer == "and"
     if reducer == "and":
-        return -1 if dtype.is_signed else np.iinfo(dtype.numpy).max
+        return -1 if dtype.is_signed else 2**dtype.bits - 1
     return 1 if reducer == "multiply" else 0
 
 
@@ -154,7 +157,7 @@ def _window(
             out[at] = FUNCTIONS[reducer](cells, initial=start, dtype=x.dtype)
         return out
 
-    attributes = {
+    attributes: Mapping[str, Attribute] = {
         "window": window,
         "strides": strides,
         "base_dilations": base,
@@ -197,7 +200,7 @@ def _arg_window(
                 values[at], indices[at] = x[best], np.ravel_multi_index(best, x.shape)
         return values, indices
 
-    attributes = {
+    attributes: Mapping[str, Attribute] = {
         "kind": kind,
         "window": window,
         "strides": strides,
@@ -238,7 +241,7 @@ def _scatter_windows(
             out[min(number, x.size)] += value
         return out[:-1].reshape(x.shape)
 
-    attributes = {
+    attributes: Mapping[str, Attribute] = {
         "shape": x.shape,
         "window": window,
         "strides": strides,
@@ -271,7 +274,7 @@ def _select_and_scatter(
         return out
 
     kind = next(d for d in (BF16, F16, F32, F64, I32) if d.numpy == x.dtype)
-    attributes = {"window": window, "strides": strides, "padding": padding}
+    attributes: Mapping[str, Attribute] = {"window": window, "strides": strides, "padding": padding}
     return Sample(
         "select_and_scatter",
         (x, draw(counts, kind, seed=3)),

@@ -136,7 +136,7 @@ def test_gradient_is_the_finite_difference(sample: Sample) -> None:
 TWICE = (
     "multiply", "divide", "power", "atan2", "exponential", "log", "tanh", "logistic", "sqrt",
     "rsqrt", "erf", "tan", "softmax", "log_softmax", "layer_norm", "batch_norm_inference",
-    "batch_norm_training",
+    "batch_norm_training", "dot_general", "convolution", "reduce", "reduce_window", "pad",
 )  # fmt: skip
 
 

@@ -160,11 +160,10 @@ def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
     mask = _mask(emitter, scope, None, lanes)
     contiguous = address.stride == 1 and address.varying is None
     if contiguous and mask is None:
-        instruction = builder.store(value, address.pointer(), align=dtype.bytes)
         if stmt.streaming:
-            instruction.align = dtype.bytes * lanes
-            flag = builder.module.add_metadata([ir.Constant(I32, 1)])
-            instruction.set_metadata("nontemporal", flag)
+            _store_streaming(emitter, address.pointer(), value, dtype)
+        else:
+            builder.store(value, address.pointer(), align=dtype.bytes)
         return
     align = ir.Constant(I32, dtype.bytes)
     suffix = _suffix(value.type)
@@ -174,6 +173,23 @@ def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
         name, pointer = f"llvm.masked.scatter.{suffix}.v{lanes}p0", address.pointers(lanes)
     mask = _all(lanes) if mask is None else mask
     _call(emitter, name, ir.VoidType(), [value, pointer, align, mask])
+
+
+def _store_streaming(
+    emitter: KernelEmitter, pointer: ir.Value, value: ir.Value, dtype: DType
+) -> None:
+    # Stores that bypass the caches need aligned addresses, and callers' arrays may be any.
+    builder = emitter.builder
+    size = dtype.bytes * lanes_of(value)
+    low = builder.and_(builder.ptrtoint(pointer, I64), ir.Constant(I64, size - 1))
+    aligned = builder.icmp_unsigned("==", low, ir.Constant(I64, 0))
+    with builder.if_else(aligned, likely=True) as (then, otherwise):
+        with then:
+            instruction = builder.store(value, pointer, align=size)
+            flag = builder.module.add_metadata([ir.Constant(I32, 1)])
+            instruction.set_metadata("nontemporal", flag)
+        with otherwise:
+            builder.store(value, pointer, align=dtype.bytes)
 
 
 def _store_uniform(

@@ -70,6 +70,7 @@ def emit_kernel(
     outliner = _Outliner(module, name, function.args[-1], disjoint)
     start = builder.append_basic_block("start")
     KernelEmitterAt(builder, start, outliner).block(kernel.body, scope)
+    _order_streams(builder, kernel.body)
     builder.ret_void()
     with builder.goto_block(function.entry_basic_block):
         builder.branch(start)
@@ -145,6 +146,7 @@ class _Outliner:
             stmt.body,
         )
         emitter.loop_serial(bounded, inner)
+        _order_streams(builder, stmt.body)
         builder.ret_void()
         with builder.goto_block(function.entry_basic_block):
             builder.branch(start)
@@ -164,6 +166,12 @@ class _Outliner:
         builder.call(ranged, [*fields, first, last])
         builder.ret_void()
         return thunk
+
+
+def _order_streams(builder: ir.IRBuilder, block: Block) -> None:
+    """Makes streaming stores visible before anything that other threads do next."""
+    if any(isinstance(stmt, Store) and stmt.streaming for stmt in walk(block)):
+        builder.fence("seq_cst")
 
 
 def _field(

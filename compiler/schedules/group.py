@@ -11,6 +11,7 @@ from tensorkiln.compiler.lower.body import Body, Place
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Reduction
 
+STREAM_BYTES = 8 << 20  # results this large would push everything else out of the caches
 PARALLEL_WORK = 1 << 16  # scalar operations below which waking threads costs more than it gives
 
 
@@ -22,6 +23,13 @@ class Group:
     region: Function
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]
+    final: bool = False  # nobody in the program reads the results
+
+    @property
+    def streams(self) -> bool:
+        """True if results bypass the caches: they are large and nobody reads them back."""
+        size = sum(p.buffer.elements * p.buffer.dtype.bytes for p in self.outputs)
+        return self.final and size >= STREAM_BYTES
 
     def body(self) -> Body:
         """An empty body that reads the inputs and generates everything else."""

@@ -20,7 +20,6 @@ from tensorkiln.compiler.schedules.strips import strips, tail_strips
 
 UNROLL = 4
 CHUNK = 1 << 14  # elements one iteration of a parallel loop over a flat range handles
-STREAM_BYTES = 16 << 20  # results this large bypass the caches: nothing of them would stay there
 
 
 def schedule_loops(group: Group, target: Target) -> Kernel:
@@ -40,7 +39,7 @@ def emit_elements(
     """Loops over the merged dims that store every result's element."""
     place = group.outputs[0]
     sizes = [_product(dims) for dims in merged]
-    streaming = sum(p.buffer.elements * p.buffer.dtype.bytes for p in group.outputs) >= STREAM_BYTES
+    streaming = group.streams
 
     def element(index: tuple[Expr, ...], condition: Expr | None) -> None:
         # A scalar result has no dims, and one loop of extent 1.

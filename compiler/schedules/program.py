@@ -27,7 +27,7 @@ def lower_function(fused: Function, target: Target) -> Program:
     laid_out = assign_layouts(fused, target)
     function, layouts = laid_out.function, laid_out.layouts
     kernels = {
-        op: _kernel(op, target, layouts, laid_out.tilings.get(op))
+        op: _kernel(op, target, layouts, laid_out.tilings.get(op), _is_final(op, function))
         for op in function.ops
         if op.name == "fusion"
     }
@@ -67,13 +67,23 @@ class _Kernels:
 
 
 def _kernel(
-    op: Op, target: Target, layouts: Mapping[Value, Layout], tiling: Tiling | ConvTiling | None
+    op: Op,
+    target: Target,
+    layouts: Mapping[Value, Layout],
+    tiling: Tiling | ConvTiling | None,
+    final: bool,
 ) -> Kernel:
     # Buffers are named by position, so that equal groups give equal kernels.
     (region,) = op.regions
     inputs = tuple(place_for(v, layouts.get(v), f"in{n}") for n, v in enumerate(op.operands))
     outputs = tuple(place_for(v, layouts.get(v), f"out{n}") for n, v in enumerate(op.results))
-    return schedule(op.string("kind"), Group(region.name, region, inputs, outputs), target, tiling)
+    return schedule(op.string("kind"), Group(region.name, region, inputs, outputs, final), target, tiling)
+
+
+def _is_final(op: Op, function: Function) -> bool:
+    """True if the results of `op` are results of the function, not updates of its state."""
+    updated = {function.results[position] for position in function.aliases}
+    return all(v in function.results and v not in updated for v in op.results)
 
 
 def _call(table: _Kernels, op: Op, kernel: Kernel, slots: tuple[Slot, ...]) -> Call:

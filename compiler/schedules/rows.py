@@ -228,7 +228,8 @@ class _Rows:
                         stack.enter_context(body.when(exists))
                     elements = [body.read(v, index) for v, _ in wide]
                     for (_, output), element in zip(wide, elements, strict=True):
-                        body.store(output.buffer, output.index(index), element)
+                        streaming = group.streams and exists is None
+                        body.store(output.buffer, output.index(index), element, streaming)
 
             return vector
 

@@ -51,6 +51,7 @@ def _partial(body: Body, start: int, count: int, lanes: int, visit: Visit) -> No
         with body.over(1, LoopKind.VECTOR, "l"):
             visit(0, ix.const(start), None)
         return
-    with body.over(lanes, LoopKind.VECTOR, "l") as lane:
+    # The variable's extent says which lanes matter, so that indices simplify for those.
+    with body.between(ix.ZERO, ix.const(lanes), count, LoopKind.VECTOR) as lane:
         exists = Binary("lt", lane, Const(count, INDEX))
         visit(0, ix.add(lane, ix.const(start)), exists)

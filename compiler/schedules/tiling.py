@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op
 
-L2_BYTES = 1 << 20  # half of what current server cores have: the rest is for the right operand
+L2_BYTES = 1 << 18  # a part of any current core's second-level cache; panels stream past it
 DEPTH = 512
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
 
@@ -90,7 +90,7 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     right_is_rows = column_dim(op) == op.operands[1].type.rank - 1
     pack_right = constant_right or shape.m > SMALL_ROWS or not right_is_rows
     bytes_ = op.result.dtype.bytes
-    depth = shape.k if shape.k <= DEPTH + DEPTH // 2 else _split(shape.k, DEPTH)
+    depth = shape.k if shape.k <= 2 * DEPTH else _split(shape.k, DEPTH)
     pack_left = shape.m >= 2 * rows and shape.n >= 8 * lanes and shape.m * shape.k >= 1 << 16
     tiles = max(1, min(-(-shape.m // rows), L2_BYTES // (rows * depth * bytes_)))
     row_blocks = -(-shape.m // (rows * tiles))

@@ -136,6 +136,9 @@ class _Importer:
             return _operands(results, proto, inputs)
         except TypeRuleError as error:
             raise ModelError(f"{describe(proto)}: {error}") from None
+        except (ArithmeticError, LookupError, ValueError) as error:
+            reason = "its inputs and attributes do not fit the operator"
+            raise ModelError(f"{describe(proto)}: {reason} ({error})") from error
 
     def expand(
         self, body: FunctionProto, call: NodeProto, operands: list[Operand | None], frame: _Frame

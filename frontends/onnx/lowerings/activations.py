@@ -55,6 +55,8 @@ def _elu(node: Node) -> Value:
 
 def _celu(node: Node) -> Value:
     builder, x, alpha = node.builder, node.value(), node.number("alpha")
+    if alpha == 0:
+        raise node.invalid("its alpha is 0")
     below = builder.one("exponential_minus_one", (_scaled(builder, x, 1 / alpha),))
     return _where_negative(builder, x, _scaled(builder, below, alpha))
 

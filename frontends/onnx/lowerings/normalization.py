@@ -177,7 +177,9 @@ def _group_norm(node: Node) -> Value:
 
 def _per_channel(node: Node, parameter: Value, channels: int) -> Value:
     """Opset 18 has one number for each group, later ones have one for each channel."""
-    (size,) = parameter.shape
+    size = parameter.type.elements
+    if parameter.type.rank != 1 or not size or channels % size:
+        raise node.invalid(f"a parameter is {parameter.type} for {channels} channels")
     if size == channels:
         return parameter
     each = broadcast_in_dim(node.builder, parameter, (size, channels // size), (0,))

@@ -144,7 +144,9 @@ class _Interpreter:
         if loop.kind is LoopKind.VECTOR:
             inner = replace(inner, mask=np.repeat(frame.mask, len(steps)))
         inner.values[loop.var.name] = np.array(steps, np.int64)
-        self._check_extent(loop.var, inner)
+        # Lanes may go beyond the extent: conditions then say which of them do something.
+        if loop.kind is not LoopKind.VECTOR:
+            self._check_extent(loop.var, inner)
         return inner
 
     def _threads(self, loop: For, frame: _Frame, steps: Sequence[int]) -> Iterator[None]:

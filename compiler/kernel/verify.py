@@ -4,9 +4,10 @@ K1   a variable or buffer is used where it is visible, and as it was declared
 K2   no declaration hides a visible name
 K3   operands, conditions, stored values and indices have the types that they must have
 K4   an access has one index a dim of its buffer
-K5   a loop variable is i64, its step at least 1, its extent no less than the loop's end; the bounds
-     of an unrolled loop are constant but for unrolled variables; a vector loop runs from 0 by 1 to
-     a positive constant
+K5   a loop variable is i64, its step at least 1, its extent no less than the loop's end (the extent
+     of lanes may be less: then indices are right for the lanes below it, and conditions keep out
+     the others); the bounds of an unrolled loop are constant but for unrolled variables; a vector
+     loop runs from 0 by 1 to a positive constant
 K6   inside of a vector loop there is no vector, parallel, block or thread loop, no alloc, no
      barrier and no instruction; bounds of loops there are the same for all lanes, and so is the
      value stored to an element that is the same for all lanes
@@ -215,7 +216,7 @@ class _Verifier:
                 )  # fmt: skip
         inner = replace(scope, names=dict(scope.names), loops=(*scope.loops, loop))
         self._declare(name, loop.var, inner)
-        if loop.kind is LoopKind.VECTOR:
+        if loop.kind is LoopKind.VECTOR and loop.stop != Const(1, INDEX):
             inner = replace(inner, lane_names=frozenset((name,)))
         if loop.kind is LoopKind.THREAD:
             inner = replace(inner, thread_names=scope.thread_names | {name})
@@ -233,6 +234,8 @@ class _Verifier:
         low, high = ix.bounds(loop.start)[0], ix.bounds(loop.stop)[1]
         if -_UNKNOWN < low < 0:
             self.fail(5, f"loop {name} starts at {low}")
+        if loop.kind is LoopKind.VECTOR:
+            return
         if extent is not None and extent < high < _UNKNOWN:
             self.fail(5, f"loop {name} goes up to {high}, its extent is {extent}")
 

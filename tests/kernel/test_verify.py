@@ -60,6 +60,7 @@ def _kernel(body: str) -> Kernel:
         (8, "thread t in 0..4 { if t < 2 { barrier } }"),
         (8, "thread t in 0..4 { for i in 0..t extent 4 { barrier } }"),
         (8, "thread t in 0..4 { let m: i64 = t * 2  for i in 0..m extent 8 { barrier } }"),
+        (9, "vector l in 0..4 extent 3 { y[l + 5, 0] = 0.0f32 }"),
         (9, "for i in 0..9 { y[i, 0] = 0.0f32 }"),
         (9, "for i in 0..8 { y[i, 0] = x[i - 1, 0] }"),
         (9, "for i in 0..8 { for j in 0..16 step 5 { y[i, j + 1] = 0.0f32 } }"),
@@ -95,6 +96,8 @@ def test_broken_invariant_is_named(number: int, body: str):
         "unroll i in 0..4 { unroll j in i..4 { y[i, j] = 0.0f32 } }",
         "vector l in 0..4 { let c: f32 = x[0, 0]  y[0, 0] = c }",
         "for i in 0..0 { y[i + 99, 0] = 0.0f32 }",
+        "vector l in 0..4 extent 3 { if l < 3 { y[l + 5, 0] = 0.0f32 } }",
+        "vector l in 0..1 { y[0, 0] = x[0, l] }",
         "for i in 0..8 { y[i, 0] = x[i - i // 2 * 2 + 6, 0] }",
         "for a in 0..8 { y[a, 0] = 0.0f32 } for a in 0..8 { y[a, 1] = 0.0f32 }",
         "block b in 0..8 { alloc s: f32[4] shared  thread t in 0..4 { for r in 0..2 {"

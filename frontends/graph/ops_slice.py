@@ -15,34 +15,32 @@ from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.shapes import ShapeError
-from tensorkiln.frontends.graph.statics import static_array, static_integers
+from tensorkiln.frontends.graph.statics import static_array, static_integers, static_vector
 from tensorkiln.frontends.graph.strides import NEW_AXIS, Range, dims_of
 from tensorkiln.frontends.graph.tensor import Tensor
 
 
 def _strided_infer(op: Operation) -> Sequence[Result]:
-    tensor = op.inputs[0]
-    counts = [part.sizes[0] for part in op.inputs[1:] if part.sizes]
-    begin, end, strides = (static_integers(part) for part in op.inputs[1:])
-    if tensor.sizes is None or strides is None or None in counts:
+    tensor, strides = op.inputs[0], static_integers(op.inputs[3])
+    if tensor.sizes is None or strides is None:
         return [(base(tensor), None)]
-    known = begin is not None and end is not None
-    first: Sequence[int | None] = begin or (None,) * len(strides)
-    last: Sequence[int | None] = end or (None,) * len(strides)
+    unknown: Sequence[int | None] = (None,) * len(strides)
+    begin, end = (static_vector(part) or unknown for part in op.inputs[1:3])
     rest = iter(tensor.sizes)
     sizes: list[int | None] = []
-    for item in dims_of(op, first, last, strides, len(tensor.sizes)):
+    for item in dims_of(op, begin, end, strides, len(tensor.sizes)):
         if item is NEW_AXIS:
             sizes.append(1)
             continue
-        length = next(rest)
+        length, place = next(rest), item.position
         if not item.shrink:
-            exact = known or item.position < 0
+            exact = place < 0 or (
+                (begin[place] is not None or op.integer("begin_mask") >> place & 1)
+                and (end[place] is not None or op.integer("end_mask") >> place & 1)
+            )
             sizes.append(item.size(length) if exact else None)
         elif item.start is not None and length is not None and not -length <= item.start < length:
-            raise ShapeError(
-                f"slice index {item.start} of dimension {item.position} out of bounds."
-            )
+            raise ShapeError(f"slice index {item.start} of dimension {place} out of bounds.")
     return [(base(tensor), tuple(sizes))]
 
 

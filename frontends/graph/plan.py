@@ -118,8 +118,7 @@ class Plan:
         """Points the step to the arrays of the store."""
         store, lowering, step = self._store, self._lowering, self._step
         assert step is not None
-        # As of now: where a variable gets another shape below, the next run binds anew.
-        self._generation = store.generation
+        generation = store.generation
         for variable, value in lowering.variables.items():
             if variable not in lowering.unchecked and not store.is_initialized(variable):
                 raise uninitialized(variable)
@@ -139,6 +138,8 @@ class Plan:
             step.bind(position, store.random_state(op))
             position += 1
         self._first_values = [v for v in lowering.written if not store.is_initialized(v)]
+        # As of the start: where a variable got another shape above, the next run binds anew.
+        self._generation = generation
 
     def _mark_initialized(self) -> None:
         for variable in self._first_values:

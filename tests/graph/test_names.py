@@ -106,7 +106,9 @@ def test_ops_of_a_program(graph: Any) -> None:
     tf.one_hot([1, 2], 3)
     tf.argmax(x, 1)
     x**2
-    lines = [" ".join([op.name, op.type, *(t.name for t in op.inputs)]) for op in graph.get_operations()]
+    lines = [
+        " ".join([op.name, op.type, *(t.name for t in op.inputs)]) for op in graph.get_operations()
+    ]
     assert lines == OPS.strip().split("\n")
 
 
@@ -153,7 +155,9 @@ def test_scopes() -> None:
 def test_get_variable_errors() -> None:
     with tf.variable_scope("fc"):
         tf.get_variable("k", [2])
-        with pytest.raises(ValueError, match=r"Variable fc/k already exists, disallowed\. Did you mean"):
+        with pytest.raises(
+            ValueError, match=r"Variable fc/k already exists, disallowed\. Did you mean"
+        ):
             tf.get_variable("k", [2])
     with tf.variable_scope("fc", reuse=True):
         with pytest.raises(ValueError, match="Variable fc/other does not exist"):

@@ -95,7 +95,10 @@ def test_wrong_feed_after_a_right_one(session: Any) -> None:
 
 def test_wrong_fetches(session: Any) -> None:
     tf.constant(1)
-    with pytest.raises(TypeError, match=r"Fetch argument 3\.0 has invalid type <class 'float'>, must be a string or Tensor\. \(Can not convert a float into a Tensor or Operation\.\)"):
+    with pytest.raises(
+        TypeError,
+        match=r"Fetch argument 3\.0 has invalid type <class 'float'>, must be a string or Tensor\. \(Can not convert a float into a Tensor or Operation\.\)",
+    ):
         session.run(3.0)
     with pytest.raises(ValueError, match="Fetch argument 'nope' cannot be interpreted as a Tensor"):
         session.run("nope")
@@ -114,7 +117,9 @@ def test_closed_and_empty_sessions() -> None:
         assert c.eval() == 1
     with pytest.raises(RuntimeError, match="Attempted to use a closed Session"):
         session.run(c)
-    with pytest.raises(ValueError, match=r"Cannot evaluate tensor using `eval\(\)`: No default session"):
+    with pytest.raises(
+        ValueError, match=r"Cannot evaluate tensor using `eval\(\)`: No default session"
+    ):
         c.eval()
 
 
@@ -158,7 +163,9 @@ def test_assignments(any_session: Any) -> None:
     assert any_session.run(v.assign_add([1.0, 1.0])).tolist() == [3.0, 4.0]
     v.load([7.0, 8.0], any_session)
     assert any_session.run(v).tolist() == [7.0, 8.0]
-    with pytest.raises(ValueError, match="Dimension 0 in both shapes must be equal, but are 2 and 3"):
+    with pytest.raises(
+        ValueError, match="Dimension 0 in both shapes must be equal, but are 2 and 3"
+    ):
         tf.assign(v, [1.0, 2.0, 3.0])
 
 

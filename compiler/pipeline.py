@@ -16,6 +16,8 @@ from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.text import print_function
 from tensorkiln.compiler.ir.verify import verify_function
 from tensorkiln.compiler.kernel.math.expand import expand_math
+from tensorkiln.compiler.kernel.math.narrow import expand_narrow
+from tensorkiln.compiler.kernel.math.rounding import expand_rounding
 from tensorkiln.compiler.kernel.program import Program, print_program
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.ops import REGISTRY
@@ -106,7 +108,13 @@ def lower(function: Function, target: Target, dump: Dump | None = None) -> Stage
 
 def finish_kernel(target: Target) -> Callable[[Kernel], Kernel]:
     """What is done to every kernel between scheduling and emission."""
-    return lambda kernel: expand_math(kernel, fma=target.has_fma)
+
+    def finish(kernel: Kernel) -> Kernel:
+        kernel = expand_math(kernel, fma=target.has_fma)
+        kernel = expand_narrow(kernel, half=target.has_half)
+        return kernel if target.has_rounding else expand_rounding(kernel)
+
+    return finish
 
 
 def compile_function(

@@ -6,12 +6,13 @@ semantics are those stated in compiler/kernel/expr.py.
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 
-from tensorkiln.compiler.ir.dtypes import DType
+from tensorkiln.compiler.ir.dtypes import F16, F32, DType
 from tensorkiln.runtime.errors import UnsupportedError
 
-_FLOATS = {32: ir.FloatType(), 64: ir.DoubleType(), 16: ir.HalfType()}
+_FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 _FLOAT_INTRINSICS = {
     "abs": "llvm.fabs",
     "sqrt": "llvm.sqrt",
@@ -24,13 +25,13 @@ _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="
 
 
 def register_type(dtype: DType) -> ir.Type:
-    """The LLVM type of one value in a register; a bool is an i1 there."""
+    """The LLVM type of one value in a register: a bool is an i1, a 16-bit float its bits."""
     if dtype.kind == "bool":
         return ir.IntType(1)
     if dtype.is_integer:
         return ir.IntType(dtype.bits)
-    if dtype.name in ("bf16", "f16"):
-        raise UnsupportedError(f"{dtype} arithmetic is not compiled yet; convert to f32 first")
+    if dtype.bits == 16:
+        return ir.IntType(16)
     return _FLOATS[dtype.bits]
 
 
@@ -75,6 +76,10 @@ def literal(dtype: DType, value: bool | int | float, lanes: int = 1) -> ir.Const
         scalar = ir.Constant(ir.IntType(1), int(bool(value)))
     elif dtype.is_integer:
         scalar = ir.Constant(ir.IntType(dtype.bits), int(value))
+    elif dtype.bits == 16:
+        with np.errstate(over="ignore"):
+            bits = np.array(value).astype(dtype.numpy).view(np.uint16)
+        scalar = ir.Constant(ir.IntType(16), int(bits))
     else:
         scalar = ir.Constant(register_type(dtype), float(value))
     return ir.Constant(ir.VectorType(scalar.type, lanes), [scalar] * lanes) if lanes > 1 else scalar
@@ -261,6 +266,8 @@ def convert(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) ->
         return x
     lanes = lanes_of(x)
     kind = widen(register_type(target), lanes)
+    if 16 in (source.bits, target.bits) and source.is_float and target.is_float:
+        return _convert_half(builder, x, source, target)
     if target.kind == "bool":
         zero = literal(source, 0, lanes)
         if source.is_float:
@@ -276,6 +283,16 @@ def convert(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) ->
     if source.kind == "bool" or target.bits > source.bits:
         return builder.sext(x, kind) if source.kind == "int" else builder.zext(x, kind)
     return builder.trunc(x, kind) if target.bits < source.bits else x
+
+
+def _convert_half(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) -> ir.Value:
+    half = widen(ir.HalfType(), lanes_of(x))
+    if (source, target) == (F16, F32):
+        return builder.fpext(builder.bitcast(x, half), widen(ir.FloatType(), lanes_of(x)))
+    if (source, target) == (F32, F16):
+        bits = widen(ir.IntType(16), lanes_of(x))
+        return builder.bitcast(builder.fptrunc(x, half), bits)
+    raise UnsupportedError(f"{source} to {target}: expand_narrow must run before the emitter")
 
 
 def _saturating(builder: ir.IRBuilder, name: str, x: ir.Value, kind: ir.Type) -> ir.Value:

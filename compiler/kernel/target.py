@@ -28,6 +28,19 @@ class Target:
         """The first part of the triple: "x86_64", "aarch64", ..."""
         return self.triple.split("-")[0]
 
+    @property
+    def has_half(self) -> bool:
+        """True if f16 and f32 are converted into each other by an instruction."""
+        return self.architecture != "x86_64" or self._has("f16c")
+
+    @property
+    def has_rounding(self) -> bool:
+        """True if floor, ceil, trunc and round_even are instructions."""
+        return self.architecture != "x86_64" or self._has("sse4.1")
+
+    def _has(self, feature: str) -> bool:
+        return f"+{feature}" in self.features.split(",")
+
     def lanes(self, bits: int) -> int:
         """How many elements of `bits` bits one vector holds."""
         return max(1, self.vector_bits // bits)

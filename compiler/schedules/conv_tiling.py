@@ -57,7 +57,7 @@ class ConvTiling:
 
 def conv_shape(op: Op) -> ConvShape | None:
     """The sizes of a convolution, or None if it has to be made legal first."""
-    if op.name != "convolution" or not op.result.dtype.is_float:
+    if op.name != "convolution" or not op.result.dtype.is_float or op.result.dtype.bits < 32:
         return None
     if any(sum(map(abs, pair)) for pair in _pairs(op, "padding")) or op.integer("batch_groups") != 1:
         return None

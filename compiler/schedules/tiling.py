@@ -48,7 +48,7 @@ class Tiling:
 
 def matmul_shape(op: Op) -> MatmulShape | None:
     """The sizes of a dot_general, or None if it is not of the plain form."""
-    if op.name != "dot_general" or not op.result.dtype.is_float:
+    if op.name != "dot_general" or not op.result.dtype.is_float or op.result.dtype.bits < 32:
         return None
     lhs, rhs = op.operands
     batch = op.ints("lhs_batch")

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import pytest
-from ops.samples import Sample, all_samples, assert_agrees, build
+from compiled.batches import SAMPLES, arrays_of, batch_name, batches, build_batch, shares
+from ops.samples import Sample, assert_agrees
 
 from tensorkiln.compiler import pipeline
 from tensorkiln.compiler.evaluate import evaluate
-from tensorkiln.compiler.ir.dtypes import dtype_of
-from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.jit import load_compiled
 
-NARROW = ("f16", "bf16")
-SAMPLES = [s for s in all_samples() if s.op != "fusion"]
 
-
-def is_narrow(sample: Sample) -> bool:
-    """True if the sample uses a float type that is only interpreted so far."""
-    function = build(sample)
-    values = [*function.parameters, *function.results]
-    return any(v.dtype.name in NARROW for v in values)
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.name)
-def test_compiled_agrees_with_the_interpreter(sample: Sample) -> None:
-    function = build(sample)
-    if is_narrow(sample):
-        with pytest.raises(UnsupportedError, match="f16"):
-            pipeline.compile_function(function)
-        return
+@pytest.mark.parametrize("batch", batches(SAMPLES), ids=batch_name)
+def test_compiled_agrees_with_the_interpreter(batch: Sequence[Sample]) -> None:
+    function = build_batch(batch)
+    arrays = arrays_of(batch)
     executable = load_compiled(pipeline.compile_function(function), threads=2)
-    found = executable.run({v.name: a for v, a in zip(function.parameters, sample.arrays, strict=True)})
-    expected = evaluate(function, sample.arrays)
-    for array in expected:
-        assert dtype_of(np.asarray(array).dtype).name not in NARROW
-    assert_agrees(sample, found, expected)
+    found = executable.run({v.name: a for v, a in zip(function.parameters, arrays, strict=True)})
+    expected = evaluate(function, arrays)
+    for (sample, got), (_, want) in zip(shares(batch, found), shares(batch, expected), strict=True):
+        assert_agrees(sample, got, want)

@@ -7,20 +7,11 @@ of indices; fma, select, convert, bitcast.  f16 and bf16 are computed in f32.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 
 from tensorkiln.compiler.ir.dtypes import BF16, F16, F32
 from tensorkiln.compiler.kernel.expr import (
-    Binary,
-    Buffer,
-    Convert,
-    Expr,
-    Unary,
-    Var,
-    children,
-    with_children,
+    Binary, Convert, Expr, Unary, children, with_children,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.math.atan2 import atan2
 from tensorkiln.compiler.kernel.math.builder import LetBuilder
@@ -29,20 +20,11 @@ from tensorkiln.compiler.kernel.math.erf import erf
 from tensorkiln.compiler.kernel.math.exp import exp, expm1
 from tensorkiln.compiler.kernel.math.log import log, log1p
 from tensorkiln.compiler.kernel.math.pow import pow
+from tensorkiln.compiler.kernel.math.rewriting import rewrite_expressions
 from tensorkiln.compiler.kernel.math.sigmoid import logistic, tanh
 from tensorkiln.compiler.kernel.math.simple import is_finite, round_away, rsqrt, sign
 from tensorkiln.compiler.kernel.math.trig import cos, sin, tan
-from tensorkiln.compiler.kernel.stmt import (
-    Alloc,
-    Block,
-    For,
-    If,
-    Kernel,
-    Let,
-    Stmt,
-    Store,
-    walk,
-)  # fmt: skip
+from tensorkiln.compiler.kernel.stmt import Kernel
 
 UNARY: dict[str, Callable[[LetBuilder, Expr], Expr]] = {
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sin": sin, "cos": cos, "tan": tan,
@@ -59,9 +41,7 @@ def expand_math(kernel: Kernel, fma: bool = True) -> Kernel:
     statements for one element and for the lanes of a vector.  `fma` says whether the target
     multiplies and adds in one instruction.
     """
-    used = _names(kernel)
-    names = (name for k in itertools.count() if (name := f"m{k}") not in used)
-    return replace(kernel, body=_expand_block(kernel.body, names, fma))
+    return rewrite_expressions(kernel, expand_expr, "m", fma)
 
 
 def expand_expr(b: LetBuilder, expr: Expr) -> Expr:
@@ -85,42 +65,3 @@ def _in_f32(b: LetBuilder, function: Callable[..., Expr], operands: tuple[Expr, 
         return function(*named)
     result = function(*(b.convert(operand, F32) for operand in named))
     return b.let(Convert(result, dtype)) if result.dtype == F32 else result
-
-
-def _expand_block(block: Block, names: Iterator[str], fma: bool) -> Block:
-    result: list[Stmt] = []
-    for stmt in block:
-        # A name made from a load must not outlive a store, so each statement has its own builder.
-        b = LetBuilder(lambda: next(names), fma)
-        expanded = _expand_stmt(b, stmt, names, fma)
-        result += [*b.lets, expanded]
-    return tuple(result)
-
-
-def _expand_stmt(b: LetBuilder, stmt: Stmt, names: Iterator[str], fma: bool) -> Stmt:
-    match stmt:
-        case Let(var, value):
-            return Let(var, expand_expr(b, value))
-        case Store(_, index, value):
-            index = tuple(expand_expr(b, i) for i in index)
-            return replace(stmt, index=index, value=expand_expr(b, value))
-        case For(_, start, stop, _, body):
-            start, stop = expand_expr(b, start), expand_expr(b, stop)
-            return replace(stmt, start=start, stop=stop, body=_expand_block(body, names, fma))
-        case If(condition, body):
-            return If(expand_expr(b, condition), _expand_block(body, names, fma))
-        case _:
-            return stmt
-
-
-def _names(kernel: Kernel) -> set[str]:
-    names = {buffer.name for buffer in kernel.parameters}
-    for stmt in walk(kernel.body):
-        match stmt:
-            case Let(Var(name)) | For(Var(name)):
-                names.add(name)
-            case Alloc(Buffer(name)):
-                names.add(name)
-            case _:
-                pass
-    return names

@@ -1,0 +1,60 @@
+"""Many op samples as one function, so that one compilation serves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ops.samples import Sample, all_samples, type_of
+
+from tensorkiln.compiler.ir.function import Array, Function
+from tensorkiln.compiler.ops import REGISTRY, Builder
+
+SAMPLES: tuple[Sample, ...] = tuple(s for s in all_samples() if s.op != "fusion")
+SIZE = 24
+
+
+def batches(samples: Sequence[Sample], size: int = SIZE) -> list[tuple[Sample, ...]]:
+    """The samples in runs of `size`."""
+    return [tuple(samples[k : k + size]) for k in range(0, len(samples), size)]
+
+
+def batch_name(batch: Sequence[Sample]) -> str:
+    """A test id: the ops of the batch."""
+    return "-".join(dict.fromkeys(sample.op for sample in batch))
+
+
+def build_batch(batch: Sequence[Sample]) -> Function:
+    """One function of all operands of all samples that gives all their results."""
+    builder = Builder(REGISTRY)
+    results = []
+    for number, sample in enumerate(batch):
+        operands = [
+            builder.parameter(f"s{number}_{k}", type_of(a)) for k, a in enumerate(sample.arrays)
+        ]
+        results += builder.op(sample.op, operands, sample.attributes, sample.regions)
+    return builder.finish(results)
+
+
+def arrays_of(batch: Sequence[Sample]) -> list[Array]:
+    """The operands of all samples, in the order of the function's parameters."""
+    return [array for sample in batch for array in sample.arrays]
+
+
+def shares(batch: Sequence[Sample], results: Sequence[Array]) -> Iterator[tuple[Sample, list[Array]]]:
+    """Each sample with its own of the function's results."""
+    rest = list(results)
+    for sample in batch:
+        builder = Builder(REGISTRY)
+        operands = [builder.parameter(f"x{k}", type_of(a)) for k, a in enumerate(sample.arrays)]
+        count = len(builder.op(sample.op, operands, sample.attributes, sample.regions))
+        yield sample, rest[:count]
+        rest = rest[count:]
+
+
+def representative(samples: Sequence[Sample]) -> list[Sample]:
+    """One sample for each op, label and set of dtypes."""
+    found: dict[object, Sample] = {}
+    for sample in samples:
+        kinds = tuple(str(a.dtype) for a in sample.arrays)
+        found.setdefault((sample.op, kinds), sample)
+    return list(found.values())

@@ -103,7 +103,7 @@ def _counts(node: Node, windows: Windows, sizes: Sequence[int], include_pad: boo
         sizes, windows.kernel, windows.strides, windows.dilations, windows.given,
         counts, strict=True,
     ):  # fmt: skip
-        node.limited(kernel * count, "taps")
+        node.limited(kernel * max(count, 1), "taps")
         taps = np.arange(kernel) * dilation
         position = np.arange(count)[:, None] * stride + taps - low
         first, last = (-low, size + high) if include_pad else (0, size)

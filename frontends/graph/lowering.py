@@ -30,15 +30,19 @@ class Lowering:
 
     `variables` lists the variables that are parameters, in order; `written` maps each variable
     that the function changes to its new value; `counters` lists the random ops whose counters
-    are parameters, `flags` the variables whose initialised flag is one.
+    are parameters, `flags` the variables whose initialised flag is one.  `frozen`, where given,
+    gives the values that variables have as constants; `names` are names for parameters.
     """
 
     def __init__(
         self,
         fed: Mapping[Tensor, TensorType],
         shape_of: Callable[[Operation], tuple[int, ...]],
+        frozen: Callable[[Operation], Array] | None = None,
+        name: str = "main",
+        names: Mapping[Tensor, str] | None = None,
     ) -> None:
-        self.builder = Builder(REGISTRY)
+        self.builder = Builder(REGISTRY, name)
         self.values: dict[Tensor, Value] = {}
         self.variables: dict[Operation, Value] = {}
         self.written: dict[Operation, Value] = {}
@@ -47,11 +51,13 @@ class Lowering:
         self.flags: dict[Operation, Value] = {}
         self.unchecked: set[Operation] = set()
         self._shape_of = shape_of
+        self._frozen = frozen
         self._known: dict[Value, Array | None] = {}
         self._producers: dict[Value, Op] = {}
         self._scanned = 0
         for tensor, kind in fed.items():
-            self.values[tensor] = self.builder.parameter(tensor.name, kind)
+            label = (names or {}).get(tensor, tensor.name)
+            self.values[tensor] = self.builder.parameter(label, kind)
 
     # -- values ----------------------------------------------------------------------------
 
@@ -115,6 +121,9 @@ class Lowering:
             return self.values[variable.outputs[0]]
         if checked:
             self.unchecked.discard(variable)
+        if variable not in self.variables and self._frozen is not None:
+            array = self._frozen(variable)
+            self.variables[variable] = self.builder.one("constant", value=array)
         if variable not in self.variables:
             kind = TensorType(self._shape_of(variable), variable.outputs[0].dtype.ir)
             self.variables[variable] = self.builder.parameter(variable.name, kind)

@@ -10,15 +10,17 @@ from types import TracebackType
 import numpy as np
 
 from tensorkiln.frontends.graph import stack
+from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.config import ConfigProto
 from tensorkiln.frontends.graph.feeds import fed_array, fed_tensor
 from tensorkiln.frontends.graph.fetches import Fetches, fetch_key
 from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.plan import Plan, StalePlanError
 from tensorkiln.frontends.graph.shapes import compatible
 from tensorkiln.frontends.graph.step import step_maker
-from tensorkiln.frontends.graph.store import Store
+from tensorkiln.frontends.graph.store import Store, uninitialized
 
 
 class _Signature:
@@ -146,6 +148,24 @@ class BaseSession:
             )  # fmt: skip
             signature.plans[shapes] = plan
         return plan
+
+    def lower(
+        self, fetches: object, feed_dict: Mapping[object, object] | None = None
+    ) -> Function:
+        """The tensor IR function that `run` with these arguments calls.
+
+        Parameters are the feeds, then the state; results the fetches, then the new state.
+        """
+        feeds = feed_dict or {}
+        signature = _Signature(self._graph, fetches, list(feeds))
+        pairs = zip(signature.fed, feeds.values(), signature.keys, strict=True)
+        return self._new_plan(signature, [fed_array(*pair) for pair in pairs]).function
+
+    def variable_value(self, variable: Operation) -> Array:
+        """A copy of a variable's value; FailedPreconditionError if it has none."""
+        if not self._store.is_initialized(variable):
+            raise uninitialized(variable)
+        return self._store.slot(variable).array.copy()
 
     def make_callable(
         self, fetches: object, feed_list: Sequence[object] = (), accept_options: bool = False

@@ -149,9 +149,7 @@ class BaseSession:
             signature.plans[shapes] = plan
         return plan
 
-    def lower(
-        self, fetches: object, feed_dict: Mapping[object, object] | None = None
-    ) -> Function:
+    def lower(self, fetches: object, feed_dict: Mapping[object, object] | None = None) -> Function:
         """The tensor IR function that `run` with these arguments calls.
 
         Parameters are the feeds, then the state; results the fetches, then the new state.

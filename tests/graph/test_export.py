@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tensorkiln as tf
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.text import print_function

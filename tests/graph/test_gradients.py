@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tensorkiln as tf
 
 R = np.random.RandomState(3)

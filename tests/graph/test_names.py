@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tensorkiln as tf
+import tensorkiln.compat.v1 as tf1
 
 
 def test_printing_constants() -> None:
@@ -232,8 +234,6 @@ def test_dtypes_of_constants(value: Any, dtype: str) -> None:
 
 
 def test_compat_module_is_the_package() -> None:
-    import tensorkiln.compat.v1 as v1  # noqa: PLC0415
-
-    assert v1 is tf
+    assert tf1 is tf
     assert tf.compat.v1 is tf
     tf.compat.v1.disable_eager_execution()

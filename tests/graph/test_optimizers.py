@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tensorkiln as tf
 
 START = np.array([1.0, -2.0, 3.0], np.float32)
@@ -117,7 +118,7 @@ def test_the_worked_example(any_session: Any) -> None:
     train = tf.train.GradientDescentOptimizer(0.2).minimize(loss)
     any_session.run(tf.global_variables_initializer())
     any_session.run(train)
-    assert "%f %f" % tuple(any_session.run([w, loss])) == "2.600000 12.959999"
+    assert "%f %f" % tuple(any_session.run([w, loss])) == "2.600000 12.959999"  # noqa: UP031
 
 
 def test_decay_uses_the_count_before_the_step(any_session: Any) -> None:
@@ -129,7 +130,7 @@ def test_decay_uses_the_count_before_the_step(any_session: Any) -> None:
     any_session.run(tf.global_variables_initializer())
     any_session.run(train)
     values = any_session.run([w, rate, step])
-    assert "%f %f %d" % tuple(values) == "3.800000 0.099000 1"
+    assert "%f %f %d" % tuple(values) == "3.800000 0.099000 1"  # noqa: UP031
 
 
 @pytest.mark.parametrize(

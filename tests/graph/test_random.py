@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorkiln as tf
-
 from graph.conftest import new_session
+
+import tensorkiln as tf
 
 
 def test_numbers_of_an_op_seed(any_session: Any) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorkiln as tf
-
 from graph.conftest import new_session
+
+import tensorkiln as tf
 
 
 def test_one_run_gives_all_values(any_session: Any) -> None:
@@ -22,7 +22,7 @@ def test_one_run_gives_all_values(any_session: Any) -> None:
 
 
 def test_nested_fetches(session: Any) -> None:
-    pair = collections.namedtuple("pair", ["first", "second"])  # noqa: PYI024
+    pair = collections.namedtuple("pair", ["first", "second"])
     a, b = tf.constant(1, name="a"), tf.constant(2)
     op = tf.group(a, b)
     result = session.run({"x": [a, (b, "a:0")], "y": pair(op, a), "z": []})
@@ -220,7 +220,7 @@ def test_fetched_arrays_are_snapshots(any_session: Any) -> None:
 
 def test_one_element_arrays_print(session: Any) -> None:
     value = session.run(tf.constant([[1.5]]))
-    assert "%f" % value == "1.500000"
+    assert "%f" % value == "1.500000"  # noqa: UP031 (what programs write)
     assert repr(value) == "array([[1.5]], dtype=float32)"
     assert (float(value), int(value)) == (1.5, 1)
 
@@ -273,7 +273,7 @@ def test_make_callable(session: Any) -> None:
         (lambda: tf.constant(1.5, dtype=tf.int32), TypeError, "Expected int32, got 1.5"),
         (lambda: tf.constant([1, 2], shape=[3], verify_shape=True), TypeError,
          r"Expected Tensor's shape: \(3,\), got \(2,\)"),
-        (lambda: [i for i in tf.range(10)], TypeError, "'Tensor' object is not iterable"),
+        (lambda: list(tf.range(10)), TypeError, "'Tensor' object is not iterable"),
         (lambda: bool(tf.constant(True)), TypeError, "as a Python `bool` is not allowed"),
         (lambda: tf.nn.conv2d(tf.zeros([1, 2, 2, 1]), tf.zeros([3, 3, 1, 1]), [1, 1, 1, 1], "VALID"),
          ValueError, "Negative dimension size caused by subtracting 3 from 2"),

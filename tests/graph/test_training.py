@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorkiln as tf
 from sklearn.datasets import load_digits
+
+import tensorkiln as tf
 
 
 def test_softmax_regression_on_digits(any_session: Any) -> None:

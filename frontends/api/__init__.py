@@ -1,6 +1,7 @@
 """TensorKiln: an ahead-of-time compiler for tensor graphs.
 
-The graph API is that of TensorFlow 1 (`import tensorkiln as tf`).  Its names are looked up when
+`compile` makes a model callable, `export` writes it to disk, `load` loads what was written.
+The graph API is that of TensorFlow 1 (`import tensorkiln as tf`).  All names are looked up when
 they are first used, so that the runtime can be imported without the compiler.
 """
 
@@ -12,15 +13,26 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_SUBMODULES = frozenset({"compat", "errors", "initializers", "math", "nn", "random", "train"})
+# Names that are not part of the graph API: the name here, its module, its name there.
+_ENTRIES = {
+    "compile": ("tensorkiln.frontends.compile", "compile_model"),
+    "export": ("tensorkiln.frontends.compile", "export_model"),
+    "load": ("tensorkiln.runtime.load", "load"),
+}
+_SUBMODULES = frozenset(
+    {"compat", "errors", "initializers", "layers", "math", "nn", "random", "train"}
+)
 
 
 def __getattr__(name: str) -> Any:
     """A submodule or a top-level name of the graph API, kept once it was found."""
     if name.startswith("__"):
         raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}")
-    if name in _SUBMODULES:
-        found: Any = importlib.import_module(f"tensorkiln.{name}")
+    if name in _ENTRIES:
+        module, entry = _ENTRIES[name]
+        found: Any = getattr(importlib.import_module(module), entry)
+    elif name in _SUBMODULES:
+        found = importlib.import_module(f"tensorkiln.{name}")
     else:
         try:
             found = getattr(importlib.import_module("tensorkiln.names"), name)
@@ -32,7 +44,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     names = dir(importlib.import_module("tensorkiln.names"))
-    return sorted({*globals(), *_SUBMODULES, *(name for name in names if name[0] != "_")})
+    return sorted(
+        {*globals(), *_ENTRIES, *_SUBMODULES, *(name for name in names if name[0] != "_")}
+    )
 
 
 # `import tensorkiln.compat.v1 as tf` is this module itself.

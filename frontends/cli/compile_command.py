@@ -1,0 +1,96 @@
+"""`tensorkiln compile`: an ONNX model to a shared object, archive or object file with a header."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tensorkiln.compiler.codegen.artifact import KINDS, write_artifact
+from tensorkiln.compiler.codegen.header import c_identifier
+from tensorkiln.compiler.codegen.target import target_named
+from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.frontends.cli.progress import Progress
+from tensorkiln.frontends.cli.usage import (
+    Commands,
+    UsageError,
+    add_dims,
+    add_json,
+    add_target,
+    dims_of,
+)
+from tensorkiln.frontends.onnx import import_model
+from tensorkiln.runtime.manifest import Manifest, TensorSpec
+
+
+def add(commands: Commands) -> argparse.ArgumentParser:
+    """Adds the command's arguments."""
+    parser = commands.add_parser(
+        "compile",
+        help="compile a model to a file that needs no Python",
+        description="Compiles an ONNX model to a shared object (.so), an archive (.a) or an object"
+        " file (.o), with a C header beside it. The file needs libc, libm and pthreads only.",
+    )
+    parser.add_argument("model", help="an ONNX file")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="what to write: FILE.so, .a or .o"
+    )
+    parser.add_argument(
+        "--name", help="prefix of the C names, a C identifier (default: from the output's name)"
+    )
+    add_target(parser)
+    add_dims(parser)
+    parser.add_argument(
+        "--weights", choices=("embed", "file"), default="embed",
+        help="where weights go: into the output, or to a file beside it (default: embed)",
+    )  # fmt: skip
+    add_json(parser)
+    return parser
+
+
+def run(options: Any) -> int:
+    """Compiles and writes; prints the names of the files."""
+    output = Path(options.output)
+    if output.suffix not in KINDS:
+        raise UsageError(f"--output {output}: its name must end in one of {', '.join(KINDS)}")
+    if options.name is not None and c_identifier(options.name) != options.name:
+        raise UsageError(f"--name {options.name}: not a usable C identifier")
+    name = options.name or c_identifier(output.stem, "model")
+    target = target_named(options.target)
+    with Progress(options.verbose) as progress:
+        progress.step(f"reading {options.model}")
+        function = import_model(options.model, dims=dims_of(options), name=name)
+        progress.step("compiling")
+        compiled = compile_function(function, target, progress.watch(name))
+        progress.step(f"writing {output}")
+        written = write_artifact(compiled, target, output, weights=options.weights, prefix=name)
+    files = [path for path in (written.path, written.header, written.weights) if path is not None]
+    if options.json:
+        print(json.dumps({"files": list(map(str, files)), **summary(compiled.manifest)}))
+        return 0
+    for path in files:
+        print(f"{path}  {path.stat().st_size} bytes")
+    return 0
+
+
+def summary(manifest: Manifest) -> dict[str, object]:
+    """What a manifest says, for JSON."""
+    return {
+        "model": manifest.model,
+        "inputs": [tensor(spec) for spec in manifest.inputs],
+        "outputs": [tensor(spec) for spec in manifest.outputs],
+        "target": manifest.triple,
+        "cpu": manifest.cpu,
+        "flops": manifest.flops,
+        "bytes": manifest.bytes,
+        "constants_bytes": manifest.constants_bytes,
+        "workspace_bytes": manifest.workspace_bytes,
+        "peak_bytes": manifest.peak_bytes,
+        "kernels": len(manifest.kernels),
+    }
+
+
+def tensor(spec: TensorSpec) -> dict[str, object]:
+    """An input or output, for JSON."""
+    return {"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype}

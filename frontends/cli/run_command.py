@@ -1,0 +1,171 @@
+"""`tensorkiln run`: a model on arrays from files, or on random ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tensorkiln.compiler.evaluate import evaluate
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.frontends.cli.arrays import Array, read_inputs, write_outputs
+from tensorkiln.frontends.cli.progress import Progress
+from tensorkiln.frontends.cli.usage import (
+    Commands,
+    UsageError,
+    add_dims,
+    add_json,
+    add_threads,
+    dims_of,
+)
+from tensorkiln.frontends.onnx import import_model
+from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.feeds import conform
+from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.load import load
+from tensorkiln.runtime.manifest import TensorSpec
+
+_LARGEST_PRINTED = 1000
+
+
+def add(commands: Commands) -> argparse.ArgumentParser:
+    """Adds the command's arguments."""
+    parser = commands.add_parser(
+        "run",
+        help="run a model on arrays from files, or on random ones",
+        description="Runs an ONNX model or a compiled shared object. Inputs that no file gives are"
+        " random: normal floats, integers from 0 to 9.",
+    )
+    parser.add_argument("model", help="an ONNX file, or a shared object made by `compile`")
+    parser.add_argument(
+        "arrays", nargs="*", metavar="FILE",
+        help="inputs: .npz by name, .npy in the model's order",
+    )  # fmt: skip
+    parser.add_argument(
+        "-i", "--input", action="append", default=[], metavar="NAME=FILE.npy", dest="named",
+        help="one input by name; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE",
+        help="save the outputs: all to FILE.npz, or the only one to FILE.npy",
+    )  # fmt: skip
+    parser.add_argument(
+        "--interpreted", action="store_true", help="run the reference interpreter (ONNX only)"
+    )
+    add_dims(parser)
+    add_threads(parser)
+    add_json(parser)
+    return parser
+
+
+def run(options: Any) -> int:
+    """Runs once and prints or saves the outputs."""
+    named = _named(options.named)
+    output: Path | None = options.output
+    if output is not None and output.suffix not in (".npz", ".npy"):
+        raise UsageError(f"--output {output}: its name must end in .npz or .npy")
+    with Progress(options.verbose) as progress:
+        model = _open(options, progress)
+        if output is not None and output.suffix == ".npy" and len(model.outputs) != 1:
+            raise UsageError(f"--output {output}: {len(model.outputs)} outputs need an .npz file")
+        feeds = read_inputs(model.inputs, options.arrays, named, options.seed)
+        progress.step("running")
+        start = time.perf_counter()
+        results = model.run(feeds)
+        seconds = time.perf_counter() - start
+        if output is not None:
+            arrays = dict(zip((spec.name for spec in model.outputs), results, strict=True))
+            write_outputs(output, arrays)
+    if options.json:
+        print(json.dumps(_report(model, results, seconds), allow_nan=False))
+    else:
+        for spec, array in zip(model.outputs, results, strict=True):
+            print(_line(spec, array))
+    return 0
+
+
+class _Interpreted:
+    """A function with the interface of an Executable, as far as this command needs it."""
+
+    def __init__(self, function: Function) -> None:
+        self.inputs = tuple(TensorSpec(v.name, v.shape, v.dtype.name) for v in function.parameters)
+        names = function.result_names or tuple(v.name for v in function.results)
+        self.outputs = tuple(
+            TensorSpec(name, v.shape, v.dtype.name)
+            for name, v in zip(names, function.results, strict=True)
+        )
+        self._function = function
+
+    def run(self, feeds: dict[str, Array]) -> list[Array]:
+        values = [conform(spec, feeds[spec.name]) for spec in self.inputs]
+        return list(evaluate(self._function, values))
+
+
+def _open(options: Any, progress: Progress) -> Executable | _Interpreted:
+    if options.model.endswith(".so"):
+        if options.interpreted or options.dims:
+            raise UsageError("--interpreted and --dim are for ONNX models, not for shared objects")
+        return load(options.model, options.threads)
+    progress.step(f"reading {options.model}")
+    name = Path(options.model).stem
+    function = import_model(options.model, dims=dims_of(options), name=name)
+    if options.interpreted:
+        return _Interpreted(function)
+    progress.step("compiling")
+    return load_compiled(compile_function(function, "host", progress.watch(name)), options.threads)
+
+
+def _named(texts: Sequence[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in texts:
+        name, mark, path = text.partition("=")
+        if not (name and mark and path):
+            raise UsageError(f"--input {text}: not NAME=FILE.npy")
+        if name in named:
+            raise UsageError(f"--input {name} is given twice")
+        named[name] = path
+    return named
+
+
+def _line(spec: TensorSpec, array: Array) -> str:
+    """An output in a line: its type, its range and its first elements."""
+    head = f"{spec.name}  {spec.dtype}[{','.join(map(str, spec.shape))}]"
+    if array.size == 0:
+        return f"{head}  empty"
+    some = ", ".join(f"{value:.6g}" for value in array.reshape(-1)[:8].tolist())
+    more = ", ..." if array.size > 8 else ""
+    if array.dtype.kind in "bc":
+        return f"{head}  [{some}{more}]"
+    wide = array.astype(np.float64)
+    return f"{head}  min {wide.min():.6g}  max {wide.max():.6g}  [{some}{more}]"
+
+
+def _report(
+    model: Executable | _Interpreted, results: Sequence[Array], seconds: float
+) -> dict[str, object]:
+    outputs = []
+    for spec, array in zip(model.outputs, results, strict=True):
+        item: dict[str, object] = {
+            "name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype,
+        }  # fmt: skip
+        if array.size <= _LARGEST_PRINTED:
+            item["values"] = [_number(value) for value in array.reshape(-1).tolist()]
+        outputs.append(item)
+    return {"outputs": outputs, "seconds": seconds}
+
+
+def _number(value: Any) -> object:
+    """A value for JSON, which has neither infinities nor complex numbers."""
+    if isinstance(value, complex):
+        return [_number(value.real), _number(value.imag)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,68 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, TypeAlias
+
+from tensorkiln.compiler.codegen.target import NAMES
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class UsageError(Exception):
+    """Arguments that do not fit together, found after they were parsed."""
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Adds --target."""
+    parser.add_argument(
+        "--target", default="host", choices=NAMES, metavar="NAME",
+        help=f"the machine to compile for: {', '.join(NAMES)} (default: host)",
+    )  # fmt: skip
+
+
+def add_dims(parser: argparse.ArgumentParser) -> None:
+    """Adds --dim."""
+    parser.add_argument(
+        "--dim", action="append", type=dim, default=[], metavar="NAME=SIZE", dest="dims",
+        help="size of an open dim of the model, such as batch=1; may be repeated",
+    )  # fmt: skip
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Adds --threads."""
+    parser.add_argument(
+        "--threads", type=threads, default=0, metavar="N",
+        help="threads of a call (default: as many as the process may use)",
+    )  # fmt: skip
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Adds --json."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def dim(text: str) -> tuple[str, int]:
+    """`NAME=SIZE`."""
+    name, mark, size = text.rpartition("=")
+    if not (mark and name and size.isascii() and size.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE")
+    return name, int(size)
+
+
+def threads(text: str) -> int:
+    """A number of threads, 0 for all processors."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 1024):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads (0 to 1024)")
+    return int(text)
+
+
+def dims_of(options: Any) -> dict[str, int]:
+    """The sizes given by --dim; UsageError if one is given twice."""
+    sizes: dict[str, int] = {}
+    for name, size in options.dims:
+        if name in sizes:
+            raise UsageError(f"--dim {name} is given twice")
+        sizes[name] = size
+    return sizes

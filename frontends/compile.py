@@ -1,0 +1,89 @@
+"""From any model to an executable in this process, or to an artifact on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from onnx import ModelProto
+
+from tensorkiln.compiler.codegen.artifact import WrittenArtifact, write_artifact
+from tensorkiln.compiler.codegen.header import c_identifier
+from tensorkiln.compiler.codegen.target import target_named
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.frontends.graph.freeze import freeze
+from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.session import BaseSession
+from tensorkiln.frontends.onnx import import_model
+from tensorkiln.runtime.errors import ModelError
+from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.jit import load_compiled
+
+Model: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto | Graph | Function"
+
+
+def compile_model(
+    model: Model,
+    target: str = "host",
+    threads: int = 0,
+    *,
+    dims: Mapping[str, int] | None = None,
+    outputs: Sequence[object] = (),
+    session: BaseSession | None = None,
+) -> Executable:
+    """The model as machine code in this process.
+
+    `model` is an ONNX file, its bytes or its ModelProto; a Graph, of which `outputs` names the
+    tensors wanted and `session` holds the variables; or a Function of tensor IR. `dims` gives
+    sizes to open dims by name. `threads` is what calls use that do not say otherwise (0: all
+    processors). ModelError for malformed models, UnsupportedError for what cannot be compiled,
+    ArtifactError where this machine cannot run code for `target`.
+    """
+    function = model_function(model, dims=dims, outputs=outputs, session=session)
+    return load_compiled(compile_function(function, target), threads)
+
+
+def export_model(
+    model: Model,
+    path: str | os.PathLike[str],
+    target: str = "host",
+    *,
+    name: str | None = None,
+    dims: Mapping[str, int] | None = None,
+    outputs: Sequence[object] = (),
+    session: BaseSession | None = None,
+    weights: Literal["embed", "file"] = "embed",
+) -> WrittenArtifact:
+    """The model as a shared object, archive or object file with a C header beside it.
+
+    `path` ends in .so, .a or .o. `name` is the prefix of the C names, by default the file's name;
+    with `weights="file"` the weights go to a file of their own. The rest is as in `compile`; errors
+    are those and ArtifactError where the files cannot be written or linked.
+    """
+    name = c_identifier(Path(path).stem if name is None else name, "model")
+    function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
+    compiled = compile_function(function, target)
+    return write_artifact(compiled, target_named(target), path, weights=weights, prefix=name)
+
+
+def model_function(
+    model: Model,
+    *,
+    dims: Mapping[str, int] | None = None,
+    outputs: Sequence[object] = (),
+    session: BaseSession | None = None,
+    name: str = "main",
+) -> Function:
+    """The model in tensor IR; see `compile_model`."""
+    if isinstance(model, Graph):
+        return freeze(model, outputs, session, dims, name)
+    if outputs or session is not None:
+        raise ModelError("outputs and session are for graphs; this model names its own outputs")
+    if isinstance(model, Function):
+        if dims:
+            raise ModelError("dims are for models of which the sizes are open, not for functions")
+        return model
+    return import_model(model, dims=dims, name=name)

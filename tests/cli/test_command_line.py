@@ -122,7 +122,7 @@ def test_random_inputs_follow_the_seed(folder: Path, here: Here) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "part"),
-    [("graph", "graph 'mlp'"), ("ir", "dot_general("), ("fused", "fusion("), ("kernels", "kernel @"),
+    [("graph", "mlp (float[2,6] input)"), ("ir", "dot_general("), ("fused", "fusion("), ("kernels", "kernel @"),
      ("llvm", "define "), ("asm", ".text")],
 )  # fmt: skip
 def test_inspect(folder: Path, stage: str, part: str, here: Here) -> None:

@@ -8,12 +8,13 @@ methods, `allocate` and `barrier`, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from llvmlite import ir
 
 from tensorkiln.compiler.codegen import memory, scalars
+from tensorkiln.compiler.codegen.forms import Forms
 from tensorkiln.compiler.codegen.scalars import lanes_of, register_type, splat
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
@@ -51,6 +52,33 @@ class KernelEmitter:
     def __init__(self, builder: ir.IRBuilder, parallel: Callable[..., None] | None = None) -> None:
         self.builder = builder
         self._parallel = parallel
+        self.forms = Forms()
+        self.frozen: frozenset[str] = frozenset()
+        self._made: dict[Hashable, ir.Value] = {}
+        self._made_in: ir.Block | None = None
+
+    def once(self, key: Hashable, make: Callable[[], ir.Value]) -> ir.Value:
+        """The value that `make` emits, made once for each key and basic block.
+
+        LLVM would merge the copies as well; not making them is what keeps unrolled tiles quick to
+        compile.
+        """
+        if self._made_in is not self.builder.block:
+            self._made, self._made_in = {}, self.builder.block
+        value = self._made.get(key)
+        if value is None:
+            value = make()
+            if self._made_in is self.builder.block:
+                self._made[key] = value
+        return value
+
+    def atom(self, atom: Expr, scope: Scope) -> ir.Value:
+        """The value of a term of an index that is no plain variable."""
+        names = self.forms.names(atom)
+        known = tuple(
+            scope.constants[n] if n in scope.constants else id(scope.values.get(n)) for n in names
+        )
+        return self.once(("atom", atom, known), lambda: self.expr(atom, scope))
 
     def block(self, block: Block, scope: Scope) -> None:
         """Emits statements in order; names they make end with the block."""

@@ -7,6 +7,7 @@ or a guard makes the access a masked one.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from llvmlite import ir
@@ -28,44 +29,80 @@ class Address:
     """A flat element offset split into a uniform part, a lane stride, and a varying part."""
 
     def __init__(self, emitter: KernelEmitter, buffer: Buffer, index: Index, scope: Scope) -> None:
-        flat = ix.flatten(tuple(emitter.fold(e, scope) for e in index), buffer.strides)
-        terms, self.constant = ix.linear(flat)
+        terms, self.constant = emitter.forms.flat(buffer, index)
         self.emitter, self.buffer, self.scope = emitter, buffer, scope
         self.stride = 0
-        self.uniform: ir.Value | None = None
+        self.uniform: list[tuple[ir.Value, int]] = []
         self.varying: ir.Value | None = None
-        for atom, coefficient in terms.items():
-            if scope.lane is not None and isinstance(atom, Var) and atom.name == scope.lane[0]:
+        for atom, coefficient in terms:
+            self._atom(atom, coefficient)
+
+    def _atom(self, atom: Expr, coefficient: int) -> None:
+        scope = self.scope
+        if isinstance(atom, Var):
+            if scope.lane is not None and atom.name == scope.lane[0]:
                 self.stride += coefficient
+            elif atom.name in scope.constants:
+                self.constant += scope.constants[atom.name] * coefficient
             else:
-                self._term(emitter.expr(atom, scope), coefficient)
+                self._term(scope.values[atom.name], coefficient)
+            return
+        if not scope.constants.keys().isdisjoint(self.emitter.forms.names(atom)):
+            terms, constant = ix.linear(self.emitter.fold(atom, scope))
+            self.constant += constant * coefficient
+            for inner, factor in terms.items():
+                if inner == atom:
+                    self._term(self.emitter.atom(atom, scope), coefficient)
+                else:
+                    self._atom(inner, factor * coefficient)
+            return
+        self._term(self.emitter.atom(atom, scope), coefficient)
 
     def _term(self, value: ir.Value, coefficient: int) -> None:
         builder = self.emitter.builder
         if isinstance(value, ir.Constant) and lanes_of(value) == 1:
             self.constant += int(value.constant) * coefficient
             return
+        if lanes_of(value) == 1:
+            self.uniform.append((value, coefficient))
+            return
         if coefficient != 1:
             factor = splat(builder, ir.Constant(I64, coefficient), lanes_of(value))
             value = builder.mul(value, factor, flags=("nsw",))
-        if lanes_of(value) > 1:
-            self.varying = value if self.varying is None else builder.add(self.varying, value)
-        else:
-            self.uniform = (
-                value if self.uniform is None else builder.add(self.uniform, value, flags=("nsw",))
-            )
+        self.varying = value if self.varying is None else builder.add(self.varying, value)
+
+    @property
+    def key(self) -> Hashable | None:
+        """What tells this address from others of the kernel; None for a varying one."""
+        if self.varying is not None:
+            return None
+        uniform = tuple((id(value), coefficient) for value, coefficient in self.uniform)
+        return (self.buffer.name, uniform, self.constant, self.stride)
 
     def pointer(self) -> ir.Value:
         """The address of lane 0 (of the uniform part)."""
-        builder = self.emitter.builder
+        emitter, builder = self.emitter, self.emitter.builder
         kind = memory_type(self.buffer.dtype)
         pointer = self.scope.pointers[self.buffer.name]
-        if self.uniform is not None:
-            pointer = builder.gep(pointer, [self.uniform], source_etype=kind, inbounds=True)
+        if self.uniform:
+            uniform = tuple((id(value), coefficient) for value, coefficient in self.uniform)
+            pointer = emitter.once(
+                ("base", self.buffer.name, uniform), lambda: self._base(pointer, kind)
+            )
         if self.constant:
             offset = ir.Constant(I64, self.constant)
             pointer = builder.gep(pointer, [offset], source_etype=kind, inbounds=True)
         return pointer
+
+    def _base(self, pointer: ir.Value, kind: ir.Type) -> ir.Value:
+        builder = self.emitter.builder
+        total: ir.Value | None = None
+        for value, coefficient in self.uniform:
+            term = value
+            if coefficient != 1:
+                term = builder.mul(value, ir.Constant(I64, coefficient), flags=("nsw",))
+            total = term if total is None else builder.add(total, term, flags=("nsw",))
+        return builder.gep(pointer, [total], source_etype=kind, inbounds=True)
 
     def pointers(self, lanes: int) -> ir.Value:
         """One address a lane."""
@@ -88,6 +125,13 @@ class Address:
 def load(emitter: KernelEmitter, expr: Load, scope: Scope) -> ir.Value:
     """The element, one a lane if the address moves with the lane."""
     address = Address(emitter, expr.buffer, expr.index, scope)
+    if expr.guard is None and scope.mask is None and address.key and expr.buffer.name in emitter.frozen:
+        # Nothing in the kernel writes the buffer, so one read serves a whole basic block.
+        return emitter.once(("load", address.key, scope.lane), lambda: _load(emitter, expr, address, scope))
+    return _load(emitter, expr, address, scope)
+
+
+def _load(emitter: KernelEmitter, expr: Load, address: Address, scope: Scope) -> ir.Value:
     dtype = expr.buffer.dtype
     guard = None if expr.guard is None else emitter.expr(expr.guard, scope)
     if address.lanes == 1 and (guard is None or lanes_of(guard) == 1):

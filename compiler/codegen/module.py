@@ -69,7 +69,9 @@ def emit_kernel(
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     outliner = _Outliner(module, name, function.args[-1], disjoint)
     start = builder.append_basic_block("start")
-    KernelEmitterAt(builder, start, outliner).block(kernel.body, scope)
+    written = {b.name for b in kernel.written} if disjoint else {b.name for b in kernel.parameters}
+    frozen = frozenset(b.name for b in kernel.parameters if b.name not in written)
+    KernelEmitterAt(builder, start, outliner, frozen).block(kernel.body, scope)
     _order_streams(builder, kernel.body)
     builder.ret_void()
     with builder.goto_block(function.entry_basic_block):
@@ -80,8 +82,15 @@ def emit_kernel(
 class KernelEmitterAt(KernelEmitter):
     """A kernel emitter whose code starts in `start`, the entry block being left to allocas."""
 
-    def __init__(self, builder: ir.IRBuilder, start: ir.Block, parallel: _Outliner | None) -> None:
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        start: ir.Block,
+        parallel: _Outliner | None,
+        frozen: frozenset[str],
+    ) -> None:
         super().__init__(builder, parallel)
+        self.frozen = frozen
         builder.position_at_end(start)
 
 
@@ -98,7 +107,7 @@ class _Outliner:
         values = [n for n in scope.values if n in names]
         captured = [scope.pointers[n] for n in pointers] + [scope.values[n] for n in values]
         self.count += 1
-        ranged = self._range_function(stmt, scope, pointers, values, captured)
+        ranged = self._range_function(stmt, scope, pointers, values, captured, emitter.frozen)
         record = ir.LiteralStructType([v.type for v in captured])
         thunk = self._thunk(ranged, record)
         builder = emitter.builder
@@ -119,6 +128,7 @@ class _Outliner:
         pointers: list[str],
         values: list[str],
         captured: list[ir.Value],
+        frozen: frozenset[str],
     ) -> ir.Function:
         kinds = [v.type for v in captured]
         function = ir.Function(
@@ -137,7 +147,7 @@ class _Outliner:
         inner.values["range.first"], inner.values["range.last"] = first, last
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         start = builder.append_basic_block("start")
-        emitter = KernelEmitterAt(builder, start, None)
+        emitter = KernelEmitterAt(builder, start, None, frozen)
         bounded = For(
             Var(stmt.var.name, extent=stmt.var.extent),
             Var("range.first"),

@@ -203,11 +203,12 @@ class _Convolution:
         else:
             source = ix.add(ix.mul(self.channel_group, s.inputs), channel)
             target = ix.add(ix.mul(self.channel_group, s.outputs), out)
+        # The kernel's panels are padded with zeros: only a depthwise input has lanes to mask.
         with ExitStack() as stack:
-            if exists is not None:
+            if exists is not None and s.depthwise:
                 stack.enter_context(body.guard(exists))
             a = body.read(self.op.operands[0], _arranged(left, (self.batch, source, *space)))
-            b = body.read(self.op.operands[1], _arranged(kernel, (target, channel, *window)))
+        b = body.read(self.op.operands[1], _arranged(kernel, (target, channel, *window)))
         total = Load(acc, at)
         body.store(acc, at, Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b)))
 

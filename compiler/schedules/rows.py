@@ -154,6 +154,15 @@ class _Rows:
             for value in op.results:
                 scalar = body.read(value, self.row)
                 body.bound[value] = _constant_reader(scalar)
+        self._row_wide_values(max(self.levels[op.results[0]] for op in ops))
+
+    def _row_wide_values(self, level: int) -> None:
+        """Computes what is one scalar a row here, rather than again in every vector."""
+        shape = tuple(self.shape[d] for d in self.kept)
+        for op in self.group.region.ops:
+            element = isinstance(REGISTRY[op.name].lowering, Element) and op.name != "constant"
+            if element and op.result.shape == shape and 0 < self.levels[op.result] <= level:
+                self.body.read(op.result, self.row)
 
     def _accumulators(self, op: Op) -> list[Buffer]:
         initial = _reduction(op).initial(op)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ops.samples import Sample, all_samples, type_of
 
+from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.compiler.ops import REGISTRY, Builder
 
@@ -52,9 +53,10 @@ def shares(batch: Sequence[Sample], results: Sequence[Array]) -> Iterator[tuple[
 
 
 def representative(samples: Sequence[Sample]) -> list[Sample]:
-    """One sample for each op, label and set of dtypes."""
+    """One sample for each op and kind of operands: float dtypes one by one, integers as one."""
     found: dict[object, Sample] = {}
     for sample in samples:
-        kinds = tuple(str(a.dtype) for a in sample.arrays)
+        dtypes = (dtype_of(a.dtype) for a in sample.arrays)
+        kinds = tuple(d.name if d.is_float else d.kind for d in dtypes)
         found.setdefault((sample.op, kinds), sample)
     return list(found.values())

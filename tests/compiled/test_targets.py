@@ -1,0 +1,38 @@
+"""A representative part of the op samples on every x86 level that this machine can run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from compiled.batches import (
+    SAMPLES, arrays_of, batch_name, batches, build_batch, representative, shares,
+)  # fmt: skip
+from compiled.objects import foreign_symbols
+from ops.samples import Sample, assert_agrees
+
+from tensorkiln.compiler import pipeline
+from tensorkiln.compiler.codegen.target import target_named
+from tensorkiln.compiler.evaluate import evaluate
+from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.processor import architecture, missing_features
+
+TARGETS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
+BATCHES = batches(representative(SAMPLES), 48)
+
+
+@pytest.mark.parametrize("batch", BATCHES, ids=batch_name)
+@pytest.mark.parametrize("name", TARGETS)
+def test_target_agrees_with_the_interpreter(name: str, batch: Sequence[Sample]) -> None:
+    target = target_named(name)
+    if architecture() != "x86_64" or missing_features(target.features):
+        pytest.skip(f"this machine does not run code for {name}")
+    function = build_batch(batch)
+    arrays = arrays_of(batch)
+    compiled = pipeline.compile_function(function, target)
+    assert foreign_symbols(compiled.object_code) == set()
+    executable = load_compiled(compiled, threads=2)
+    found = executable.run({v.name: a for v, a in zip(function.parameters, arrays, strict=True)})
+    expected = evaluate(function, arrays)
+    for (sample, got), (_, want) in zip(shares(batch, found), shares(batch, expected), strict=True):
+        assert_agrees(sample, got, want)

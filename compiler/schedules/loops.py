@@ -26,7 +26,7 @@ def schedule_loops(group: Group, target: Target) -> Kernel:
     """The kernel of a group whose results have one shape and layout and only Element ops."""
     place = group.outputs[0]
     shape = place.buffer.shape
-    merged = merge_dims(shape, _probe(group, shape))
+    merged = merge_dims(shape, accesses_of(group, shape))
     lanes = group.lanes(target.vector_bits)
     body = group.body()
     emit_elements(body, group, merged, lanes, parallel=group.work >= PARALLEL_WORK)
@@ -48,17 +48,18 @@ def emit_elements(
         )
         logical = place.layout.logical_index(physical)
         if condition is None:
-            _store_all(body, group, physical, logical, streaming)
+            store_elements(body, group, physical, logical, streaming)
             return
         with body.when(condition):
-            _store_all(body, group, physical, logical, False)
+            store_elements(body, group, physical, logical, False)
 
     _nest(body, sizes, lanes, parallel, element)
 
 
-def _store_all(
+def store_elements(
     body: Body, group: Group, physical: Index, logical: Index, streaming: bool
 ) -> None:
+    """Stores the element of every result at an index, zeros in a layout's padding."""
     inside = _inside(group, logical)
     if inside is None:
         values = [body.read(v, logical) for v in group.region.results]
@@ -117,11 +118,11 @@ def _flat_parallel(
         strips(body, rest, lanes, UNROLL, lambda _, i, c: element((ix.add(start, i),), c))
 
 
-def _probe(group: Group, shape: tuple[int, ...]) -> list[Expr]:
+def accesses_of(group: Group, shape: tuple[int, ...]) -> list[Expr]:
     """Every index and value expression of the group, in terms of one variable a dim."""
     body = group.body()
     physical = tuple(Var(f"p{axis}", INDEX, size) for axis, size in enumerate(shape))
-    _store_all(body, group, physical, group.outputs[0].layout.logical_index(physical), False)
+    store_elements(body, group, physical, group.outputs[0].layout.logical_index(physical), False)
     found: list[Expr] = []
     for stmt in walk(body.finish()):
         if isinstance(stmt, Let):
@@ -137,7 +138,7 @@ def merge_dims(shape: tuple[int, ...], expressions: list[Expr]) -> list[tuple[in
     Dims a and b (b next inside) merge if in every access the step of a is the size of b times the
     step of b, and neither is used other than in such steps.
     """
-    steps, fixed = _steps(expressions)
+    steps, fixed = access_steps(expressions)
     runs: list[tuple[int, ...]] = []
     last = -1  # the innermost dim larger than 1 so far
     for axis, size in enumerate(shape):
@@ -159,7 +160,8 @@ def _mergeable(
     return all(step.get(a, 0) == size * step.get(b, 0) for step in steps)
 
 
-def _steps(expressions: list[Expr]) -> tuple[list[dict[str, int]], set[str]]:
+def access_steps(expressions: list[Expr]) -> tuple[list[dict[str, int]], set[str]]:
+    """How far each load moves with each variable, and the variables used in any other way."""
     steps: list[dict[str, int]] = []
     fixed: set[str] = set()
 
@@ -191,4 +193,7 @@ def _product(dims: tuple[int, ...]) -> int:
     return total
 
 
-__all__ = ["emit_elements", "merge_dims", "schedule_loops", "tail_strips"]
+__all__ = [
+    "access_steps", "accesses_of", "emit_elements", "merge_dims", "schedule_loops",
+    "store_elements", "tail_strips",
+]  # fmt: skip

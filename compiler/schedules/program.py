@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tensorkiln.compiler.kernel.target import Target
@@ -31,14 +31,27 @@ def lower_function(fused: Function, target: Target) -> Program:
         for op in function.ops
         if op.name == "fusion"
     }
+    return assemble(function, kernels, layouts, lambda group: schedule_loops(group, target))
+
+
+def assemble(
+    function: Function,
+    kernels: Mapping[Op, Kernel],
+    layouts: Mapping[Value, Layout],
+    copying: Callable[[Group], Kernel],
+) -> Program:
+    """The program of a function whose fusions have the given kernels.
+
+    `copying` schedules the kernels that copy a value from one buffer to another.
+    """
     plan = assign_buffers(function, kernels, layouts)
     table = _Kernels()
-    calls = [_copy(table, target, *copy) for copy in plan.first_copies]
+    calls = [_copy(table, copying, *copy) for copy in plan.first_copies]
     for op, kernel in kernels.items():
         slots = tuple(plan.slots[v] for v in (*op.operands, *op.results))
         if all(v.type.elements for v in op.results) or not op.results:
             calls.append(_call(table, op, kernel, slots))
-    calls += [_copy(table, target, *copy) for copy in plan.last_copies]
+    calls += [_copy(table, copying, *copy) for copy in plan.last_copies]
     return Program(
         function.name,
         tuple(table.kernels),
@@ -73,11 +86,15 @@ def _kernel(
     tiling: Tiling | ConvTiling | None,
     final: bool,
 ) -> Kernel:
-    # Buffers are named by position, so that equal groups give equal kernels.
+    return schedule(op.string("kind"), group_of(op, layouts, final), target, tiling)
+
+
+def group_of(op: Op, layouts: Mapping[Value, Layout], final: bool = False) -> Group:
+    """The fusion `op` with its buffers, named by position: equal groups give equal kernels."""
     (region,) = op.regions
     inputs = tuple(place_for(v, layouts.get(v), f"in{n}") for n, v in enumerate(op.operands))
     outputs = tuple(place_for(v, layouts.get(v), f"out{n}") for n, v in enumerate(op.results))
-    return schedule(op.string("kind"), Group(region.name, region, inputs, outputs, final), target, tiling)
+    return Group(region.name, region, inputs, outputs, final)
 
 
 def _is_final(op: Op, function: Function) -> bool:
@@ -94,14 +111,16 @@ def _call(table: _Kernels, op: Op, kernel: Kernel, slots: tuple[Slot, ...]) -> C
     return Call(table.number(kernel), slots, tuple(nodes), sum(c.flops for c in costs), moved)
 
 
-def _copy(table: _Kernels, target: Target, source: Slot, to: Slot, value: Value) -> Call:
+def _copy(
+    table: _Kernels, copying: Callable[[Group], Kernel], source: Slot, to: Slot, value: Value
+) -> Call:
     """A kernel that copies a value from one slot to another."""
     result = Value("copy", value.type)
     op = Op("identity", (value,), (result,))
     region = Function("copy", (value,), (op,), (result,))
     group = Group("copy", region, (place_for(value, None, "in0"),), (place_for(result, None, "out0"),))
-    kernel = schedule_loops(group, target)
+    kernel = copying(group)
     return Call(table.number(kernel), (source, to), (), 0, 2 * value.type.bytes)
 
 
-__all__ = ["Buffer", "lower_function"]
+__all__ = ["Buffer", "assemble", "group_of", "lower_function"]

@@ -40,8 +40,8 @@ EXPENSIVE = frozenset(
 )
 
 
-class _Rows:
-    """The state of scheduling one group."""
+class Rows:
+    """What a schedule knows of one row-resident group, and the schedule for a CPU."""
 
     def __init__(self, group: Group, target: Target) -> None:
         self.group = group
@@ -201,8 +201,8 @@ class _Rows:
             copies //= 2
             for copy in range(copies):
                 with self.body.over(self.lanes, LoopKind.VECTOR, "l") as lane:
-                    here, there = (ix.const(copy), lane), (ix.const(copy + copies), lane)
-                    self._join(op, buffers, here, there)
+                    other = (ix.const(copy + copies), lane)
+                    self._join(op, buffers, (ix.const(copy), lane), other)
         lanes = self.lanes
         while lanes > 1:
             lanes //= 2
@@ -257,7 +257,7 @@ class _Rows:
 
 def schedule_rows(group: Group, target: Target) -> Kernel:
     """The kernel of a row-resident group."""
-    return _Rows(group, target).build()
+    return Rows(group, target).build()
 
 
 def reduced_dims(op: Op) -> tuple[int, ...]:

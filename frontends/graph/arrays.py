@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.dtypes import DType
-from tensorkiln.frontends.graph.shapes import Sizes, show
+from tensorkiln.frontends.graph.shapes import Dimension, Sizes, show
 
 Array: TypeAlias = NDArray[np.generic]
 
@@ -38,6 +38,8 @@ def make_array(value: object, dtype: DType | None = None) -> Array:
 def _untyped(value: object) -> Array:
     if value is None:
         raise ValueError("None values not supported.")
+    if isinstance(value, list | tuple):
+        value = [int(item) if isinstance(item, Dimension) else item for item in value]
     try:
         return np.array(value)
     except ValueError:

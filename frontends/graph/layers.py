@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -46,7 +47,7 @@ def _finish(result: Tensor, activation: Activation) -> Tensor:
 
 def dense(
     inputs: object, units: int, activation: Activation = None, use_bias: bool = True,
-    kernel_initializer: object = None, bias_initializer: object = Zeros(),  # noqa: B008
+    kernel_initializer: object = None, bias_initializer: object = Zeros(),
     kernel_regularizer: Regularizer = None, bias_regularizer: Regularizer = None,
     activity_regularizer: Regularizer = None, trainable: bool = True, name: str | None = None,
     reuse: bool | None = None,
@@ -73,7 +74,7 @@ def conv2d(
     inputs: object, filters: int, kernel_size: object, strides: object = (1, 1),
     padding: str = "valid", data_format: str = "channels_last", dilation_rate: object = (1, 1),
     activation: Activation = None, use_bias: bool = True, kernel_initializer: object = None,
-    bias_initializer: object = Zeros(), kernel_regularizer: Regularizer = None,  # noqa: B008
+    bias_initializer: object = Zeros(), kernel_regularizer: Regularizer = None,
     bias_regularizer: Regularizer = None, activity_regularizer: Regularizer = None,
     trainable: bool = True, name: str | None = None, reuse: bool | None = None,
 ) -> Tensor:  # fmt: skip
@@ -136,7 +137,7 @@ def flatten(inputs: object, name: str | None = None, data_format: str = "channel
     with name_scope(name, "flatten", [tensor]):
         sizes = tensor.sizes
         if sizes is not None and None not in sizes[1:]:
-            return reshape(tensor, [-1, int(np.prod(sizes[1:], dtype=np.int64))])
+            return reshape(tensor, [-1, math.prod(size for size in sizes[1:] if size is not None)])
         return reshape(tensor, make("Pack", ([shape(tensor)[0], -1],), "stack", axis=0))
 
 
@@ -155,9 +156,9 @@ def dropout(
 
 def batch_normalization(
     inputs: object, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3,
-    center: bool = True, scale: bool = True, beta_initializer: object = Zeros(),  # noqa: B008
-    gamma_initializer: object = Ones(), moving_mean_initializer: object = Zeros(),  # noqa: B008
-    moving_variance_initializer: object = Ones(), training: object = False,  # noqa: B008
+    center: bool = True, scale: bool = True, beta_initializer: object = Zeros(),
+    gamma_initializer: object = Ones(), moving_mean_initializer: object = Zeros(),
+    moving_variance_initializer: object = Ones(), training: object = False,
     trainable: bool = True, name: str | None = None, reuse: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """Normalised by the batch's moments in training, by moving averages else.
@@ -181,9 +182,8 @@ def batch_normalization(
             )
         )
         wide = [n if k == place else 1 for k, n in enumerate(size * rank)]
-        steady = normalize(
-            tensor, *(reshape(v, wide) for v in (mean, variance, beta, gamma)), epsilon
-        )
+        spread = [reshape(v, wide) for v in (mean, variance, beta, gamma)]
+        steady = normalize(tensor, spread[0], spread[1], spread[2], spread[3], epsilon)
         if not isinstance(training, Convertible) and not training:
             return steady
         trained, averages = _by_batch(tensor, gamma, beta, place, epsilon)

@@ -68,7 +68,10 @@ def _multiply_kind(x: Operand) -> str:
 
 
 class Operand(Convertible):
-    """What tensors and variables share: operators, which all make new ops."""
+    """What tensors and variables share: operators, which all make new ops.
+
+    `==` and hashing are by identity, so that tensors are keys of feed dictionaries.
+    """
 
     __slots__ = ()
     # numpy leaves `array + tensor` to the tensor.
@@ -176,12 +179,6 @@ class Operand(Convertible):
             "of `if t:` to test if a tensor is defined, and use TensorFlow ops such as tf.cond to "
             "execute subgraphs conditioned on the value of a tensor."
         )
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
 
 def _matmul(x: Operand, y: Operand) -> Tensor:

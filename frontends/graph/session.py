@@ -9,8 +9,8 @@ from types import TracebackType
 
 import numpy as np
 
-from tensorkiln.frontends.graph import stack
 from tensorkiln.compiler.ir.function import Function
+from tensorkiln.frontends.graph import stack
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.config import ConfigProto
 from tensorkiln.frontends.graph.feeds import fed_array, fed_tensor
@@ -163,7 +163,8 @@ class BaseSession:
         """A copy of a variable's value; FailedPreconditionError if it has none."""
         if not self._store.is_initialized(variable):
             raise uninitialized(variable)
-        return self._store.slot(variable).array.copy()
+        value: Array = self._store.slot(variable).array.copy()
+        return value
 
     def make_callable(
         self, fetches: object, feed_list: Sequence[object] = (), accept_options: bool = False

@@ -31,7 +31,7 @@ def test_frozen_function(session: Any) -> None:
 
 
 def test_state_cannot_be_frozen(session: Any) -> None:
-    with pytest.raises(UnsupportedError, match="'drawn' .* needs state"):
+    with pytest.raises(UnsupportedError, match=r"'drawn' .* needs state"):
         freeze(session, {}, {"y": tf.random_uniform([2], 0, 9, tf.int32, name="drawn")})
     v = tf.Variable(1.0, name="v")
     with pytest.raises(tf.errors.FailedPreconditionError, match="uninitialized value v"):

@@ -9,7 +9,9 @@ from tensorkiln.benchmarks.models import MODELS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tensorkiln.benchmarks.models", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tensorkiln.benchmarks.models", description=__doc__
+    )
     parser.add_argument("model", choices=sorted(MODELS))
     parser.add_argument("-o", "--output", type=Path, help="file to write (default: MODEL.onnx)")
     parser.add_argument("--batch", default="1", help="size of the batch, or a name to keep it open")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -25,7 +26,7 @@ class ModelBuilder:
         dims = (batch, *shape)
         self.inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, dims)]
 
-    def node(self, kind: str, inputs: Sequence[str], path: str, **attributes: object) -> str:
+    def node(self, kind: str, inputs: Sequence[str], path: str, **attributes: Any) -> str:
         """Adds a node with one output and returns the output's name."""
         name = f"/{path}/{kind}".replace("//", "/")
         output = f"{name}_output_0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ def test_very_deep_graphs() -> None:
     ],
 )
 def test_absurd_sizes_allocate_nothing(
-    kind: str, weights: dict[str, np.ndarray], attributes: dict[str, object]
+    kind: str, weights: dict[str, np.ndarray], attributes: dict[str, Any]
 ) -> None:
     proto = model(
         [node(kind, ["x", *weights], ["y"], "n", **attributes)], [value("x", (1, 1, 4, 4))],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -101,7 +103,7 @@ def test_reduction_without_axes_can_do_nothing() -> None:
 
 def _softmax(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     powers = np.exp(x - x.max(axes, keepdims=True))
-    return powers / powers.sum(axes, keepdims=True)
+    return np.asarray(powers / powers.sum(axes, keepdims=True))
 
 
 def test_softmax_over_all_dims_from_axis_and_over_one() -> None:
@@ -158,7 +160,7 @@ def test_nearest_upsampling(form: str) -> None:
 def test_split(opset: int) -> None:
     sizes = [1, 3]
     inputs = ["x", "sizes"] if opset == 13 else ["x"]
-    more = {} if opset == 13 else {"split": sizes}
+    more: dict[str, Any] = {} if opset == 13 else {"split": sizes}
     node = helper.make_node("Split", inputs, ["a", "b"], axis=2, **more)
     weights = {"sizes": _ints(*sizes)} if opset == 13 else {}
     a, b = run(model([node], [value("x", X.shape)], ["a", "b"], weights, opset), X)
@@ -187,7 +189,7 @@ def test_gemm(opset: int) -> None:
 
 def test_attributes_that_became_inputs() -> None:
     np.testing.assert_array_equal(run_node("Reshape", [X], 1, shape=[0, -1]), X.reshape(2, 12))
-    found = run_node("Tile", [X, np.float32([2]), np.float32([1])], 5, known=2)
+    found = run_node("Tile", [X, np.array([2], np.float32), np.array([1], np.float32)], 5, known=2)
     np.testing.assert_array_equal(found, np.tile(X, (1, 2, 1)))
     found = run_node("Tile", [X, _ints(2, 1, 3)], 6, known=1)
     np.testing.assert_array_equal(found, np.tile(X, (2, 1, 3)))

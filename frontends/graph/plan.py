@@ -65,7 +65,7 @@ class Plan:
             if k not in self._host and k not in self._from_feed
         ]
         self._count = len(fetched)
-        lowered = _lower([t for _, t in computed], targets, fed, shapes, store)
+        lowered = lower_run([t for _, t in computed], targets, fed, shapes, store)
         function, self._lowering = lowered
         self.function = function
         parameters = {value: k for k, value in enumerate(function.parameters)}
@@ -163,7 +163,7 @@ def _host_value(tensor: Tensor) -> object:
     return value[()] if value.ndim == 0 else value.copy()
 
 
-def _lower(
+def lower_run(
     fetched: Sequence[Tensor],
     targets: Sequence[Operation],
     fed: Sequence[Tensor],

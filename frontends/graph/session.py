@@ -17,7 +17,7 @@ from tensorkiln.frontends.graph.feeds import fed_array, fed_tensor
 from tensorkiln.frontends.graph.fetches import Fetches, fetch_key
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.plan import Plan, StalePlanError
+from tensorkiln.frontends.graph.plan import Plan, StalePlanError, lower_run
 from tensorkiln.frontends.graph.shapes import compatible
 from tensorkiln.frontends.graph.step import step_maker
 from tensorkiln.frontends.graph.store import Store, uninitialized
@@ -157,7 +157,9 @@ class BaseSession:
         feeds = feed_dict or {}
         signature = _Signature(self._graph, fetches, list(feeds))
         pairs = zip(signature.fed, feeds.values(), signature.keys, strict=True)
-        return self._new_plan(signature, [fed_array(*pair) for pair in pairs]).function
+        shapes = [fed_array(*pair).shape for pair in pairs]
+        wanted = signature.fetches
+        return lower_run(wanted.tensors, wanted.targets, signature.fed, shapes, self._store)[0]
 
     def variable_value(self, variable: Operation) -> Array:
         """A copy of a variable's value; FailedPreconditionError if it has none."""

@@ -271,12 +271,12 @@ class KernelEmitter:
                 parts = scalars.unify(builder, *(self.expr(e, scope) for e in (a, b, c)))
                 return scalars.intrinsic(builder, "llvm.fma", list(parts), parts[0].type)
             case Select(condition, a, b):
-                parts = [self.expr(e, scope) for e in (condition, a, b)]
-                if lanes_of(parts[0]) > 1 or max(map(lanes_of, parts)) == 1:
-                    parts = list(scalars.unify(builder, *parts))
+                chosen, x, y = (self.expr(e, scope) for e in (condition, a, b))
+                if lanes_of(chosen) > 1:
+                    chosen, x, y = scalars.unify(builder, chosen, x, y)
                 else:  # one condition for all lanes
-                    parts[1:] = scalars.unify(builder, *parts[1:])
-                return builder.select(*parts)
+                    x, y = scalars.unify(builder, x, y)
+                return builder.select(chosen, x, y)
             case Convert(x, dtype):
                 return scalars.convert(builder, self.expr(x, scope), x.dtype, dtype)
             case Bitcast(x, dtype):

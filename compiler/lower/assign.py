@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.kernel.program import Slot, align, aligned_bytes
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.lower.in_place import writes_in_place
@@ -74,7 +74,7 @@ class _Assigner:
         return Assignment(self.slots, tuple(self.first), last, blob, workspace, total)
 
     def _constants(self) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        pieces: list[tuple[int, np.ndarray]] = []  # type: ignore[type-arg]
+        pieces: list[tuple[int, Array]] = []
         offset = 0
         for op in self.function.ops:
             if op.name != "constant":
@@ -175,7 +175,7 @@ class _Assigner:
         return align(max(elements * value.dtype.bytes, 1))
 
 
-def arrange(data: np.ndarray, layout: Layout) -> np.ndarray:  # type: ignore[type-arg]
+def arrange(data: Array, layout: Layout) -> Array:
     """A constant's elements in the order of `layout`, padding filled with zeros."""
     pads = [(0, 0)] * data.ndim
     for dim, size in layout.blocks:

@@ -11,8 +11,10 @@ convolutions that no faster family takes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TypeAlias
 
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.dtypes import DType
@@ -25,6 +27,8 @@ from tensorkiln.compiler.ops.record import Reduction
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group, reduction_of
 
 COPIES = 4
+# The index of the outer dims, and the sizes of the inner ones that a tile walks as one.
+Outer: TypeAlias = tuple[Index, tuple[int, ...]]
 
 
 def schedule_accumulate(group: Group, target: Target) -> Kernel:
@@ -33,22 +37,27 @@ def schedule_accumulate(group: Group, target: Target) -> Kernel:
     shape = place.buffer.shape
     lanes = group.lanes(target.vector_bits)
     body = group.body()
-    outer, inner = (shape[:-1], shape[-1]) if shape else ((), 1)
+    outer, inner = shape[:-1], shape[-1:]
+    if len(shape) > 1 and shape[-1] == lanes:  # channel blocks: a tile is several places of space
+        outer, inner = shape[:-2], shape[-2:]
     parallel = group.work >= PARALLEL_WORK
+    count = math.prod(outer)
     with ExitStack() as stack:
-        index: tuple[Expr, ...] = ()
-        for axis, size in enumerate(outer):
-            kind = LoopKind.PARALLEL if parallel and axis == 0 else LoopKind.SERIAL
-            index = (*index, stack.enter_context(body.over(size, kind)))
-        alone = parallel and not outer
-        _tiles(body, group, index, inner, lanes, alone)
+        index: Index = ()
+        if count > 1:
+            kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
+            index = ix.unflatten(stack.enter_context(body.over(count, kind)), outer)
+        else:
+            index = (ix.ZERO,) * len(outer)
+        _tiles(body, group, (index, inner), lanes, parallel and count == 1)
     return group.kernel(body)
 
 
 def _tiles(
-    body: Body, group: Group, outer: Index, inner: int, lanes: int, parallel: bool
+    body: Body, group: Group, outer: Outer, lanes: int, parallel: bool
 ) -> None:
     step = lanes * COPIES
+    inner = math.prod(outer[1])
     tiles = inner // step
     if tiles:
         with body.over(tiles, LoopKind.PARALLEL if parallel else LoopKind.SERIAL) as tile:
@@ -66,7 +75,7 @@ def _tiles(
 def _tile(
     body: Body,
     group: Group,
-    outer: Index,
+    outer: Outer,
     start: Expr,
     lanes: int,
     copies: int,
@@ -84,8 +93,9 @@ def _tile(
         for copy in range(copies):
             with body.over(lanes, LoopKind.VECTOR, "l") as lane:
                 position = ix.add(ix.add(start, ix.const(copy * lanes)), lane)
-                physical = (*outer, position)
-                logical = group.outputs[0].layout.logical_index(physical if group.outputs[0].buffer.shape else ())
+                index, inner = outer
+                physical = (*index, *(ix.unflatten(position, inner) if inner else ()))
+                logical = group.outputs[0].layout.logical_index(physical)
                 exists = None if count is None else ix_less(lane, count)
                 visit(copy, lane, logical, exists)
 

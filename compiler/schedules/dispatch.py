@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.schedules.accumulate import schedule_accumulate
+from tensorkiln.compiler.schedules.columns import schedule_columns, takes_columns
 from tensorkiln.compiler.schedules.concatenate import schedule_concatenate
 from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
 from tensorkiln.compiler.schedules.convolution import schedule_convolution
@@ -34,6 +35,8 @@ def schedule(
             return schedule_loops(group, target)
         case "rows":
             return schedule_rows(group, target)
+        case "reduce" if takes_columns(group):
+            return schedule_columns(group, target)
         case "reduce" | "contract":
             return schedule_accumulate(group, target)
         case "concatenate":

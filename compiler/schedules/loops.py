@@ -6,6 +6,7 @@ rank is walked as one long vector.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from tensorkiln.compiler.kernel.target import Target
@@ -98,11 +99,16 @@ def _nest(
         if axis == len(outer):
             strips(body, inner, lanes, UNROLL, lambda _, i, c: element((*index, i), c))
             return
-        kind = LoopKind.PARALLEL if parallel and axis == 0 else LoopKind.SERIAL
-        with body.over(outer[axis], kind) as var:
+        with body.over(outer[axis]) as var:
             descend(axis + 1, (*index, var))
 
-    descend(0, ())
+    count = math.prod(outer)
+    if not parallel or count == 1:
+        descend(0, ())
+        return
+    # One loop over all outer dims shares out evenly whatever their sizes.
+    with body.over(count, LoopKind.PARALLEL) as task:
+        descend(len(outer), ix.unflatten(task, tuple(outer)))
 
 
 def _flat_parallel(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import llvmlite.binding as llvm
 
 from tensorkiln.compiler.codegen.module import emit_program
+from tensorkiln.compiler.codegen.nvptx import PtxModule, emit_ptx
+from tensorkiln.compiler.codegen.nvptx_target import gpu_target
 from tensorkiln.compiler.codegen.target import (
     Target, emit_object, optimize, target_named,
 )  # fmt: skip
@@ -33,6 +35,7 @@ from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
+from tensorkiln.compiler.schedules.gpu import lower_to_gpu
 from tensorkiln.compiler.schedules.program import lower_function
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.executable import Executable
@@ -130,6 +133,25 @@ def compile_function(
     dump.write("optimized", "ll", lambda: str(module))
     code = emit_object(module, target)
     return Compiled(manifest_of(function, stages.program, target), code, stages.program.constants)
+
+
+def compile_ptx(
+    function: Function, target: Target | str = "sm_80", dump: Dump | None = None
+) -> PtxModule:
+    """PTX for `function` with the launches that run it; UnsupportedError names what has no kernel."""
+    target = gpu_target(target) if isinstance(target, str) else target
+    dump = dump or Dump()
+    program = lower_to_gpu(optimize_function(function, dump), target)
+    dump.write("kernels", "txt", lambda: print_program(program))
+    program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
+    module = emit_ptx(program, target)
+    dump.write("ptx", "ptx", lambda: module.text)
+    return module
+
+
+def ptx(function: Function, sm: int = 80) -> str:
+    """The PTX text of `function` for architecture sm_80, sm_90, ..."""
+    return compile_ptx(function, f"sm_{sm}").text
 
 
 def jit(function: Function, threads: int = 0) -> Executable:

@@ -101,6 +101,8 @@ class KernelEmitter:
                 self.conditional(condition, body, scope)
             case Barrier():
                 self.barrier()
+            case Invoke(instruction, windows) if instruction.name == "prefetch":
+                memory.prefetch(self, windows[0], scope)
             case Invoke():
                 self.block(inline_instruction(stmt), scope)
 

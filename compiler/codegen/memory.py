@@ -17,7 +17,7 @@ from tensorkiln.compiler.codegen.scalars import lanes_of, memory_type, splat, wi
 from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Buffer, Expr, Index, Load, Var
-from tensorkiln.compiler.kernel.stmt import Store
+from tensorkiln.compiler.kernel.stmt import Store, Window
 
 if TYPE_CHECKING:
     from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
@@ -217,6 +217,13 @@ def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
         name, pointer = f"llvm.masked.scatter.{suffix}.v{lanes}p0", address.pointers(lanes)
     mask = _all(lanes) if mask is None else mask
     _call(emitter, name, ir.VoidType(), [value, pointer, align, mask])
+
+
+def prefetch(emitter: KernelEmitter, window: Window, scope: Scope) -> None:
+    """Asks for the line of the window's first element, for reading, into all caches."""
+    pointer = Address(emitter, window.buffer, window.index, scope).pointer()
+    read, everywhere, data = (ir.Constant(I32, value) for value in (0, 3, 1))
+    _call(emitter, "llvm.prefetch.p0", ir.VoidType(), [pointer, read, everywhere, data])
 
 
 def _store_streaming(

@@ -21,7 +21,8 @@ from contextlib import ExitStack
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import Buffer, Expr, Index, Load
+from tensorkiln.compiler.kernel.expr import Binary, Buffer, Expr, Index, Load
+from tensorkiln.compiler.kernel.instructions import prefetch
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.ops import REGISTRY
@@ -33,6 +34,7 @@ from tensorkiln.compiler.schedules.group import (
 from tensorkiln.compiler.schedules.strips import strips
 
 COPIES = 4
+FETCH_BYTES = 1 << 20  # operands at least this large come from beyond the second-level cache
 ROW_BYTES = 1 << 15  # largest row buffer on the stack
 EXPENSIVE = frozenset(
     "exponential exponential_minus_one log log_plus_one logistic tanh tan sine cosine erf power "
@@ -55,6 +57,7 @@ class Rows:
         self.extents = tuple(self.shape[d] for d in self.dims)
         self.levels = dependence_levels(group.region.ops, group.reductions)
         self.row: Index = ()
+        self.ahead = False  # this walk fetches the next row, which memory needs time for
 
     def index(self, inner: Index) -> Index:
         """The index in the row's shape from the row's and the inner index."""
@@ -72,9 +75,11 @@ class Rows:
                 self.row = (*self.row, stack.enter_context(body.over(size, kind, "r")))
             stages = sorted({self.levels[op.results[0]] for op in group.reductions})
             kept = self._kept_values()
-            for stage in stages:
+            for walk, stage in enumerate(stages):
+                self.ahead = walk == 1
                 ops = [op for op in group.reductions if self.levels[op.results[0]] == stage]
                 self._fold(ops, [v for v in kept if self._stage(v) == stage])
+            self.ahead = len(stages) == 1
             self._finish()
         return group.kernel(body)
 
@@ -133,6 +138,7 @@ class Rows:
         def visit(outer: Index) -> Callable[[int, Expr, Expr | None], None]:
             def vector(copy: int, position: Expr, exists: Expr | None) -> None:
                 inner = (*outer, position)
+                self._fetch_ahead(inner)
                 for value, buffer in rows.items():
                     self._keep(value, buffer, inner, exists)
                 lane = _lane_of(position, self.lanes)
@@ -232,6 +238,7 @@ class Rows:
         def visit(outer: Index) -> Callable[[int, Expr, Expr | None], None]:
             def vector(copy: int, position: Expr, exists: Expr | None) -> None:
                 index = self.index((*outer, position))
+                self._fetch_ahead((*outer, position))
                 with ExitStack() as stack:
                     if exists is not None:
                         stack.enter_context(body.when(exists))
@@ -245,6 +252,21 @@ class Rows:
         with ExitStack() as stack:
             outer = tuple(stack.enter_context(body.over(s, hint="k")) for s in self.extents[:-1])
             strips(body, self.extents[-1], self.lanes, COPIES, visit(outer))
+
+    def _fetch_ahead(self, inner: Index) -> None:
+        """Prefetches the same place of the next row from every operand of the row's shape."""
+        if not self.ahead or not self.kept:
+            return
+        last = self.shape[self.kept[-1]] - 1
+        following = Binary("min", ix.add(self.row[-1], ix.const(1)), ix.const(last))
+        here = self.row
+        self.row = (*here[:-1], following)
+        index = self.index(inner)
+        self.row = here
+        for value, place in zip(self.group.region.parameters, self.group.inputs, strict=True):
+            large = value.type.bytes >= FETCH_BYTES
+            if value.shape == self.shape and large and place.layout.is_row_major:
+                self.body.emit(prefetch(place.buffer, index))
 
     def _row_index(self, shape: tuple[int, ...]) -> Index:
         """The index of a row-wide scalar in `shape`: the kept dims, perhaps with ones between."""

@@ -20,6 +20,7 @@ from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
     INDEX, Binary, Bitcast, Buffer, Const, Convert, Expr, Fma, Load, Select, Unary, Var,
 )  # fmt: skip
+from tensorkiln.compiler.kernel.instructions import PREFETCH
 from tensorkiln.compiler.kernel.stmt import (
     Alloc, Barrier, Block, For, If, Invoke, Let, LoopKind, Stmt, Store,
 )  # fmt: skip
@@ -101,7 +102,7 @@ class KernelEmitter:
                 self.conditional(condition, body, scope)
             case Barrier():
                 self.barrier()
-            case Invoke(instruction, windows) if instruction.name == "prefetch":
+            case Invoke(instruction, windows) if instruction.name.startswith(PREFETCH):
                 memory.prefetch(self, windows[0], scope)
             case Invoke():
                 self.block(inline_instruction(stmt), scope)

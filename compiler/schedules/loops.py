@@ -14,12 +14,14 @@ from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
     INDEX, Binary, Const, Expr, Index, Load, Select, Var, children,
 )  # fmt: skip
+from tensorkiln.compiler.kernel.instructions import prefetch
 from tensorkiln.compiler.kernel.stmt import Kernel, Let, LoopKind, Store, walk
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 from tensorkiln.compiler.schedules.strips import strips, tail_strips
 
 UNROLL = 4
+AHEAD_BYTES = 4096
 CHUNK = 1 << 14  # elements one iteration of a parallel loop over a flat range handles
 
 
@@ -70,6 +72,16 @@ def store_elements(
         values = [Select(inside, v, Const(0, v.dtype)) for v in values]
     for output, value in zip(group.outputs, values, strict=True):
         body.store(output.buffer, physical, value, streaming)
+    if streaming:
+        _fetch_ahead(body, group, physical)
+
+
+def _fetch_ahead(body: Body, group: Group, physical: Index) -> None:
+    """Prefetches what long streams read next: the processor's own prefetch stops at pages."""
+    for place in group.inputs:
+        if physical and place.buffer.shape == group.outputs[0].buffer.shape:
+            ahead = ix.const(AHEAD_BYTES // place.buffer.dtype.bytes)
+            body.emit(prefetch(place.buffer, (*physical[:-1], ix.add(physical[-1], ahead))))
 
 
 def _inside(group: Group, logical: Index) -> Expr | None:

@@ -51,7 +51,7 @@ def _cost(op: Op) -> Cost:
 
 RECORDS = (
     OpRecord(
-        "fusion", {"kind": "str"}, RegionRule(_rule), ByRegions(_evaluate),
+        "fusion", {"kind": "str", "stopped": "str"}, RegionRule(_rule), ByRegions(_evaluate),
         FromBody(_body), Structural("fusion"), _cost,
     ),
 )  # fmt: skip

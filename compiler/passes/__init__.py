@@ -13,6 +13,7 @@ from tensorkiln.compiler.passes.expand_composites import expand_composites
 from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
 from tensorkiln.compiler.passes.fold_scales import fold_scales
+from tensorkiln.compiler.passes.fuse import fuse
 from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
@@ -34,5 +35,6 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         legalize_convolution,
         legalize_dot,
         legalize_windows,
+        fuse,
     )
 }

@@ -67,8 +67,33 @@ def _fusion(groups: Groups, group: int, members: Sequence[Op]) -> Op:
     # Region values are the outer function's own: a parameter of the region is the operand itself,
     # a result of the region the fusion's result, so that no renaming is needed to follow data.
     location = next((op.location for op in reversed(members) if op.location.node), Location())
-    attributes = {"kind": groups.kind[group]}
+    attributes = {"kind": groups.kind[group], "stopped": _stopped(groups, group, outputs)}
     return Op("fusion", tuple(inputs), tuple(outputs), attributes, (region,), location)
+
+
+def _stopped(groups: Groups, group: int, outputs: Sequence[Value]) -> str:
+    """Why the group's results are written to memory instead of being fused into their readers."""
+    reasons: dict[str, None] = {}
+    for value in outputs:
+        readers = groups.users.get(value, [])
+        targets = dict.fromkeys(groups.group_of.get(u, -1) for u in readers)
+        targets.pop(group, None)
+        if value in groups.function.results:
+            reasons["a result"] = None
+        if len(targets) > 1:
+            reasons[f"{len(targets)} readers"] = None
+        elif -1 in targets:
+            reasons["renamed by reshape"] = None
+        elif targets:
+            reasons[_refused(groups, group, next(iter(targets)))] = None
+    return "; ".join(reasons)
+
+
+def _refused(groups: Groups, group: int, target: int) -> str:
+    kind, reader = groups.kind[group], groups.kind[target]
+    if kind == "loops":
+        return f"{reader} would compute it more than once or not in lanes"
+    return f"{kind} ends where {reader} begins"
 
 
 def _is_literal(op: Op) -> bool:

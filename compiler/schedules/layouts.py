@@ -190,7 +190,8 @@ def copy_fusion(
     """A fusion that makes `value` by `chain` from its parameters and stores it as `result`."""
     identity = Op("identity", (value,), (result,))
     region = Function("pack" if chain else "rearrange", parameters, (*chain, identity), (result,))
-    return Op("fusion", sources or parameters, (result,), {"kind": "loops"}, (region,))
+    attributes = {"kind": "loops", "stopped": "another layout"}
+    return Op("fusion", sources or parameters, (result,), attributes, (region,))
 
 
 def inherited_layout(op: Op, layouts: Mapping[Value, Layout]) -> Layout | None:

@@ -144,7 +144,7 @@ def test_a_fusion_is_differentiated_through_its_region() -> None:
     inner, (a,) = builder_with("a")
     region = inner.finish([inner.one("exponential", (a,)), inner.one("negate", (a,))])
     builder, (x,) = builder_with("x")
-    y, z = builder.op("fusion", (x,), {"kind": "loops"}, (region,))
+    y, z = builder.op("fusion", (x,), {"kind": "loops", "stopped": ""}, (region,))
     function = builder.finish([builder.one("multiply", (y, z))])
     point = np.array([0.0, 1, 2])
     (found,) = evaluate(gradient(function), [point])

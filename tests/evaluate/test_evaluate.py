@@ -71,7 +71,7 @@ def region() -> Function:
 def test_a_fusion_evaluates_as_its_region() -> None:
     builder = Builder(REGISTRY)
     x = builder.parameter("x", TensorType((2,), F64))
-    y, z = builder.op("fusion", (x, x), {"kind": "loops"}, (region(),))
+    y, z = builder.op("fusion", (x, x), {"kind": "loops", "stopped": ""}, (region(),))
     array = np.array([0.25, -1])
     found = evaluate(builder.finish([y, z]), [array])
     np.testing.assert_array_equal(found[0], np.tanh(2 * array))
@@ -82,9 +82,9 @@ def test_a_fusion_takes_its_types_from_its_region() -> None:
     builder = Builder(REGISTRY)
     x = builder.parameter("x", TensorType((3,), F64))
     with pytest.raises(TypeRuleError, match="C2: operands are"):
-        builder.op("fusion", (x, x), {"kind": "loops"}, (region(),))
+        builder.op("fusion", (x, x), {"kind": "loops", "stopped": ""}, (region(),))
     with pytest.raises(TypeRuleError, match="C1: takes one region"):
-        builder.op("fusion", (x, x), {"kind": "loops"})
+        builder.op("fusion", (x, x), {"kind": "loops", "stopped": ""})
     with pytest.raises(TypeRuleError, match="tanh: takes no regions"):
         builder.op("tanh", (x,), regions=(region(),))
 

@@ -42,7 +42,7 @@ def schedule(
         case "concatenate":
             return schedule_concatenate(group, target)
         case "custom":
-            return schedule_custom(group)
+            return schedule_custom(group, target)
     raise UnsupportedError(f"no kernel family for groups of kind {kind}")
 
 

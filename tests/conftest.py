@@ -9,6 +9,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--bless", action="store_true", help="write what comes out into the files of expected text"
     )
+    parser.addoption(
+        "--random-functions", default=0, help="how many random functions to compile and compare"
+    )
 
 
 @pytest.fixture

@@ -136,7 +136,11 @@ class _Assigner:
         end = ends.get(parameter, -1)
         if end < self.step[op]:
             return True
-        return end == self.step[op] and writes_in_place(self.kernels[op], op, parameter, source)
+        # The kernel may read the parameter under the names of its reshapes, too.
+        readings = [v for v in op.operands if self.root(v) is parameter]
+        return end == self.step[op] and all(
+            writes_in_place(self.kernels[op], op, reading, source) for reading in readings
+        )
 
     def _workspace(self, ends: Mapping[Value, int], copied: set[Value]) -> tuple[int, int]:
         """Best-fit by size: each value at the lowest offset free during its life."""

@@ -71,9 +71,11 @@ def _chunk(
 ) -> None:
     vectors = -(-size // lanes)
     states: dict[Op, list[Buffer]] = {}
+    accumulators: dict[Op, list[Buffer]] = {}
     for op in group.reductions:
         initial = _initial(op)
         states[op] = [body.local((vectors * lanes,), e.dtype, "sums") for e in initial]
+        accumulators[op] = [body.local((lanes,), e.dtype) for e in initial]
 
     def each(visit: Callable[[Expr, Index, Expr | None], None]) -> None:
         """Visits the vectors of the chunk: place in it, index in the result, lanes that exist."""
@@ -96,7 +98,7 @@ def _chunk(
     def fold(members: list[Index]) -> Callable[[Expr, Index, Expr | None], None]:
         def visit(at: Expr, index: Index, exists: Expr | None) -> None:
             for op, buffers in states.items():
-                held = [body.local((lanes,), b.dtype, "acc") for b in buffers]
+                held = accumulators[op]
                 lane = ix.mod(at, lanes)
                 for near, far in zip(held, buffers, strict=True):
                     body.store(near, (lane,), Load(far, (at,)))

@@ -9,7 +9,15 @@ from typing import NoReturn
 
 from tensorkiln.compiler.kernel.expr import Const
 from tensorkiln.compiler.kernel.stmt import (
-    Alloc, Barrier, Block, For, If, Kernel, LoopKind, Store, walk,
+    Alloc,
+    Barrier,
+    Block,
+    For,
+    If,
+    Kernel,
+    LoopKind,
+    Store,
+    walk,
 )  # fmt: skip
 from tensorkiln.runtime.errors import UnsupportedError
 
@@ -23,7 +31,7 @@ class Launch:
     """One kernel's entry in the PTX and its geometry, all of it along x.
 
     `shared_bytes` is static shared memory, which the PTX declares itself: a launch asks for none
-    on top.  The arguments are the addresses of the kernel's parameters in device memory, each a
+    on top.  An empty tensor has 0 blocks and nothing to start.  The arguments are the addresses of the kernel's parameters in device memory, each a
     multiple of 16.
     """
 
@@ -49,7 +57,7 @@ def launch_of(kernel: Kernel, number: int) -> Launch:
     sizes = [-(-b.elements * b.dtype.bytes // 16) * 16 for b in buffers if b.space == "shared"]
     if sum(sizes) > SHARED_BYTES:
         _refuse(kernel, f"{sum(sizes)} bytes of shared memory are more than {SHARED_BYTES}")
-    if not 0 < blocks <= BLOCKS:
+    if blocks > BLOCKS:
         _refuse(kernel, f"a grid of {blocks} blocks")
     name = re.sub(r"[^A-Za-z0-9_]", "_", kernel.name)
     return Launch(f"k{number}_{name}", blocks, threads, sum(sizes))

@@ -47,6 +47,8 @@ def carried_dependence(loop: For, free: frozenset[str] = frozenset()) -> str | N
 
     The variables named in `free` may differ between the two iterations as well.
     """
+    if loop.var.extent in (0, 1):  # there are no two iterations
+        return None
     private = {s.buffer.name for s in walk(loop.body) if isinstance(s, Alloc)}
     found = [a for a in accesses(loop.body) if a.buffer.name not in private]
     moving = free | set(bound_names(loop.body))

@@ -19,7 +19,10 @@ from tensorkiln.compiler.kernel.stmt import For, Kernel, LoopKind, walk
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.loops import (
-    access_steps, accesses_of, merge_dims, store_elements,
+    access_steps,
+    accesses_of,
+    merge_dims,
+    store_elements,
 )  # fmt: skip
 
 THREADS = 256
@@ -37,8 +40,7 @@ def over_blocks(kernel: Kernel, threads: int) -> Kernel:
     """
     (nest,) = (stmt for stmt in kernel.body if isinstance(stmt, For))
     name, trips = nest.var.name, nest.var.extent or 1
-    threads = min(threads, -(-trips // 32) * 32)
-    kernel = split(kernel, name, threads)
+    kernel = split(kernel, name, min(threads, trips))
     outer = next(s for s in walk(kernel.body) if isinstance(s, For))
     inner = next(s for s in walk(outer.body) if isinstance(s, For))
     kernel = bind(kernel, outer.var.name, LoopKind.BLOCK)

@@ -18,7 +18,11 @@ from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.accumulate import bind_states, step
 from tensorkiln.compiler.schedules.gpu_loops import THREADS
 from tensorkiln.compiler.schedules.gpu_tree import (
-    initial_of, make_trees, member, reduce_over_block, threads_for,
+    initial_of,
+    make_trees,
+    member,
+    reduce_over_block,
+    threads_for,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.group import Group, reduction_of
 
@@ -38,7 +42,7 @@ def schedule_gpu_reduce(group: Group) -> Kernel:
 def _thread_each(group: Group, results: int) -> Kernel:
     # Blocks and threads are written here and not bound by a rewrite: the results' index may be
     # read back from the state, which a check of dependences cannot see through.
-    threads = min(THREADS, -(-results // 32) * 32)
+    threads = max(1, min(THREADS, results))
     body = group.body()
     blocks = -(-results // threads)
     with (

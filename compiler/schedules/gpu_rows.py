@@ -12,6 +12,7 @@ thread reads only what it wrote itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel import index as ix
@@ -19,7 +20,13 @@ from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Expr, Index
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.gpu_tree import (
-    Tree, make_trees, member, reduce_over_block, shared, stride, threads_for,
+    Tree,
+    make_trees,
+    member,
+    reduce_over_block,
+    shared,
+    stride,
+    threads_for,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.rows import Rows
@@ -81,7 +88,7 @@ class _GpuRows(Rows):
         for tree in trees:
             for value in tree.op.results:
                 scalar = body.read(value, self.row)
-                body.bound[value] = lambda _, scalar=scalar: scalar
+                body.bound[value] = _always(scalar)
         self._row_wide_values(stage)
 
     def _store_scalars(self) -> None:
@@ -113,3 +120,7 @@ class _GpuRows(Rows):
 def schedule_gpu_rows(group: Group, target: Target) -> Kernel:
     """The kernel of a row-resident group."""
     return _GpuRows(group, target).build()
+
+
+def _always(scalar: Expr) -> Callable[[Index], Expr]:
+    return lambda index: scalar

@@ -11,7 +11,10 @@ from tensorkiln.compiler.codegen.module import emit_program
 from tensorkiln.compiler.codegen.nvptx import PtxModule, emit_ptx
 from tensorkiln.compiler.codegen.nvptx_target import gpu_target
 from tensorkiln.compiler.codegen.target import (
-    Target, emit_object, optimize, target_named,
+    Target,
+    emit_object,
+    optimize,
+    target_named,
 )  # fmt: skip
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.function import Function

@@ -18,11 +18,31 @@ from tensorkiln.compiler.codegen.forms import Forms
 from tensorkiln.compiler.codegen.scalars import lanes_of, register_type, splat
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
-    INDEX, Binary, Bitcast, Buffer, Const, Convert, Expr, Fma, Load, Select, Unary, Var,
+    INDEX,
+    Binary,
+    Bitcast,
+    Buffer,
+    Const,
+    Convert,
+    Expr,
+    Fma,
+    Load,
+    Select,
+    Unary,
+    Var,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.instructions import PREFETCH
 from tensorkiln.compiler.kernel.stmt import (
-    Alloc, Barrier, Block, For, If, Invoke, Let, LoopKind, Stmt, Store,
+    Alloc,
+    Barrier,
+    Block,
+    For,
+    If,
+    Invoke,
+    Let,
+    LoopKind,
+    Stmt,
+    Store,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.substitute import inline_instruction
 from tensorkiln.runtime.errors import UnsupportedError

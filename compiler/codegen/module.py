@@ -8,7 +8,16 @@ from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
 from tensorkiln.compiler.kernel.expr import Expr, Var, children
 from tensorkiln.compiler.kernel.program import Call, Program, Slot
 from tensorkiln.compiler.kernel.stmt import (
-    Alloc, Block, For, If, Invoke, Kernel, Let, Stmt, Store, walk,
+    Alloc,
+    Block,
+    For,
+    If,
+    Invoke,
+    Kernel,
+    Let,
+    Stmt,
+    Store,
+    walk,
 )  # fmt: skip
 
 I32, I64, POINTER, VOID = ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.VoidType()

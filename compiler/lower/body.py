@@ -14,10 +14,26 @@ from dataclasses import dataclass, field
 from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel.expr import (
-    INDEX, Binary, Buffer, Const, Expr, Index, Load, Var,
+    INDEX,
+    Binary,
+    Buffer,
+    Const,
+    Expr,
+    Index,
+    Load,
+    Var,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.stmt import (
-    Alloc, Barrier, Block, For, If, Let, LoopKind, Stmt, Store, loop,
+    Alloc,
+    Barrier,
+    Block,
+    For,
+    If,
+    Let,
+    LoopKind,
+    Stmt,
+    Store,
+    loop,
 )  # fmt: skip
 from tensorkiln.compiler.lower.layout import Layout, row_major
 from tensorkiln.compiler.ops import REGISTRY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel.expr import Buffer, Expr, Index, Load, children
-from tensorkiln.compiler.kernel.stmt import Block, For, If, Let, Kernel, Store, walk
+from tensorkiln.compiler.kernel.stmt import Block, For, If, Kernel, Let, Store, walk
 
 
 def writes_in_place(kernel: Kernel, op: Op, operand: Value, result: Value) -> bool:

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeAlias
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Binary, Buffer, Convert, Expr, Index, Load, Select
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.ops.record import Reduction
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group, reduction_of

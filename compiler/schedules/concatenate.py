@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Expr
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 from tensorkiln.compiler.schedules.loops import UNROLL, schedule_loops

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 
 

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Expr, Fma, Index, Load
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.conv_tiling import ConvShape, ConvTiling, conv_shape
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.accumulate import schedule_accumulate
 from tensorkiln.compiler.schedules.columns import schedule_columns, takes_columns
 from tensorkiln.compiler.schedules.concatenate import schedule_concatenate

@@ -10,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.schedules.conv_tiling import (
-    ConvTiling, channel_layout, choose_conv_tiling, conv_shape, kernel_layout,
+    ConvTiling,
+    channel_layout,
+    choose_conv_tiling,
+    conv_shape,
+    kernel_layout,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.tiling import (
-    Tiling, choose_tiling, column_dim, row_dim,
+    Tiling,
+    choose_tiling,
+    column_dim,
+    row_dim,
 )  # fmt: skip
 
 

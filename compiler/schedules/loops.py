@@ -9,13 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
-    INDEX, Binary, Const, Expr, Index, Load, Select, Var, children,
+    INDEX,
+    Binary,
+    Const,
+    Expr,
+    Index,
+    Load,
+    Select,
+    Var,
+    children,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.instructions import prefetch
 from tensorkiln.compiler.kernel.stmt import Kernel, Let, LoopKind, Store, walk
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 from tensorkiln.compiler.schedules.strips import strips, tail_strips

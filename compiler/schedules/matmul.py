@@ -2,9 +2,10 @@
 
     parallel tasks (batch, block of rows, block of columns) {
         for block of depth { for panel of columns { for tile of rows {
-            acc = 0, or the partial sums of the blocks before
+            acc = 0
             for k { acc[i, j] += left[i, k] * right[k, j] }
-            partial sums, or after the last block the epilogue of acc, are stored } } } }
+            acc += the partial sums of the blocks before
+            acc, or after the last block its epilogue, is stored } } } }
 
 The order in which one element's products are added depends on the tiling alone, never on threads.
 Scheme: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 2008.
@@ -16,17 +17,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
-    Binary, Buffer, Const, Expr, Fma, Index, Load,
+    Binary,
+    Buffer,
+    Const,
+    Expr,
+    Fma,
+    Index,
+    Load,
 )  # fmt: skip
+from tensorkiln.compiler.kernel.instructions import prefetch
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 from tensorkiln.compiler.schedules.tiling import (
-    MatmulShape, Tiling, column_dim, matmul_shape, row_dim,
+    MatmulShape,
+    Tiling,
+    column_dim,
+    matmul_shape,
+    row_dim,
 )  # fmt: skip
 
 Each: TypeAlias = Callable[[Callable[[Index, Index, "Expr | None"], None]], None]
@@ -183,12 +195,9 @@ class _Matmul:
         if self.blocks == 1:
             return
         output = self.group.outputs[0]
-
-        def resume(at: Index, index: Index, exists: Expr | None) -> None:
-            body.store(acc, at, Load(output.buffer, output.index(index), exists))
-
+        # The partial sums are added at the end: they have the whole tile's time to arrive.
         with body.when(Binary("gt", block, ix.ZERO)):
-            each(resume)
+            each(lambda at, index, exists: body.emit(prefetch(output.buffer, output.index(index))))
 
     def _end(self, acc: Buffer, each: Each, block: Expr) -> None:
         body = self.body
@@ -205,9 +214,15 @@ class _Matmul:
                 for place, value in zip(self.group.outputs, values, strict=True):
                     body.store(place.buffer, place.index(index), value)
 
+        def resume(at: Index, index: Index, exists: Expr | None) -> None:
+            before = Load(output.buffer, output.index(index), exists)
+            body.store(acc, at, Binary("add", before, Load(acc, at)))
+
         if self.blocks == 1:
             each(final)
             return
+        with body.when(Binary("gt", block, ix.ZERO)):
+            each(resume)
         with body.when(Binary("lt", block, ix.const(self.blocks - 1))):
             each(partial)
         with body.when(Binary("eq", block, ix.const(self.blocks - 1))):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel.expr import Buffer
 from tensorkiln.compiler.kernel.program import Call, Program, Slot
 from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.assign import assign_buffers
 from tensorkiln.compiler.lower.body import place_for
 from tensorkiln.compiler.lower.layout import Layout

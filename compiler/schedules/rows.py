@@ -18,18 +18,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Binary, Buffer, Expr, Index, Load
 from tensorkiln.compiler.kernel.instructions import prefetch
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
-from tensorkiln.compiler.lower.body import Body
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Element, Reduction
 from tensorkiln.compiler.schedules.accumulate import bind_states, step
 from tensorkiln.compiler.schedules.group import (
-    PARALLEL_WORK, Group, dependence_levels, reduction_of,
+    PARALLEL_WORK,
+    Group,
+    dependence_levels,
+    reduction_of,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.strips import strips
 
@@ -37,8 +39,7 @@ COPIES = 4
 FETCH_BYTES = 1 << 20  # operands at least this large come from beyond the second-level cache
 ROW_BYTES = 1 << 15  # largest row buffer on the stack
 EXPENSIVE = frozenset(
-    "exponential exponential_minus_one log log_plus_one logistic tanh tan sine cosine erf power "
-    "divide sqrt rsqrt cbrt atan2 remainder".split()
+    ["exponential", "exponential_minus_one", "log", "log_plus_one", "logistic", "tanh", "tan", "sine", "cosine", "erf", "power", "divide", "sqrt", "rsqrt", "cbrt", "atan2", "remainder"]
 )
 
 

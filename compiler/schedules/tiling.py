@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ir.function import Op
+from tensorkiln.compiler.kernel.target import Target
 
 L2_BYTES = 1 << 18  # a part of any current core's second-level cache; panels stream past it
 DEPTH = 512

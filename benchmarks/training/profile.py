@@ -1,0 +1,111 @@
+"""Times of the kernels of training steps: python -m tensorkiln.benchmarks.training.profile cnn_b128
+
+Every call of a step's program is compiled alone and timed on buffers of its own, on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+import numpy as np
+
+import tensorkiln as tf
+from tensorkiln.benchmarks.training.networks import ROWS, Row
+from tensorkiln.compiler.codegen.module import emit_program
+from tensorkiln.compiler.codegen.target import emit_object, optimize, target_named
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.kernel.program import Call, Program, Slot, aligned_bytes
+from tensorkiln.compiler.pipeline import finish_kernel, optimize_function
+from tensorkiln.compiler.schedules.program import lower_function
+from tensorkiln.frontends.cli.arrays import draw
+from tensorkiln.runtime.compiled import Compiled
+from tensorkiln.runtime.feeds import address
+from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.manifest import Manifest, TensorSpec
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One call of the program: its kernel, the median of its times, and its work."""
+
+    name: str
+    seconds: float
+    flops: int
+    bytes: int
+    shapes: tuple[tuple[int, ...], ...]
+
+    def __str__(self) -> str:
+        rates = f"{self.flops / self.seconds / 1e9:7.1f} GF/s {self.bytes / self.seconds / 1e9:6.1f} GB/s"
+        sizes = " ".join("x".join(map(str, shape)) or "1" for shape in self.shapes)
+        return f"{self.seconds * 1e6:9.0f} us {rates}  {self.name}  {sizes}"
+
+
+def function_of(row: Row) -> Function:
+    """The tensor IR of the row's training step."""
+    with tf.Graph().as_default():
+        training = row.build(tf)
+        with tf.Session() as session:
+            images, labels = row.data()
+            feeds = {training.images: images, training.labels: labels}
+            return session.lower([training.train, training.loss], feeds)
+
+
+def timings(program: Program, repeats: int) -> list[Timing]:
+    """The program's calls, each timed alone."""
+    return [_timing(program, call, repeats) for call in program.calls]
+
+
+def _timing(program: Program, call: Call, repeats: int) -> Timing:
+    target = target_named("host")
+    kernel = finish_kernel(target)(program.kernels[call.kernel])
+    # Slots that are one stay one: an update in place is timed in place.
+    places = {slot: position for position, slot in enumerate(dict.fromkeys(call.slots))}
+    slots = tuple(Slot("argument", places[slot]) for slot in call.slots)
+    alone = Program(kernel.name, (kernel,), (Call(0, slots),), len(places), aligned_bytes(0), 0)
+    module = llvm.parse_assembly(str(emit_program(alone, target.triple)))
+    optimize(module, target)
+    buffers = dict(zip(slots, kernel.parameters, strict=True))
+    specs = tuple(TensorSpec(b.name, b.shape, b.dtype.name) for b in buffers.values())
+    manifest = Manifest(
+        kernel.name, specs, (), 0, 0, target.triple, target.cpu, target.features, 0, 0, 0, (), ""
+    )
+    compiled = Compiled(manifest, emit_object(module, target), aligned_bytes(0))
+    generator = np.random.default_rng(0)
+    arrays = [np.ascontiguousarray(draw(spec, generator)) for spec in specs]
+    frame = load_compiled(compiled, 1).frame(1)
+    frame.set_pointers([address(array) for array in arrays])
+    frame.call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        frame.call()
+        times.append(time.perf_counter() - start)
+    shapes = tuple(buffer.shape for buffer in kernel.parameters)
+    return Timing(kernel.name, statistics.median(times), call.flops, call.bytes, shapes)
+
+
+def main() -> None:
+    """Prints the slowest calls of the rows named, or of all."""
+    parser = argparse.ArgumentParser(description="Times of the kernels of a training step.")
+    parser.add_argument("rows", nargs="*", help="rows of networks.py; all by default")
+    parser.add_argument("--repeats", type=int, default=7, help="calls timed of each kernel")
+    parser.add_argument("--most", type=int, default=25, help="kernels shown")
+    arguments = parser.parse_args()
+    for row in ROWS:
+        if arguments.rows and row.name not in arguments.rows:
+            continue
+        program = lower_function(optimize_function(function_of(row)), target_named("host"))
+        found = timings(program, arguments.repeats)
+        total = sum(timing.seconds for timing in found)
+        size = program.workspace_bytes / 1e6
+        print(f"{row.name}: {len(found)} calls, {total * 1e3:.2f} ms, workspace {size:.1f} MB")
+        for timing in sorted(found, key=lambda t: -t.seconds)[: arguments.most]:
+            print(timing)
+
+
+if __name__ == "__main__":
+    main()

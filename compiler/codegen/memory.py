@@ -172,7 +172,7 @@ def _load_lanes(
     emitter: KernelEmitter, address: Address, dtype: DType, guard: ir.Value | None, scope: Scope
 ) -> ir.Value:
     assert scope.lane is not None
-    builder, lanes = emitter.builder, scope.lane[1]
+    lanes = scope.lane[1]
     kind = ir.VectorType(memory_type(dtype), lanes)
     mask = _mask(emitter, scope, guard, lanes)
     contiguous = address.stride == 1 and address.varying is None

@@ -58,7 +58,7 @@ def is_inline(op: Op) -> bool:
 
 
 def _stays_outside(op: Op) -> bool:
-    return op.name == "reshape" or op.name == "constant"
+    return op.name in ("reshape", "constant")
 
 
 def _kind(op: Op) -> str:

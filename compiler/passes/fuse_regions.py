@@ -61,7 +61,7 @@ def _fusion(groups: Groups, group: int, members: Sequence[Op]) -> Op:
                 literals[producer] = None
             else:
                 inputs[value] = None
-    outputs = [v for v in groups.outputs(group)]
+    outputs = groups.outputs(group)
     region_ops = (*literals, *members)
     region = Function(f"{_title(members)}", tuple(inputs), region_ops, tuple(outputs))
     # Region values are the outer function's own: a parameter of the region is the operand itself,

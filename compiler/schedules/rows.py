@@ -67,6 +67,7 @@ class Rows:
         return tuple(places[d] for d in range(len(self.shape)))
 
     def build(self) -> Kernel:
+        """The kernel: a loop over rows, in it a walk for each stage and a last one."""
         group, body = self.group, self.body
         parallel = group.work >= PARALLEL_WORK
         with ExitStack() as stack:
@@ -155,8 +156,7 @@ class Rows:
             self._bind_row(value, buffer)
         for op, buffers in states.items():
             self._combine(op, buffers)
-        scalars = {op: buffers for op, buffers in states.items()}
-        bind_states(body, scalars, (ix.ZERO, ix.ZERO))
+        bind_states(body, states, (ix.ZERO, ix.ZERO))
         for op in ops:
             for value in op.results:
                 scalar = body.read(value, self.row)

@@ -13,7 +13,7 @@ meet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import INDEX, Buffer, Expr, Index, Load, children
@@ -71,24 +71,32 @@ def _accesses(block: Block, lets: dict[str, Expr]) -> Iterator[Access]:
     lets = dict(lets)
     for stmt in block:
         for expr in expressions(stmt):
-            yield from _loads(substitute_expr(expr, lets))
+            for load in _loads(expr):
+                yield replace(load, index=_resolve(load.index, lets))
         match stmt:
             case Let(var, value) if var.dtype == INDEX and not has_load(value):
-                lets[var.name] = substitute_expr(value, lets)
+                lets[var.name] = value
             case Store(buffer, index):
-                where = tuple(substitute_expr(e, lets) for e in index)
+                where = _resolve(index, lets)
                 yield Access(buffer, where, (1,) * len(where), True)
             case For() | If():
                 yield from _accesses(stmt.body, lets)
             case Invoke(instruction, windows):
                 stored = {s.buffer.name for s in walk(instruction.body) if isinstance(s, Store)}
                 for parameter, window in zip(instruction.parameters, windows, strict=True):
-                    where = tuple(substitute_expr(e, lets) for e in window.index)
+                    where = _resolve(window.index, lets)
                     sizes = (1,) * (len(where) - len(parameter.shape)) + parameter.shape
                     yield Access(window.buffer, where, sizes, parameter.name in stored)
                     yield Access(window.buffer, where, sizes, False)
             case _:
                 pass
+
+
+def _resolve(index: Index, lets: dict[str, Expr]) -> Index:
+    """An index with lets put in; what no index uses (data of type i64) is never written out."""
+    while (put_in := tuple(substitute_expr(e, lets) for e in index)) != index:
+        index = put_in
+    return index
 
 
 def expressions(stmt: Stmt) -> Sequence[Expr]:

@@ -40,7 +40,8 @@ def evaluate_op(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     if isinstance(how, FromBody):
         return evaluate(_body_function(op, how.body), arrays)
     with np.errstate(all="ignore"):
-        return how(op, arrays)
+        # numpy makes scalars of arrays without dims.
+        return [np.asarray(array) for array in how(op, arrays)]
 
 
 def _body_function(op: Op, body: Body) -> Function:

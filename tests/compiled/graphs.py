@@ -22,6 +22,11 @@ from tensorkiln.compiler.ops import REGISTRY, Builder, shorthand, shorthand_wind
 
 SIZES = (1, 2, 3, 4, 5, 7, 8, 11, 13, 16, 17, 19, 32, 33, 0)
 MOST = 3000  # elements of a value
+# Images in several layouts, matrices, and rows longer than a few vectors.
+SHAPES = (
+    (2, 16, 7, 7), (1, 32, 5, 9), (1, 3, 11, 10), (1, 7, 6, 16), (2, 8, 13), (1, 4, 12, 12),
+    (17, 33), (40, 48), (64, 40), (2, 9, 21), (5, 257), (3, 130), (1, 700), (2048,), (37, 64),
+)  # fmt: skip
 DTYPES = (F32, F32, F32, F64, I32, I8, U8, I64, F16, BF16)
 LIMIT = 4
 Draw = st.DrawFn
@@ -76,7 +81,10 @@ def functions(draw: Draw, steps: int = 9) -> Function:
     """A function of up to `steps` steps, each of which is one to three ops."""
     graph = Graph(draw, draw(st.booleans()))
     for _ in range(graph.integer(1, 2)):
-        shape = [graph.size() for _ in range(graph.integer(0, 4))]
+        if graph.integer(0, 1):
+            shape = list(SHAPES[graph.integer(0, len(SHAPES) - 1)])
+        else:
+            shape = [graph.size() for _ in range(graph.integer(0, 4))]
         while math.prod(shape) > MOST:
             shape.remove(max(shape))
         graph.values.append(graph.parameter(shape, DTYPES[graph.integer(0, len(DTYPES) - 1)]))
@@ -294,7 +302,7 @@ def _dot(g: Graph, x: Value) -> Value | None:
         roles[g.integer(0, len(roles) - 1)] = 1
     batch = [k for k, role in enumerate(roles) if role == 2]
     contracted = [k for k, role in enumerate(roles) if role == 1]
-    free = [g.size() for _ in range(g.integer(0, 2))]
+    free = [(g.size(), 24, 50)[g.integer(0, 2)] for _ in range(g.integer(0, 2))]
     sizes = [*((k, x.shape[k]) for k in (*batch, *contracted)), *((-1, s) for s in free)]
     order = g.draw(st.permutations(sizes))
     other = g.parameter([s for _, s in order], x.dtype)
@@ -319,7 +327,7 @@ def _convolution(g: Graph, x: Value) -> Value | None:
     x_layout = layouts[g.integer(0, 2)]
     channels = x.shape[x_layout.index("C")]
     groups = (1, channels, 2 if channels % 2 == 0 else 1)[g.integer(0, 2)]
-    outputs = groups * (1, 2, 5, 8)[g.integer(0, 3)]
+    outputs = groups * (1, 2, 5, 8, 16, 32)[g.integer(0, 5)]
     if groups == channels and g.integer(0, 1):
         outputs = channels
     window = [g.integer(1, 3) for _ in spatial]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import llvmlite.binding as llvm
 
 from tensorkiln.compiler.codegen.module import emit_program
 from tensorkiln.compiler.codegen.nvptx import PtxModule, emit_ptx
 from tensorkiln.compiler.codegen.nvptx_target import gpu_target
-from tensorkiln.compiler.codegen.target import (
-    Target,
-    emit_object,
-    optimize,
-    target_named,
-)  # fmt: skip
+from tensorkiln.compiler.codegen.target import emit_object, optimize, target_named
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.text import print_function
@@ -25,6 +21,7 @@ from tensorkiln.compiler.kernel.math.narrow import expand_narrow
 from tensorkiln.compiler.kernel.math.rounding import expand_rounding
 from tensorkiln.compiler.kernel.program import Program, print_program
 from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.passes.algebra import algebra
 from tensorkiln.compiler.passes.canonicalize import canonicalize
@@ -96,7 +93,7 @@ def optimize_function(function: Function, dump: Dump | None = None) -> Function:
     for step in PASSES:
         function = step.run(function)
         verify_function(function, REGISTRY.types)
-        dump.write(step.name, "txt", lambda f=function: print_function(f, elide=64))
+        dump.write(step.name, "txt", partial(print_function, function, elide=64))
     return function
 
 

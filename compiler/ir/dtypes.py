@@ -8,9 +8,9 @@ import ml_dtypes
 import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DType:
-    """An element type.
+    """An element type; there is one object of each, so they compare by identity.
 
     `kind` is one of "bool", "int", "uint", "float"; `bits` is the width in memory (a bool takes
     a whole byte there).

@@ -58,12 +58,23 @@ class Buffer:
         return count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Const:
-    """A literal of `dtype`."""
+    """A literal of `dtype`; 0.0 and -0.0 are different literals, and a NaN equals itself."""
 
     value: bool | int | float
     dtype: DType
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Const) or self.dtype is not other.dtype:
+            return False
+        if self.dtype.is_float:
+            return repr(float(self.value)) == repr(float(other.value))
+        return self.value == other.value
+
+    def __hash__(self) -> int:
+        value = repr(float(self.value)) if self.dtype.is_float else self.value
+        return hash((value, self.dtype))
 
 
 @dataclass(frozen=True, slots=True)

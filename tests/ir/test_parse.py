@@ -32,7 +32,7 @@ from tensorkiln.runtime.errors import ParseError, TypeRuleError, VerifyError
 TEXT = r"""func @main<batch: 1..64, $"N+1": 0..>(%x: f32[batch,3], %"conv/w:0": f32[3]) -> (f32[batch,3] "y/\"q\"", f32[]) alias {0: 0} {
   %0: f32[] = constant() {value = f32[] -0.5} loc("init", "m.py", 7)
   %1: f32[batch,3] = broadcast_in_dim(%0) {shape = (batch, 3), dimensions = ()}
-  %2: f32[batch,3] = fusion(%x, %1) {kind = "loops"} (
+  %2: f32[batch,3] = fusion(%x, %1) {kind = "loops", stopped = ""} (
     func @group(%a: f32[batch,3], %b: f32[batch,3]) -> (f32[batch,3]) {
       %c: f32[batch,3] = add(%a, %b)
       return %c

@@ -96,7 +96,7 @@ def test_v8_symbols():
 
 def test_v9_regions():
     text = """func @f(%x: f32[3]) -> (f32[3]) {
-      %y: f32[3] = fusion(%x) {kind = "loops"} (
+      %y: f32[3] = fusion(%x) {kind = "loops", stopped = ""} (
         func @g(%a: f32[3]) -> (f32[3]) {
           %b: f32[3] = exponential(%a)
           return %b

@@ -33,7 +33,9 @@ MOVEMENT = frozenset(
 
 
 def fuse(function: Function) -> Function:
-    """Groups the ops of `function` (see the module's docstring)."""
+    """Groups the ops of `function` (see the module's docstring); a fused one stays as it is."""
+    if any(op.name == "fusion" for op in function.ops):
+        return function
     ops = [op for op in function.ops if not _stays_outside(op)]
     groups = Groups(function, ops)
     for op in ops:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorkiln.compiler.ir.dtypes import F64, DType
+from tensorkiln.compiler.ir.dtypes import BF16, F16, F32, F64, DType
 
 # Dtypes are data here, checked by the verifier, so Python's type checker has nothing to check.
 Lanes: TypeAlias = NDArray[Any]
@@ -61,6 +61,8 @@ def convert(source: DType, target: DType, x: Lanes) -> Lanes:
             return np.asarray(x != 0)
         if source.is_float and target.is_integer:
             return _saturate(x.astype(np.float64), target)
+        if target == BF16 and source not in (F16, F32):
+            return _odd_float32(_odd_float64(x)).astype(target.numpy)
         return x.astype(target.numpy)
 
 
@@ -82,6 +84,25 @@ def _fma_by_round_to_odd(dtype: DType, a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     fix = np.isfinite(total) & (error != 0) & even
     odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
     return np.asarray(np.where(fix, odd, total).astype(dtype.numpy))
+
+
+def _odd_float32(x: Lanes) -> Lanes:
+    """f64 as f32, rounded to odd, so that a rounding to fewer digits is the only one that counts."""
+    near = x.astype(np.float32)
+    inexact = np.isfinite(x) & (near.astype(np.float64) != x)
+    low = np.where(np.abs(near.astype(np.float64)) > np.abs(x), np.nextafter(near, 0), near)
+    odd = (low.astype(np.float32).view(np.int32) | 1).view(np.float32)
+    return np.asarray(np.where(inexact, odd, near))
+
+
+def _odd_float64(x: Lanes) -> Lanes:
+    """Numbers as f64; integers from 2**53 on have a sticky bit in place of their last 11."""
+    if x.dtype.kind not in "iu" or x.dtype.itemsize < 8:
+        return x.astype(np.float64)
+    low = x & 0x7FF
+    sticky = (x - low) | np.where(low != 0, 0x800, 0).astype(x.dtype)
+    large = (x >= 1 << 53) | (x <= -(1 << 53)) if x.dtype.kind == "i" else x >= 1 << 53
+    return np.asarray(np.where(large, sticky, x).astype(np.float64))
 
 
 def _fma64(a: float, b: float, c: float) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from tensorkiln.compiler.ir.dtypes import BOOL, DType, dtype_of
 from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.kernel import meaning
 from tensorkiln.compiler.kernel.expr import Bitcast, Convert, Expr, Index
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.elementwise import cost
@@ -46,23 +47,7 @@ def convert_array(array: Array, dtype: DType) -> Array:
     Float to integer truncates and saturates, NaN gives 0; to bool is `!= 0`; integer to a
     narrower integer wraps; to a float rounds to nearest, ties to even.
     """
-    if dtype_of(array.dtype).is_float and dtype.is_integer:
-        return _saturate(array.astype(np.float64), dtype)
-    if dtype == BOOL:
-        return np.asarray(array != 0)
-    return array.astype(dtype.numpy)
-
-
-def _saturate(array: Array, dtype: DType) -> Array:
-    # The bounds are powers of two (or 0), which f64 holds exactly, while the greatest i64 is not.
-    top = 2.0 ** (dtype.bits - (dtype.kind == "int"))
-    bottom = -top if dtype.kind == "int" else 0.0
-    ends = (int(bottom), int(top) - 1)
-    whole = np.trunc(array)
-    inside = (whole >= bottom) & (whole < top)
-    converted = np.where(inside, whole, 0).astype(dtype.numpy)
-    low = np.where(whole < bottom, ends[0], converted).astype(dtype.numpy)
-    return np.where(whole >= top, ends[1], low).astype(dtype.numpy)
+    return meaning.convert(dtype_of(array.dtype), dtype, array)
 
 
 def _convert_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:

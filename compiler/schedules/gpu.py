@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tensorkiln.compiler.ir.function import Function, Op
-from tensorkiln.compiler.kernel.program import Program
+from tensorkiln.compiler.kernel.program import Program, Slot
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.gpu_loops import schedule_gpu_loops
@@ -20,7 +21,7 @@ _NO_KERNEL = ("constant", "reshape")
 
 
 def lower_to_gpu(fused: Function, target: Target) -> Program:
-    """The GPU program of a fused function, every value row-major.
+    """The GPU program of a fused function, every value row-major, donated state updated in place.
 
     UnsupportedError lists the nodes of the groups that have no GPU kernel family.
     """
@@ -30,7 +31,25 @@ def lower_to_gpu(fused: Function, target: Target) -> Program:
         for op in fused.ops
         if op.name == "fusion"
     }
-    return assemble(fused, kernels, {}, lambda group: schedule_gpu_loops(group, target))
+    program = assemble(fused, kernels, {}, lambda group: schedule_gpu_loops(group, target))
+    return _in_place(program, fused)
+
+
+def _in_place(program: Program, fused: Function) -> Program:
+    """The program with donated state written under its parameter's own number.
+
+    A kernel that updates state then visibly gets one buffer twice.
+    """
+    count = len(fused.parameters)
+    donors = {
+        Slot("argument", count + position): Slot("argument", donor)
+        for position, donor in fused.aliases.items()
+    }
+    calls = tuple(
+        replace(call, slots=tuple(donors.get(slot, slot) for slot in call.slots))
+        for call in program.calls
+    )
+    return replace(program, calls=calls)
 
 
 def schedule_gpu(kind: str, group: Group, target: Target) -> Kernel:

@@ -53,7 +53,9 @@ def test_samples_agree_or_are_refused(sample: Sample) -> None:
     except UnsupportedError as error:
         assert sample.op in str(error) or "dot_general" in str(error)  # noqa: PT017
         return
-    assert_agrees(sample, simulate(program, function, sample.arrays), evaluate(function, sample.arrays))
+    assert_agrees(
+        sample, simulate(program, function, sample.arrays), evaluate(function, sample.arrays)
+    )
 
 
 def test_families_use_blocks_threads_and_barriers_as_they_should() -> None:

@@ -14,10 +14,10 @@ from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.pipeline import compile_function
-from tensorkiln.frontends.graph.freeze import freeze
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.onnx import import_model
+from tensorkiln.frontends.trained import graph_function
 from tensorkiln.runtime.errors import ModelError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
@@ -79,7 +79,7 @@ def model_function(
 ) -> Function:
     """The model in tensor IR; see `compile_model`."""
     if isinstance(model, Graph):
-        return freeze(model, outputs, session, dims, name)
+        return graph_function(model, outputs, session, dims or {}, name)
     if outputs or session is not None:
         raise ModelError("outputs and session are for graphs; this model names its own outputs")
     if isinstance(model, Function):

@@ -1,4 +1,4 @@
-"""Matrix products in the one form that kernels have."""
+"""Matrix products in the forms that kernels have."""
 
 from __future__ import annotations
 
@@ -10,44 +10,76 @@ from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.dot import sides
 from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
 
-# [batch, m, k] x [batch, k, n] -> [batch, m, n]
-_FORM = {
-    "lhs_batch": (0,),
-    "rhs_batch": (0,),
-    "lhs_contracting": (2,),
-    "rhs_contracting": (1,),
-}
-
 
 def legalize_dot(function: Function) -> Function:
-    """Makes every dot_general a product of [batch, m, k] and [batch, k, n].
+    """Makes every dot_general a product of matrices, or of batches of matrices.
 
-        %2 = dot_general(%x, %w) {... lhs_contracting = (1), rhs_contracting = (1)}
+        %2 = dot_general(%x, %w) {... lhs_contracting = (1, 2), rhs_contracting = (1, 2)}
 
-            ->    %3 = reshape(%x) {shape = (1, 8, 16)}
-                  %4 = transpose(%w) {permutation = (1, 0)}
-                  %5 = reshape(%4) {shape = (1, 16, 32)}
-                  %6 = dot_general(%3, %5) {lhs_batch = (0), ... rhs_contracting = (1)}
-                  %2 = reshape(%6) {shape = (8, 32)}
+            ->    %3 = reshape(%x) {shape = (8, 16)}
+                  %4 = reshape(%w) {shape = (32, 16)}
+                  %2 = dot_general(%3, %4) {lhs_batch = (), ... rhs_contracting = (1)}
 
-    Dims of one role are merged, of sizes 1 where there is none; transposes stay ops of their own
-    that a kernel's packing absorbs.  A product where two symbolic dims would have to be merged is
-    left as it is.  The real numbers summed are the same; their order may be another one.
+    Afterwards each operand has one batch dim, the first, or none, and then one free dim and one
+    contracting dim in either order: kernels read matrices as they lie or transposed.  Dims of one
+    role are merged, of sizes 1 where there is none; a transpose is made where dims of one role
+    are not neighbours.  A product where two symbolic dims would have to be merged is left as it
+    is.  The real numbers summed are the same; their order may be another one.
     """
     return rewrite(function, {"dot_general": (_legalize,)})
 
 
 def _legalize(rewriter: Rewriter, op: Op) -> Replacement:
-    if dict(op.attributes) == _FORM and all(v.type.rank == 3 for v in op.operands):
+    if _is_legal(op):
         return None
     a, b = op.operands
     left, right = sides(op.attributes, (a.type.rank, b.type.rank))
-    first = _merged(rewriter, a, (left.batch, left.free, left.contracting))
-    second = _merged(rewriter, b, (right.batch, right.contracting, right.free))
-    if first is None or second is None:
+    contracting = (left.contracting, right.contracting)
+    batches = 1 if left.batch else 0
+    orders = [
+        _order(side.batch, side.free, side.contracting, free_first)
+        for side, free_first in ((left, True), (right, False))
+    ]
+    operands = [_merged(rewriter, x, order) for x, order in zip((a, b), orders, strict=True)]
+    if operands[0] is None or operands[1] is None:
         return None
-    (product,) = rewriter.op("dot_general", (first, second), _FORM)
+    places = [
+        batches + 1 if order[-1] == dims else batches
+        for order, dims in zip(orders, contracting, strict=True)
+    ]
+    attributes = {
+        "lhs_batch": tuple(range(batches)),
+        "rhs_batch": tuple(range(batches)),
+        "lhs_contracting": (places[0],),
+        "rhs_contracting": (places[1],),
+    }
+    (product,) = rewriter.op("dot_general", (operands[0], operands[1]), attributes)
     return shorthand.reshape(rewriter, product, op.result.type.shape)
+
+
+def _is_legal(op: Op) -> bool:
+    batches = len(op.ints("lhs_batch"))
+    first = tuple(range(batches))
+    one = all(len(op.ints(f"{side}_contracting")) == 1 for side in ("lhs", "rhs"))
+    ordered = all(op.ints(f"{side}_batch") == first for side in ("lhs", "rhs"))
+    ranks = all(v.type.rank == batches + 2 for v in op.operands)
+    return batches <= 1 and one and ordered and ranks
+
+
+def _order(
+    batch: tuple[int, ...], free: tuple[int, ...], contracting: tuple[int, ...], free_first: bool
+) -> list[tuple[int, ...]]:
+    """The roles' dims in the order in which they lie, or as kernels like it if they lie mixed."""
+    both = [(free, contracting), (contracting, free)]
+    if not free_first:
+        both.reverse()
+    groups = [[batch, *pair] if batch else [*pair] for pair in both]
+    lying = [g for g in groups if _is_sorted([axis for group in g for axis in group])]
+    return (lying or groups)[0]
+
+
+def _is_sorted(axes: Sequence[int]) -> bool:
+    return list(axes) == sorted(axes)
 
 
 def _merged(rewriter: Rewriter, x: Value, groups: Sequence[Sequence[int]]) -> Value | None:

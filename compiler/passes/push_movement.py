@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tensorkiln.compiler.ir.dims import Dim, Shape
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops.dot import sides
 from tensorkiln.compiler.passes import rules_shape
 from tensorkiln.compiler.passes.algebra import dot_of_transposes
 from tensorkiln.compiler.passes.elementwise import ELEMENTWISE
@@ -34,7 +35,7 @@ def push_movement(function: Function) -> Function:
 
     Elementwise ops, slices, pads, reversals, concatenations, reductions, windows and convolutions
     let a transpose through; broadcast scalars and constants turn with it; products and reductions
-    absorb it.  Sinking is tried first where nobody else reads the transposed tensor, then
+    absorb it, and the transpose of a product is the product with its operands changed over.  Sinking is tried first where nobody else reads the transposed tensor, then
     everywhere; the result with the fewest transposed elements is taken, the function itself where
     sinking gains nothing.  Exact, but that a reduction may fold its members in another order.
     """
@@ -186,6 +187,30 @@ def _transpose(rewriter: Rewriter, op: Op) -> Replacement:
     return rewriter.op(inner.name, inner.operands, {**inner.attributes, "out_spec": spec})
 
 
+def _transposed_product(rewriter: Rewriter, op: Op) -> Replacement:
+    # (a b)^T = b^T a^T: the operands change sides, if nobody else reads the product.
+    inner = rewriter.producer(op.operands[0], "dot_general")
+    if inner is None or not rewriter.has_one_use(op.operands[0]):
+        return None
+    a, b = inner.operands
+    batches, rows = len(inner.ints("lhs_batch")), len(sides(inner.attributes, _ranks(inner))[0].free)
+    axes = tuple(range(op.result.type.rank))
+    turned = (*axes[:batches], *axes[batches + rows :], *axes[batches : batches + rows])
+    if op.ints("permutation") != turned:
+        return None
+    attributes = {
+        f"{side}_{kind}": inner.ints(f"{other}_{kind}")
+        for side, other in (("lhs", "rhs"), ("rhs", "lhs"))
+        for kind in ("batch", "contracting")
+    }
+    return rewriter.op(inner.name, (b, a), attributes)
+
+
+def _ranks(op: Op) -> tuple[int, int]:
+    a, b = op.operands
+    return a.type.rank, b.type.rank
+
+
 def _concatenate(rewriter: Rewriter, op: Op) -> Replacement:
     permutation = _shared_permutation(rewriter, op)
     if permutation is None:
@@ -226,7 +251,7 @@ _ABSORBS: Rules = merged(
     {
         "dot_general": (dot_of_transposes,),
         "convolution": (_convolution,),
-        "transpose": (_transpose,),
+        "transpose": (_transpose, _transposed_product),
     },
 )
 _EAGER: Rules = merged(_SINKS, _ABSORBS)

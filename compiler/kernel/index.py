@@ -7,6 +7,7 @@ The algebra used (d > 0):
     (d*x + r) floordiv d  = x + r floordiv d          r floordiv d = 0 and r mod d = r if 0 <= r < d
     (x floordiv a) floordiv b = x floordiv (a*b)      (x mod (a*d)) mod d = x mod d
     (x mod (a*d)) floordiv d = (x floordiv d) mod a   d*(x floordiv d) + x mod d = x
+    (g*x + r) floordiv (g*d) = x floordiv d and (g*x + r) mod (g*d) = g*(x mod d) + r if 0 <= r < g
 """
 
 from __future__ import annotations
@@ -165,13 +166,26 @@ def floordiv(a: Expr, divisor: int) -> Expr:
     return add(from_linear(whole, quotient), _divide(rest, constant % divisor, divisor))
 
 
+def _split(terms: dict[Expr, int], constant: int, divisor: int) -> tuple[int, Expr, Expr] | None:
+    """(g, x, r) with g*x + r the linear form, g > 1 a divisor of `divisor`, and 0 <= r < g."""
+    atoms = sorted(terms, key=lambda t: math.gcd(divisor, terms[t]))
+    for low in range(len(atoms)):
+        shared = math.gcd(divisor, *(terms[t] for t in atoms[low:]))
+        if shared == 1:
+            continue
+        rest = from_linear({t: terms[t] for t in atoms[:low]}, constant % shared)
+        least, most = bounds(rest)
+        if least >= 0 and most < shared:
+            whole = {t: terms[t] // shared for t in atoms[low:]}
+            return shared, from_linear(whole, constant // shared), rest
+    return None
+
+
 def _divide(rest: dict[Expr, int], constant: int, divisor: int) -> Expr:
-    shared = math.gcd(divisor, *rest.values())
-    if shared > 1:  # floor((g*x + c) / (g*y)) = floor((x + floor(c/g)) / y)
-        return floordiv(
-            from_linear({t: c // shared for t, c in rest.items()}, constant // shared),
-            divisor // shared,
-        )
+    parts = _split(rest, constant, divisor)
+    if parts is not None:
+        shared, whole, _ = parts
+        return floordiv(whole, divisor // shared)
     expr = from_linear(rest, constant)
     match expr:
         case Binary("floordiv", x, Const(inner)):
@@ -192,10 +206,10 @@ def mod(a: Expr, divisor: int) -> Expr:
     low, high = bounds(expr)
     if low >= 0 and high < divisor:
         return expr
-    shared = math.gcd(divisor, constant % divisor, *rest.values())
-    if shared > 1:  # (g*x) mod (g*y) = g * (x mod y)
-        inner = from_linear({t: c // shared for t, c in rest.items()}, constant % divisor // shared)
-        return mul(mod(inner, divisor // shared), shared)
+    parts = _split(rest, constant % divisor, divisor)
+    if parts is not None:
+        shared, whole, remainder = parts
+        return add(mul(mod(whole, divisor // shared), shared), remainder)
     match expr:
         case Binary("mod", x, Const(modulus)) if int(modulus) % divisor == 0:
             return mod(x, divisor)

@@ -34,7 +34,7 @@ class Builder:
         self.parameters: list[Value] = []
         self._names: set[str] = set()
         self._next = 0
-        self._scalars: dict[tuple[DType, str], Value] = {}
+        self._scalars: dict[tuple[DType, bytes], Value] = {}
 
     @contextmanager
     def at(self, location: Location) -> Iterator[None]:
@@ -103,14 +103,13 @@ class Builder:
         """A constant; a Python number needs `dtype`.  Scalars are shared."""
         data = np.array(array, dtype=dtype.numpy if dtype else None)
         kind = dtype_of(data.dtype)
-        key = (kind, data.tobytes().hex())
-        if data.ndim == 0 and key in self._scalars:
-            return self._scalars[key]
         data.setflags(write=False)
-        value = self.one("constant", value=data)
-        if data.ndim == 0:
-            self._scalars[key] = value
-        return value
+        if data.ndim > 0:
+            return self.one("constant", value=data)
+        key = (kind, data.tobytes())
+        if key not in self._scalars:
+            self._scalars[key] = self.one("constant", value=data)
+        return self._scalars[key]
 
     def finish(
         self,

@@ -118,7 +118,10 @@ def concatenate(rewriter: Rewriter, op: Op) -> Replacement:
     pieces: list[Value] = []
     for value in op.operands:
         inner = rewriter.producer(value, "concatenate")
+        # One that others read too is computed anyway: reading its pieces instead would make
+        # chains of concatenations quadratic.
         nested = inner is not None and inner.integer("dimension") == axis
+        nested = nested and rewriter.has_one_use(value)
         pieces += inner.operands if inner is not None and nested else (value,)
     pieces = [v for v in pieces if v.type.shape[axis] != 0] or pieces[:1]
     scalars = [rewriter.splat(v) for v in pieces]

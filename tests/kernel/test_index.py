@@ -168,6 +168,8 @@ def test_unflatten_of_nothing() -> None:
         (lambda i, j: mod(mod(j, 8), 4), lambda i, j: mod(j, 4)),
         (lambda i, j: sub(add(i, j), i), lambda i, j: j),
         (lambda i, j: floordiv(add(i, const(3)), 8), lambda i, j: ZERO),
+        (lambda i, j: floordiv(add(mul(j, 16), i), 64), lambda i, j: floordiv(j, 4)),
+        (lambda i, j: mod(add(mul(j, 16), i), 64), lambda i, j: add(mul(mod(j, 4), 16), i)),
     ],
 )
 def test_identities_simplify(

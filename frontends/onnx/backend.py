@@ -1,14 +1,18 @@
 """The onnx package's backend interface (onnx.backend.base.Backend).
 
-import onnx.backend.test
-import tensorkiln.frontends.onnx.backend as backend
-tests = onnx.backend.test.BackendTest(backend, __name__)
+    import onnx.backend.test
+    import tensorkiln.frontends.onnx.backend as backend
+    tests = onnx.backend.test.BackendTest(backend, __name__)
+
+Models are compiled to machine code. `prepare(model, interpreted=True)` runs one by the interpreter
+of tensor IR instead, and `InterpretedBackend` does so for whole suites; nothing else does: what
+cannot be compiled raises UnsupportedError, which names the node.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from onnx import IR_VERSION, ModelProto, NodeProto, TensorProto, helper
@@ -18,6 +22,7 @@ from onnx.defs import onnx_opset_version
 from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array, Function
+from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
 from tensorkiln.frontends.onnx.importer import import_model
 from tensorkiln.frontends.onnx.node import ConstantNeeded
@@ -25,6 +30,16 @@ from tensorkiln.runtime.errors import FeedError
 
 Runner: TypeAlias = Callable[[Sequence[Array]], Sequence[Array]]
 Compile: TypeAlias = Callable[[Function], Runner]
+
+
+def compiled(function: Function) -> Runner:
+    """Runs the function as machine code, on all processors."""
+    executable = jit(function)
+
+    def run(arrays: Sequence[Array]) -> Sequence[Array]:
+        return executable(*arrays)
+
+    return run
 
 
 def interpreted(function: Function) -> Runner:
@@ -89,9 +104,9 @@ class Prepared(BackendRep):
 
 
 class TensorKilnBackend(Backend):
-    """Runs ONNX models and nodes; `compile_function` says how a function is run."""
+    """Runs ONNX models and nodes as machine code."""
 
-    compile_function: Compile = staticmethod(interpreted)
+    interpreted: ClassVar[bool] = False
 
     @classmethod
     def prepare(
@@ -100,8 +115,14 @@ class TensorKilnBackend(Backend):
         device: str = "CPU",  # noqa: ARG003
         **kwargs: Any,
     ) -> Prepared:
-        """The model, imported and ready to run; `dims` gives sizes to open dims."""
-        return Prepared(model, cls.compile_function, kwargs.get("dims"))
+        """The model, imported and ready to run.
+
+        `dims` gives sizes to open dims; `interpreted` chooses the interpreter (True) or machine
+        code (False) where the backend's own choice is not wanted.  ModelError and UnsupportedError
+        name the node, value or file.
+        """
+        by_interpreter = kwargs.get("interpreted", cls.interpreted)
+        return Prepared(model, interpreted if by_interpreter else compiled, kwargs.get("dims"))
 
     @classmethod
     def run_node(
@@ -112,7 +133,10 @@ class TensorKilnBackend(Backend):
         outputs_info: Sequence[tuple[np.dtype[Any], tuple[int, ...]]] | None = None,  # noqa: ARG003
         **kwargs: Any,
     ) -> tuple[Array, ...]:
-        """The outputs of one node; `opset_version` is the newest unless given."""
+        """The outputs of one node; `opset_version` is the newest unless given.
+
+        The other keyword arguments are those of `prepare`.
+        """
         arrays = [np.asarray(x) for x in inputs]
         given = [name for name in node.input if name]
         parameters = [
@@ -130,12 +154,18 @@ class TensorKilnBackend(Backend):
             opset_imports=[helper.make_opsetid(node.domain, version)],
             ir_version=IR_VERSION,
         )
-        return cls.prepare(model, device).run(arrays)
+        return cls.prepare(model, device, **kwargs).run(arrays)
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
         """True for the CPU."""
         return bool(Device(device).type == DeviceType.CPU)
+
+
+class InterpretedBackend(TensorKilnBackend):
+    """Runs ONNX models and nodes by the interpreter of tensor IR."""
+
+    interpreted = True
 
 
 def _element(array: Array) -> int:

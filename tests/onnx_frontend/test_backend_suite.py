@@ -1,33 +1,41 @@
-"""The onnx package's own conformance suite (onnx.backend.test), run by the interpreter.
+"""The onnx package's own conformance suite (onnx.backend.test), interpreted and compiled.
 
-`suite_passes.txt` lists what passes; a listed test that fails is a failure here.  To write the
-list anew: `python tests/onnx_frontend/test_backend_suite.py`.
+`suite_passes.txt` lists what passes in both modes; a listed test that fails is a failure here. All
+of them run by the interpreter, and every `STRIDE`th compiled. To run the whole suite in both modes
+and write the list anew: `python tests/onnx_frontend/test_backend_suite.py`; with `--compiled` only
+what is listed runs, compiled, and the failures are printed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import sys
+import time
 import unittest
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the suite computes infinities on purpose
     import onnx.backend.test
 
-from tensorkiln.frontends.onnx.backend import TensorKilnBackend
+from tensorkiln.frontends.onnx.backend import InterpretedBackend, TensorKilnBackend
 
 LIST = Path(__file__).parent / "suite_passes.txt"
+STRIDE = 16
 # OnnxBackendRealModelTest wants to write to the home directory: see test_light_models.py.
 LEFT_OUT = ("OnnxBackendRealModelTest",)
 
+Cases = dict[str, type[unittest.TestCase]]
 
-def suite() -> dict[str, type[unittest.TestCase]]:
+
+def suite(backend: type[TensorKilnBackend]) -> Cases:
     """The suite's classes with the tests for the CPU."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        classes = onnx.backend.test.BackendTest(TensorKilnBackend, __name__).test_cases
+        classes = onnx.backend.test.BackendTest(backend, __name__).test_cases
     found = {name: case for name, case in classes.items() if name not in LEFT_OUT}
     for case in found.values():
         for name in names_of(case):
@@ -45,42 +53,69 @@ def listed() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _only_listed() -> dict[str, type[unittest.TestCase]]:
-    kept, found = set(listed()), suite()
+def only(names: list[str], backend: type[TensorKilnBackend], prefix: str = "") -> Cases:
+    """The suite's classes with the tests of the given names, the classes' names prefixed."""
+    kept, found = set(names), suite(backend)
     for case in found.values():
         for name in names_of(case):
             if name not in kept:
                 delattr(case, name)
-    return found
+        case.__name__ = case.__qualname__ = prefix + case.__name__
+    return {prefix + name: case for name, case in found.items()}
 
 
 def test_list_fits_the_suite() -> None:
-    everything = {name for case in suite().values() for name in names_of(case)}
+    everything = {name for case in suite(InterpretedBackend).values() for name in names_of(case)}
     # An older or newer onnx package may have other tests; most of the list must be there.
     assert len(everything & set(listed())) > 0.8 * len(listed())
 
 
-def regenerate() -> None:
-    """Runs the whole suite and writes the list of what passes."""
-    passes: list[str] = []
-    total = 0
-    for case in suite().values():
+def outcomes(cases: Cases) -> Iterator[tuple[str, str]]:
+    """Runs all tests: their names, with what went wrong, if anything did."""
+    for case in cases.values():
         for name in names_of(case):
-            total += 1
             result = unittest.TestResult()
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 case(name).run(result)
-            if result.wasSuccessful() and not result.skipped:
-                passes.append(name)
+            wrong = [*result.errors, *result.failures, *result.skipped]
+            yield name, wrong[0][1] if wrong else ""
+
+
+def regenerate() -> None:
+    """Runs the whole suite in both modes and writes the list of what passes."""
+    passes: list[set[str]] = []
+    total = 0
+    for backend in (InterpretedBackend, TensorKilnBackend):
+        found = list(outcomes(suite(backend)))
+        passes.append({name for name, wrong in found if not wrong})
+        total = len(found)
+    interpreted, compiled = passes
     head = (
-        f"# {len(passes)} of {total} tests of onnx.backend.test (onnx {onnx.__version__}) pass.\n"
+        f"# Of {total} tests of onnx.backend.test (onnx {onnx.__version__}),"
+        f" {len(interpreted)} pass interpreted and {len(compiled)} compiled.\n"
     )
-    LIST.write_text(head + "\n".join(sorted(passes)) + "\n")
+    LIST.write_text(head + "\n".join(sorted(interpreted & compiled)) + "\n")
     print(head, end="")
+    for name in sorted(interpreted ^ compiled):
+        print("compiled only:" if name in compiled else "interpreted only:", name)
+
+
+def check_compiled() -> int:
+    """Runs what is listed, compiled; prints the failures and gives their number."""
+    start, failures, names = time.perf_counter(), 0, listed()
+    for name, wrong in outcomes(only(names, TensorKilnBackend)):
+        if wrong:
+            failures += 1
+            print(f"{name}\n{wrong}", flush=True)
+    print(f"{failures} of {len(names)} fail, {time.perf_counter() - start:.0f} s")
+    return failures
 
 
 if __name__ == "__main__":
+    if "--compiled" in sys.argv[1:]:
+        sys.exit(check_compiled() > 0)
     regenerate()
 else:
-    globals().update(_only_listed())
+    globals().update(only(listed(), InterpretedBackend))
+    globals().update(only(listed()[::STRIDE], TensorKilnBackend, "Compiled"))

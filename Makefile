@@ -1,47 +1,47 @@
-# Two commands need nothing but Python with venv and pip, make, and a C compiler: `make demo`, `make test`.
+# make demo: the demonstration; make test: the tests; make check: tests, lint and types.
+# Each makes the Python environment it needs.
+
 PYTHON ?= python3
-VENV ?= .venv
-BIN = $(VENV)/bin
-LINKS = build/import/tensorkiln
+JOBS ?= 2
+PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types links bench clean
+.PHONY: demo test lint format types check bench clean
 
-demo: $(VENV)/.demo
-	$(BIN)/python examples/demo.py
+demo: .venv/ready
+	.venv/bin/python examples/demo.py
 
-test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2
+test: .venv-test/ready
+	.venv-test/bin/python -m pytest -n $(JOBS)
 
-lint: $(VENV)/.lint
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+lint: .venv-test/ready
+	.venv-test/bin/ruff check .
+	.venv-test/bin/ruff format --check .
 
-# Type checkers do not see where the editable install maps the folders: links show them.
-links:
-	mkdir -p $(LINKS)
-	for name in compiler runtime frontends benchmarks; do ln -sfn ../../../$$name $(LINKS)/$$name; done
-	for file in frontends/api/*; do case $$file in *__pycache__*) ;; *) ln -sfn ../../../$$file $(LINKS)/$$(basename $$file);; esac; done
+format: .venv-test/ready
+	.venv-test/bin/ruff check --fix .
+	.venv-test/bin/ruff format .
 
-types: $(VENV)/.lint links
-	cd build/import && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p tensorkiln
+# The import name's folders, as type checkers need them: they do not see editable installs.
+types: .venv-test/ready
+	rm -rf build/import && mkdir -p build/import/tensorkiln
+	ln -s ../../../frontends/api/*.py ../../../compiler ../../../runtime ../../../frontends \
+		../../../benchmarks build/import/tensorkiln/
+	.venv-test/bin/python -m mypy --strict build/import/tensorkiln
 
-bench: $(VENV)/.demo
-	$(BIN)/tensorkiln bench
+check: test lint types
 
-$(VENV)/pyvenv.cfg:
-	$(PYTHON) -m venv $(VENV)
+bench: .venv/ready
+	.venv/bin/tensorkiln bench --threads 1,$(JOBS)
 
-$(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml
-	$(BIN)/python -m pip install -q -e '.[demo]'
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) --editable ".[demo]"
 	touch $@
 
-$(VENV)/.test: $(VENV)/pyvenv.cfg pyproject.toml
-	$(BIN)/python -m pip install -q -e '.[test]'
-	touch $@
-
-$(VENV)/.lint: $(VENV)/pyvenv.cfg pyproject.toml
-	$(BIN)/python -m pip install -q -e '.[test,lint]'
+.venv-test/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-test
+	.venv-test/bin/python $(PIP) --editable ".[test,lint]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf .venv .venv-test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

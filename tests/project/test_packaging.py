@@ -1,0 +1,55 @@
+"""The package's description names every folder, and files stay small."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import tensorkiln
+from tensorkiln.compiler import pipeline
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 400
+
+
+def listed(table: str, text: str) -> set[str]:
+    """The strings of the list `table` in pyproject.toml (Python 3.10 cannot read TOML)."""
+    found = re.search(rf"^{table} = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return set(re.findall(r'"([^"]+)"', found[1]))
+
+
+def test_every_folder_is_packaged() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    folders = {
+        ".".join(["tensorkiln", *path.parent.relative_to(ROOT).parts])
+        for top in ("compiler", "runtime", "frontends", "benchmarks")
+        for path in (ROOT / top).rglob("*.py")
+    }
+    expected = (folders - {"tensorkiln.frontends.api"}) | {"tensorkiln"}
+    assert listed("packages", text) == expected
+
+
+def test_folders_of_modules_are_packages() -> None:
+    for top in ("compiler", "runtime", "frontends", "benchmarks"):
+        for path in (ROOT / top).rglob("*.py"):
+            assert (path.parent / "__init__.py").exists(), path.parent
+
+
+def test_one_version() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    assert f'\nversion = "{tensorkiln.__version__}"\n' in text
+    assert tensorkiln.__version__ == pipeline.VERSION
+
+
+@pytest.mark.parametrize(
+    "top", ["compiler", "runtime", "frontends", "benchmarks", "examples", "tests"]
+)
+def test_files_stay_small(top: str) -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines())
+        for path in (ROOT / top).rglob("*.py")
+    }
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}

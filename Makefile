@@ -1,47 +1,53 @@
-# make demo: the demonstration; make test: the tests; make check: tests, lint and types.
-# Each makes the Python environment it needs.
-
+# Two commands need nothing but Python with venv and pip, make, and a C compiler: `make demo`, `make test`.
 PYTHON ?= python3
-JOBS ?= 2
-PIP := -m pip install --quiet --disable-pip-version-check
+VENV ?= .venv
+BIN = $(VENV)/bin
+LINKS = build/import/tensorkiln
 
-.PHONY: demo test lint format types check bench clean
+.PHONY: demo test lint format types links check bench clean
 
-demo: .venv/ready
-	.venv/bin/python examples/demo.py
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo.py
 
-test: .venv-test/ready
-	.venv-test/bin/python -m pytest -n $(JOBS)
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2
 
-lint: .venv-test/ready
-	.venv-test/bin/ruff check .
-	.venv-test/bin/ruff format --check .
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
-format: .venv-test/ready
-	.venv-test/bin/ruff check --fix .
-	.venv-test/bin/ruff format .
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-# The import name's folders, as type checkers need them: they do not see editable installs.
-types: .venv-test/ready
-	rm -rf build/import && mkdir -p build/import/tensorkiln
-	ln -s ../../../frontends/api/*.py ../../../compiler ../../../runtime ../../../frontends \
-		../../../benchmarks build/import/tensorkiln/
-	.venv-test/bin/python -m mypy --strict build/import/tensorkiln
+# Type checkers do not see where the editable install maps the folders: links show them.
+links:
+	mkdir -p $(LINKS)
+	for name in compiler runtime frontends benchmarks; do ln -sfn ../../../$$name $(LINKS)/$$name; done
+	for file in frontends/api/*; do case $$file in *__pycache__*) ;; *) ln -sfn ../../../$$file $(LINKS)/$$(basename $$file);; esac; done
 
-check: test lint types
+types: $(VENV)/.lint links
+	cd build/import && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p tensorkiln
 
-bench: .venv/ready
-	.venv/bin/tensorkiln bench --threads 1,$(JOBS)
+check: lint types test
 
-.venv/ready: pyproject.toml
-	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP) --editable ".[demo]"
+bench: $(VENV)/.demo
+	$(BIN)/tensorkiln bench --threads 1,2
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[demo]'
 	touch $@
 
-.venv-test/ready: pyproject.toml
-	$(PYTHON) -m venv .venv-test
-	.venv-test/bin/python $(PIP) --editable ".[test,lint]"
+$(VENV)/.test: $(VENV)/pyvenv.cfg pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	touch $@
+
+$(VENV)/.lint: $(VENV)/pyvenv.cfg pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,lint]'
 	touch $@
 
 clean:
-	rm -rf .venv .venv-test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build

@@ -35,6 +35,7 @@ from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
+from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
 from tensorkiln.compiler.schedules.program import lower_function
 from tensorkiln.runtime.compiled import Compiled
@@ -64,6 +65,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("fold_bodies", fold_constants),
     Pass("algebra", algebra),
     Pass("common_subexpressions", common_subexpressions),
+    Pass("rectifier_masks", rectifier_masks),
     Pass("push_movement", push_movement),
     # The forms that kernels take; what they need of padding and transposes is simplified again.
     Pass("legalize_convolution", legalize_convolution),
@@ -140,7 +142,7 @@ def compile_ptx(
 ) -> PtxModule:
     """PTX for `function` with the launches that run it; UnsupportedError names what has no kernel."""
     target = gpu_target(target) if isinstance(target, str) else target
-    dump = dump or Dump()
+    dump = dump or Dump.from_environment(function.name)
     program = lower_to_gpu(optimize_function(function, dump), target)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))

@@ -18,6 +18,7 @@ from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
+from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 
 PASSES: Mapping[str, Callable[[Function], Function]] = {
     run.__name__: run
@@ -32,6 +33,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         reassociate,
         fold_scales,
         push_movement,
+        rectifier_masks,
         legalize_convolution,
         legalize_dot,
         legalize_windows,

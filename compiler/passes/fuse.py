@@ -17,6 +17,8 @@ moves data from something smaller (a broadcast) or from nothing (an iota).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Element, Loops, Reduction
@@ -149,31 +151,47 @@ def _siblings(groups: Groups, op: Op) -> None:
 
 
 def _epilogue(groups: Groups, op: Op) -> None:
-    """Adds the chain of pointwise ops that alone read the result of `op`."""
+    """Adds the pointwise ops that follow `op`, as far as one value comes out at the end.
+
+    Branches that meet again (a rectifier asks and chooses the same value) are followed together.
+    """
     target = groups.group_of[op]
-    value = op.results[0]
-    while len(groups.members[target]) < 64 and len(op.results) == 1:
-        outputs = groups.outputs(target)
-        if outputs != [value]:
+    if len(op.results) != 1 or groups.outputs(target) != [op.result]:
+        return
+    taken: list[int] = []
+    whole: list[int] = []  # how many of those taken leave one value to store
+    inside = {op.result}
+    while len(groups.members[target]) + len(taken) < 64:
+        ends = [v for v in inside if _is_read_outside(groups, v, inside)]
+        if len(ends) == 1:
+            whole.append(len(taken))
+        following = _next_pointwise(groups, ends, inside)
+        if following is None or following.result.shape != op.result.shape:
+            break
+        taken.append(groups.group_of[following])
+        inside.add(following.result)
+    for count in reversed(whole):
+        if groups.can_merge_all([target, *taken[:count]]):
+            for source in taken[:count]:
+                groups.merge(source, target)
             return
-        users = groups.users.get(value, [])
-        following = _single_follower(groups, value, users)
-        if following is None:
-            return
-        source = groups.group_of[following]
-        alone = len(groups.members[source]) == 1 and groups.kind[source] == "loops"
-        fits = is_pointwise_reader(following, value)
-        if not (alone and fits and groups.can_merge(target, source)):
-            return
-        groups.merge(source, target)
-        value = following.result
 
 
-def _single_follower(groups: Groups, value: Value, users: list[Op]) -> Op | None:
-    if value in groups.function.results or not users:
-        return None
-    candidates = [u for u in users if u in groups.group_of]
-    return candidates[0] if len(candidates) == 1 == len(users) else None
+def _is_read_outside(groups: Groups, value: Value, inside: set[Value]) -> bool:
+    users = groups.users.get(value, [])
+    return value in groups.function.results or any(u.results[0] not in inside for u in users)
+
+
+def _next_pointwise(groups: Groups, ends: Sequence[Value], inside: set[Value]) -> Op | None:
+    """The first op of a group of its own that reads some of `ends` and reads them pointwise."""
+    readers = {u for v in ends for u in groups.users.get(v, ()) if u.results[0] not in inside}
+    for reader in sorted(readers, key=groups.order.__getitem__):
+        group = groups.group_of.get(reader, -1)
+        if group < 0 or len(groups.members[group]) > 1 or groups.kind[group] != "loops":
+            continue
+        if all(is_pointwise_reader(reader, v) for v in reader.operands if v in inside):
+            return reader
+    return None
 
 
 def is_pointwise_reader(op: Op, value: Value) -> bool:

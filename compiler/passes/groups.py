@@ -47,6 +47,22 @@ class Groups:
         """True if no path leads from `early` to `late` (or back) through a third group."""
         return not self._detour(early, late) and not self._detour(late, early)
 
+    def can_merge_all(self, chosen: Sequence[int]) -> bool:
+        """True if no path leads from one of the chosen groups to another through a third one."""
+        inside = set(chosen)
+        floor = min(self.order[op] for group in chosen for op in self.members[group])
+        pending = [n for group in chosen for n in self.inputs(group) if n not in inside]
+        seen = set(pending)
+        while pending:
+            for before in self.inputs(pending.pop()):
+                if before in inside:
+                    return False
+                late = max(self.order[op] for op in self.members[before]) >= floor
+                if late and before not in seen:
+                    seen.add(before)
+                    pending.append(before)
+        return True
+
     def _detour(self, source: int, target: int) -> bool:
         floor = min(self.order[op] for op in self.members[source])
         seen: set[int] = {target, source}

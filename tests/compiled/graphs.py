@@ -47,8 +47,10 @@ class Graph:
         return SIZES[self.integer(0, len(SIZES) - 1)]
 
     def parameter(self, shape: Sequence[int], dtype: DType) -> Value:
-        """A parameter of the type: a new one, or one that is there."""
+        """A parameter of the type: a new one, or one that is there; sometimes a constant."""
         kind = TensorType(tuple(shape), dtype)
+        if self.builder.parameters and not self.integer(0, 4):
+            return self.builder.constant(numbers(kind, len(self.builder.ops)))
         same = [v for v in self.builder.parameters if v.type == kind]
         if same and self.integer(0, 1):
             return same[self.integer(0, len(same) - 1)]
@@ -94,7 +96,7 @@ def functions(draw: Draw, steps: int = 9) -> Function:
 
 
 def _step(graph: Graph, x: Value) -> Value:
-    steps = [s for s in STEPS if s is not _softmax or graph.smooth]
+    steps = [s for s in STEPS if s not in (_softmax, _layer_norm) or graph.smooth]
     found = steps[graph.integer(0, len(steps) - 1)](graph, x)
     return x if found is None or found.type.elements > MOST else found
 
@@ -119,19 +121,20 @@ def _finish(graph: Graph) -> Function:
 
 def feeds(function: Function, seed: int = 0) -> list[Array]:
     """Small integers, in the dtype of each parameter."""
-    generator = np.random.default_rng(seed)
-    found: list[Array] = []
-    for value in function.parameters:
-        low = -LIMIT if value.dtype.is_signed else 0
-        high = 1 if value.dtype == BOOL else LIMIT
-        numbers = generator.integers(low, high + 1, value.type.sizes)
-        found.append(np.asarray(numbers).astype(value.dtype.numpy))
-    return found
+    return [numbers(value.type, seed + k) for k, value in enumerate(function.parameters)]
+
+
+def numbers(kind: TensorType, seed: int) -> Array:
+    """Small integers of a type."""
+    low = -LIMIT if kind.dtype.is_signed else 0
+    high = 1 if kind.dtype == BOOL else LIMIT
+    found = np.random.default_rng(seed).integers(low, high + 1, kind.sizes)
+    return np.asarray(found).astype(kind.dtype.numpy)
 
 
 def is_smooth(function: Function) -> bool:
     """True if the function has ops whose results are rounded."""
-    return any(op.name in ("softmax", "log_softmax", *SMOOTH) for op in function.ops)
+    return any(op.name in ("softmax", "log_softmax", "layer_norm", *SMOOTH) for op in function.ops)
 
 
 # Steps
@@ -368,6 +371,24 @@ def _gather(g: Graph, x: Value) -> Value | None:
     return found
 
 
+def _layer_norm(g: Graph, x: Value) -> Value | None:
+    if not x.type.rank or not x.dtype.is_float or x.dtype.bits < 32:
+        return None
+    axis = g.integer(0, x.type.rank - 1)
+    if math.prod(x.shape[axis:]) < 2:
+        return None
+    scale, bias = (g.parameter(x.shape[axis:], x.dtype) for _ in range(2))
+    return g.builder.one("layer_norm", (x, scale, bias), axis=axis, epsilon=0.5)
+
+
+def _iota(g: Graph, x: Value) -> Value | None:
+    if not x.type.rank or x.dtype == BOOL:
+        return None
+    axis = g.integer(0, x.type.rank - 1)
+    steps = g.builder.one("iota", (), shape=x.shape, dimension=axis, dtype=x.dtype)
+    return g.tame(g.builder.one("subtract", (steps, x)))
+
+
 def _dynamic(g: Graph, x: Value) -> Value:
     starts = [g.parameter((), I32) for _ in x.shape]
     sizes = [g.integer(0, d) for d in x.shape]
@@ -382,4 +403,5 @@ STEPS: tuple[Callable[[Graph, Value], Value | None], ...] = (
     _unary, _binary, _binary, _select, _convert, _broadcast, _combine_broadcast, _combine_broadcast,
     _transpose, _reshape, _slice, _pad, _reverse, _concatenate, _reduce, _reduce, _arg_reduce,
     _softmax, _softmax, _dot, _dot, _convolution, _convolution, _reduce_window, _gather, _dynamic,
+    _layer_norm, _iota,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import Expr, Index, Load, children
+from tensorkiln.compiler.kernel.expr import Expr, Index, Load, Var, children
 from tensorkiln.compiler.kernel.rewrite_bind import bind
 from tensorkiln.compiler.kernel.rewrite_split import split
 from tensorkiln.compiler.kernel.stmt import For, Kernel, LoopKind, walk
@@ -77,13 +77,27 @@ def _spread(place: Index, merged: list[tuple[int, ...]]) -> Index:
 def _walks_memory(found: list[Expr], shape: tuple[int, ...]) -> bool:
     """True if every access, unguarded, moves by 0 or 1 elements with the innermost dim."""
     wide = [axis for axis, size in enumerate(shape) if size > 1]
-    if not wide or any(_guarded(expr) for expr in found):
+    dims = {f"p{axis}" for axis in range(len(shape))}
+    if not wide or not all(_is_plain(expr, dims) for expr in found):
         return False
     name = f"p{wide[-1]}"
     steps, fixed = access_steps(found)
     return name not in fixed and all(step.get(name, 0) in (0, 1) for step in steps)
 
 
-def _guarded(expr: Expr) -> bool:
-    own = isinstance(expr, Load) and expr.guard is not None
-    return own or any(_guarded(child) for child in children(expr))
+def _is_plain(expr: Expr, dims: set[str]) -> bool:
+    """True if loads in `expr` have no guard, and indices of the variables `dims` alone."""
+    if isinstance(expr, Load):
+        return expr.guard is None and all(_names(e) <= dims for e in expr.index)
+    return all(_is_plain(child, dims) for child in children(expr))
+
+
+def _names(expr: Expr) -> set[str]:
+    """The variables of an expression and the buffers that it reads."""
+    match expr:
+        case Var(name):
+            return {name}
+        case Load(buffer):
+            return {buffer.name}
+        case _:
+            return {name for child in children(expr) for name in _names(child)}

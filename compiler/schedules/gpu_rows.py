@@ -5,8 +5,8 @@
       stage 1: the same for reductions that need the scalars of stage 0 ...
       last: walk the row once more and store the results that have the row's shape } }
 
-Barriers part the stages.  Expensive values that several stages need stay in shared memory, where a
-thread reads only what it wrote itself.
+The trees' barriers part the stages.  Expensive values that several stages need stay in shared
+memory from the stage that first computes them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,17 @@ from tensorkiln.compiler.kernel.program import Program, Slot
 from tensorkiln.compiler.kernel.verify import verify_kernel
 from tensorkiln.compiler.pipeline import optimize_function
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
+
+
+def assert_close(found: Sequence[Array], expected: Sequence[Array], tolerance: float) -> None:
+    """Fails where results differ by more than `tolerance` of the largest expected value or 1."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        got: NDArray[Any] = one
+        want: NDArray[Any] = other
+        assert got.dtype == want.dtype
+        scale = max(1.0, float(np.abs(want).max(initial=0)))
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * scale)
 
 
 def lowered(function: Function, name: str = "sm_80") -> Program:

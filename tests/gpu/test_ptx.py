@@ -6,6 +6,7 @@ import re
 
 import pytest
 from gpu.graphs import CASES, Case
+from ops.samples import Sample, all_samples, build
 
 from tensorkiln.compiler.codegen.nvptx_target import FIRST_ISA, gpu_target
 from tensorkiln.compiler.ir.dims import Affine, Symbol
@@ -99,6 +100,16 @@ def test_impossible_targets_never_reach_llvm(
 ) -> None:
     with pytest.raises(UnsupportedError, match=message):
         gpu_target(name, isa)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [s for s in all_samples() if s.op in ("gather", "dynamic_slice", "pad", "iota", "reverse")],
+    ids=lambda sample: sample.name,
+)
+def test_irregular_accesses_are_emitted(sample: Sample) -> None:
+    module = compile_ptx(build(sample))
+    assert module.text.count(".entry") == len(module.launches)
 
 
 def test_groups_without_a_gpu_family_are_named() -> None:

@@ -73,7 +73,8 @@ def column_sums(rows: int, columns: int) -> ModelProto:
 
 def _normal(shape: Sequence[int], scale: float) -> np.ndarray:
     drawn = np.random.default_rng(0).standard_normal(tuple(shape), np.float32)
-    return (drawn * np.float32(scale)).astype(np.float32)
+    drawn *= np.float32(scale)
+    return drawn
 
 
 def _model(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import llvmlite.binding as llvm
 import numpy as np
 
-from tensorkiln.compiler.codegen.target import Target, emit_object
+from tensorkiln.compiler.codegen.target import emit_object
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
 

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -68,13 +68,21 @@ def write_outputs(path: Path, arrays: Mapping[str, Array]) -> None:
     try:
         with part.open("xb") as file:
             if path.suffix == ".npz":
-                np.savez(file, **dict(arrays))
+                write_archive(file, arrays)
             else:
                 (array,) = arrays.values()
                 np.save(file, array)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_archive(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """Writes an .npz file; `numpy.savez` cannot have arrays called "file" or "allow_pickle"."""
+    with ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _typed(array: Array, spec: TensorSpec) -> Array:

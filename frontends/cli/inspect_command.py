@@ -10,11 +10,12 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from tensorkiln.compiler.codegen.target import Target, emit_assembly, optimize, target_named
-from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.codegen.nvptx_target import FIRST_ISA
+from tensorkiln.compiler.codegen.target import emit_assembly, optimize, target_named
 from tensorkiln.compiler.ir.text import print_function
 from tensorkiln.compiler.kernel.program import print_program
-from tensorkiln.compiler.pipeline import Stages, lower
+from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.pipeline import Stages, compile_ptx, lower
 from tensorkiln.frontends.cli.compile_command import summary
 from tensorkiln.frontends.cli.graph_text import graph_text
 from tensorkiln.frontends.cli.progress import Progress
@@ -28,7 +29,6 @@ from tensorkiln.frontends.cli.usage import (
 )
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.onnx.load import load_model
-from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.load import read_manifest
 from tensorkiln.runtime.manifest import Manifest
 
@@ -52,6 +52,9 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         help="shorten constants of more than N elements in ir and fused (default: 16)",
     )  # fmt: skip
     add_target(parser)
+    parser.add_argument(
+        "--gpu", choices=tuple(FIRST_ISA), default="sm_80", help="the GPU of ptx (default: sm_80)"
+    )
     add_dims(parser)
     add_json(parser)
     return parser
@@ -88,7 +91,7 @@ def stage_text(options: Any, progress: Progress) -> str:
     if options.stage == "ir":
         return print_function(function, options.elide)
     if options.stage == "ptx":
-        return ptx_text(function)
+        return compile_ptx(function, options.gpu, progress.watch(name)).text
     target = target_named(options.target)
     stages = lower(function, target, progress.watch(name))
     texts: dict[str, Callable[[], str]] = {
@@ -105,11 +108,6 @@ def assembly(stages: Stages, target: Target) -> str:
     module = llvm.parse_assembly(stages.llvm)
     optimize(module, target)
     return emit_assembly(module, target)
-
-
-def ptx_text(function: Function) -> str:
-    """PTX of the model's kernels."""
-    raise UnsupportedError(f"model {function.name!r}: kernels cannot be compiled to PTX yet")
 
 
 def manifest_text(manifest: Manifest) -> str:

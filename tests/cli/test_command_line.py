@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from tensorkiln.benchmarks import micro
 from tensorkiln.benchmarks.models import mlp
 from tensorkiln.frontends.cli.main import main
 
@@ -129,6 +130,15 @@ def test_inspect(folder: Path, stage: str, part: str, here: Here) -> None:
     done = here("inspect", "mlp.onnx", "--stage", stage, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert part in done.stdout
+
+
+def test_inspect_ptx(folder: Path, tmp_path: Path, here: Here) -> None:
+    (tmp_path / "rows.onnx").write_bytes(micro.softmax(3, 40).SerializeToString())
+    done = here("inspect", "rows.onnx", "--stage", "ptx", "--gpu", "sm_90", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ".target sm_90" in done.stdout
+    # matrix products have no kernel for GPUs
+    failed(here("inspect", folder / "mlp.onnx", "--stage", "ptx", cwd=tmp_path), 1, "/fc0/Gemm")
 
 
 def test_object_file_with_weights_beside_it(folder: Path, tmp_path: Path, here: Here) -> None:

@@ -25,9 +25,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "compiler.codegen": ("compiler.kernel", "compiler.ir", "runtime"),
     "compiler.lower": ("compiler.ops", "compiler.kernel", "compiler.ir", "runtime"),
-    # Schedules read the target's vector widths, and nothing else of code generation.
     "compiler.schedules": (
-        "compiler.codegen.target", "compiler.lower", "compiler.passes", "compiler.ops",
+        "compiler.lower", "compiler.passes", "compiler.ops",
         "compiler.kernel", "compiler.ir", "runtime",
     ),
     "compiler": ("compiler", "runtime"),

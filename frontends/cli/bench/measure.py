@@ -11,7 +11,7 @@ import numpy as np
 
 from tensorkiln.benchmarks.suite import Row
 from tensorkiln.compiler.ir.function import Function
-from tensorkiln.frontends.cli.arrays import draw
+from tensorkiln.frontends.cli.arrays import draw, write_archive
 from tensorkiln.frontends.cli.bench.engines import (
     Array,
     CompiledEngine,
@@ -95,7 +95,8 @@ class Measurement:
         function = import_model(model, dims=dims, name=row.name)
         self._feeds = feeds_for(function)
         self._inputs = folder / "inputs.npz"
-        np.savez(self._inputs, **dict(self._feeds))
+        with self._inputs.open("wb") as file:
+            write_archive(file, self._feeds)
         self._outputs = folder / "outputs.npz"
         progress.step(f"{row.name}: interpreting")
         self._interpreted = InterpretedEngine(function, self._feeds)
@@ -155,7 +156,7 @@ class Measurement:
         worst = 0.0
         for found, wanted in zip(outputs, self.reference, strict=True):
             scale = float(np.abs(wanted).max(initial=0)) or 1.0
-            gap = np.abs(found.astype(np.float64) - wanted).max(initial=0)
+            gap = np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max(initial=0)
             worst = max(worst, float(gap) / scale) if np.isfinite(gap) else float("inf")
         result.differences[name] = worst
         if worst > self._row.tolerance:

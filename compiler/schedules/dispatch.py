@@ -10,6 +10,8 @@ from tensorkiln.compiler.schedules.concatenate import schedule_concatenate
 from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
 from tensorkiln.compiler.schedules.convolution import schedule_convolution
 from tensorkiln.compiler.schedules.custom import schedule_custom
+from tensorkiln.compiler.schedules.filter_gradient import schedule_filter_gradient
+from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import Group, dependence_levels
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
@@ -19,7 +21,7 @@ from tensorkiln.runtime.errors import UnsupportedError
 
 
 def schedule(
-    kind: str, group: Group, target: Target, tiling: Tiling | ConvTiling | None = None
+    kind: str, group: Group, target: Target, tiling: Tiling | ConvTiling | FilterTiling | None = None
 ) -> Kernel:
     """The kernel of a group of the given kind; `tiling` is what layout assignment chose."""
     if isinstance(tiling, Tiling):
@@ -28,6 +30,9 @@ def schedule(
     if isinstance(tiling, ConvTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")
         return schedule_convolution(group, hero, tiling, target)
+    if isinstance(tiling, FilterTiling):
+        hero = next(op for op in group.region.ops if op.name == "convolution")
+        return schedule_filter_gradient(group, hero, tiling, target)
     if kind == "rows" and _lanes_along_result(group):
         kind = "reduce"
     match kind:

@@ -20,6 +20,9 @@ from tensorkiln.compiler.schedules.conv_tiling import (
     conv_shape,
     kernel_layout,
 )  # fmt: skip
+from tensorkiln.compiler.schedules.filter_tiling import (
+    FilterTiling, channels_last, choose_filter_tiling, has_lanes,
+)  # fmt: skip
 from tensorkiln.compiler.schedules.tiling import (
     Tiling,
     choose_tiling,
@@ -34,7 +37,7 @@ class LaidOut:
 
     function: Function
     layouts: Mapping[Value, Layout]
-    tilings: Mapping[Op, Tiling | ConvTiling]
+    tilings: Mapping[Op, Tiling | ConvTiling | FilterTiling]
 
 
 def assign_layouts(function: Function, target: Target) -> LaidOut:
@@ -47,7 +50,7 @@ class _Assigner:
         self.function, self.target = function, target
         self.producers = function.producers()
         self.layouts: dict[Value, Layout] = {}
-        self.tilings: dict[Op, Tiling | ConvTiling] = {}
+        self.tilings: dict[Op, Tiling | ConvTiling | FilterTiling] = {}
         self.copies: dict[tuple[Value, Layout], Value] = {}
         self.ops: list[Op] = []
         self.row_major = set(function.results) | {
@@ -96,6 +99,10 @@ class _Assigner:
             self.ops.append(op)
             return
         lanes = self.target.lanes(hero.result.dtype.bits)
+        filter_tiling = choose_filter_tiling(shape, self.target, hero.result.dtype.bits)
+        if filter_tiling is not None:
+            self._filter_gradient(op, region, hero, shape, filter_tiling)
+            return
         left, _, out = shape.positions
         channels = shape.inputs * shape.groups
         last = left[1] == len(left) - 1
@@ -114,6 +121,19 @@ class _Assigner:
         if out[1] != len(out) - 1:
             layout = channel_layout(out, shape.outputs * shape.groups, lanes)
             self._laid_out(renewed, layout)
+        self._append(renewed)
+
+    def _filter_gradient(
+        self, op: Op, region: Function, hero: Op, shape: ConvShape, tiling: FilterTiling
+    ) -> None:
+        kernel = hero.operands[1]
+        outer = dict(zip(region.parameters, op.operands, strict=True)).get(kernel, kernel)
+        channels = shape.positions[1]
+        wanted: dict[Value, Layout] = {}
+        if not has_lanes(self.layouts.get(outer), kernel.type.rank, channels[0], tiling.lanes):
+            wanted[kernel] = channels_last(channels)
+        renewed = self._repacked(op, region, hero, wanted)
+        self.tilings[renewed] = tiling
         self._append(renewed)
 
     def _contraction(self, op: Op) -> None:

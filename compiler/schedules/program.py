@@ -16,6 +16,7 @@ from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
 from tensorkiln.compiler.schedules.dispatch import schedule
+from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.layouts import assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
@@ -83,7 +84,7 @@ def _kernel(
     op: Op,
     target: Target,
     layouts: Mapping[Value, Layout],
-    tiling: Tiling | ConvTiling | None,
+    tiling: Tiling | ConvTiling | FilterTiling | None,
     final: bool,
 ) -> Kernel:
     return schedule(op.string("kind"), group_of(op, layouts, final), target, tiling)

@@ -45,7 +45,7 @@ def test_a_trained_graph(tmp_path: Path) -> None:
         tf.compile(graph, outputs=["y"], session=session)
     with pytest.raises(ModelError, match="variable 'w'"):
         tf.compile(graph, outputs=["y"], dims={"x.0": 5})
-    with pytest.raises(ModelError, match="x.7"):
+    with pytest.raises(ModelError, match=r"x\.7"):
         tf.compile(graph, outputs=["y"], session=session, dims={"x.0": 5, "x.7": 1})
     written = tf.export(
         graph, tmp_path / "net.o", outputs=["y"], session=session, dims={"x.0": 5}, name="net"

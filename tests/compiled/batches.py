@@ -41,7 +41,9 @@ def arrays_of(batch: Sequence[Sample]) -> list[Array]:
     return [array for sample in batch for array in sample.arrays]
 
 
-def shares(batch: Sequence[Sample], results: Sequence[Array]) -> Iterator[tuple[Sample, list[Array]]]:
+def shares(
+    batch: Sequence[Sample], results: Sequence[Array]
+) -> Iterator[tuple[Sample, list[Array]]]:
     """Each sample with its own of the function's results."""
     rest = list(results)
     for sample in batch:

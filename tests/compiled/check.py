@@ -99,5 +99,3 @@ def _same(function: Function, found: Sequence[Array], expected: Sequence[Array])
 
 def _wide(array: Array) -> Array:
     return array.astype(np.float64) if dtype_of(array.dtype).is_float else array
-
-

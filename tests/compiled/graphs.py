@@ -14,7 +14,16 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tensorkiln.compiler.ir.dtypes import (
-    BF16, BOOL, F16, F32, F64, I32, I64, I8, U8, DType,
+    BF16,
+    BOOL,
+    F16,
+    F32,
+    F64,
+    I8,
+    I32,
+    I64,
+    U8,
+    DType,
 )  # fmt: skip
 from tensorkiln.compiler.ir.function import Array, Function, Value
 from tensorkiln.compiler.ir.types import TensorType

@@ -7,9 +7,9 @@ import struct
 from tensorkiln.runtime.elf import SHT_SYMTAB, read_elf, string_at
 
 # The thread pool, which is linked in; libc; and fmod, the one function of libm (docs/math.md).
-KNOWN = frozenset(
-    "tk_parallel_for tk_thread_count memcpy memset memmove fmod fmodf _GLOBAL_OFFSET_TABLE_".split()
-)
+POOL = ("tk_parallel_for", "tk_thread_count")
+LIBRARIES = ("memcpy", "memset", "memmove", "fmod", "fmodf")
+KNOWN = frozenset((*POOL, *LIBRARIES, "_GLOBAL_OFFSET_TABLE_"))
 _SYMBOL = struct.Struct("<IBBHQQ")
 _UNDEFINED = 0
 

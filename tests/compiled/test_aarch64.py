@@ -11,7 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled.batches import (
-    SAMPLES, arrays_of, batch_name, batches, build_batch, representative, shares,
+    SAMPLES,
+    arrays_of,
+    batch_name,
+    batches,
+    build_batch,
+    representative,
+    shares,
 )  # fmt: skip
 from compiled.objects import foreign_symbols
 from ops.samples import Sample, assert_agrees

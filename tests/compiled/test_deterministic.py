@@ -18,7 +18,10 @@ from tensorkiln.runtime.jit import load_compiled
 
 def _matmul(b: Builder) -> Value:
     """Two blocks of depth, edges in every dim."""
-    x, y = b.parameter("x", TensorType((67, 1303), F32)), b.parameter("y", TensorType((1303, 71), F32))
+    x, y = (
+        b.parameter("x", TensorType((67, 1303), F32)),
+        b.parameter("y", TensorType((1303, 71), F32)),
+    )
     return shorthand.matmul(b, x, y)
 
 
@@ -39,7 +42,10 @@ def _softmax(b: Builder) -> Value:
 
 
 def _convolution(b: Builder) -> Value:
-    x, k = b.parameter("x", TensorType((1, 16, 29, 31), F32)), b.parameter("k", TensorType((24, 16, 3, 3), F32))
+    x, k = (
+        b.parameter("x", TensorType((1, 16, 29, 31), F32)),
+        b.parameter("k", TensorType((24, 16, 3, 3), F32)),
+    )
     return shorthand_windows.convolution(b, x, k, "NCHW", "OIHW", padding=[(1, 1), (1, 1)])
 
 

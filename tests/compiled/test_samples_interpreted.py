@@ -10,7 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from compiled.batches import (
-    SAMPLES, arrays_of, batch_name, batches, build_batch, shares,
+    SAMPLES,
+    arrays_of,
+    batch_name,
+    batches,
+    build_batch,
+    shares,
 )  # fmt: skip
 from ops.samples import Sample, assert_agrees
 

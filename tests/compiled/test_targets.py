@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 from compiled.batches import (
-    SAMPLES, arrays_of, batch_name, batches, build_batch, representative, shares,
+    SAMPLES,
+    arrays_of,
+    batch_name,
+    batches,
+    build_batch,
+    representative,
+    shares,
 )  # fmt: skip
 from compiled.objects import foreign_symbols
 from ops.samples import Sample, assert_agrees

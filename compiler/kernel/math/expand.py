@@ -11,7 +11,12 @@ from collections.abc import Callable
 
 from tensorkiln.compiler.ir.dtypes import BF16, F16, F32
 from tensorkiln.compiler.kernel.expr import (
-    Binary, Convert, Expr, Unary, children, with_children,
+    Binary,
+    Convert,
+    Expr,
+    Unary,
+    children,
+    with_children,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.math.atan2 import atan2
 from tensorkiln.compiler.kernel.math.builder import LetBuilder

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from tensorkiln.compiler.ir.dtypes import BF16, BOOL, F16, F32, F64, I32, U16, U32, U64, DType
 from tensorkiln.compiler.kernel.expr import (
-    Binary, Bitcast, Const, Convert, Expr, Fma, Unary, children, with_children,
+    Binary,
+    Bitcast,
+    Const,
+    Convert,
+    Expr,
+    Fma,
+    Unary,
+    children,
+    with_children,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.math.builder import LetBuilder, constant
 from tensorkiln.compiler.kernel.math.rewriting import Rewrite, rewrite_expressions

@@ -10,7 +10,15 @@ from typing import TypeAlias
 from tensorkiln.compiler.kernel.expr import Buffer, Expr, Var
 from tensorkiln.compiler.kernel.math.builder import LetBuilder
 from tensorkiln.compiler.kernel.stmt import (
-    Alloc, Block, For, If, Kernel, Let, Stmt, Store, walk,
+    Alloc,
+    Block,
+    For,
+    If,
+    Kernel,
+    Let,
+    Stmt,
+    Store,
+    walk,
 )  # fmt: skip
 
 Rewrite: TypeAlias = Callable[[LetBuilder, Expr], Expr]

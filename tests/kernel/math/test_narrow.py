@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ml_dtypes
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tensorkiln.compiler.ir.dtypes import (
-    BF16, BOOL, F16, F32, F64, I32, I64, U16, U64, DType,
+    BF16,
+    BOOL,
+    F16,
+    F32,
+    F64,
+    I32,
+    I64,
+    U16,
+    U64,
+    DType,
 )  # fmt: skip
 from tensorkiln.compiler.kernel import meaning
 from tensorkiln.compiler.kernel.expr import (
-    INDEX, Binary, Bitcast, Buffer, Const, Convert, Expr, Load, Select, Unary, Var, children,
+    INDEX,
+    Binary,
+    Bitcast,
+    Buffer,
+    Const,
+    Convert,
+    Expr,
+    Load,
+    Select,
+    Unary,
+    Var,
+    children,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.interpret import interpret
 from tensorkiln.compiler.kernel.math.expand import expand_math
 from tensorkiln.compiler.kernel.math.narrow import NARROW, expand_narrow
+from tensorkiln.compiler.kernel.meaning import Lanes
 from tensorkiln.compiler.kernel.stmt import Kernel, Let, LoopKind, Store, loop, walk
 from tensorkiln.compiler.kernel.verify import verify_kernel
 
@@ -24,13 +46,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning
 BITS = np.arange(1 << 16, dtype=np.uint16)
 
 
-def _run(build: object, result: DType, *arrays: NDArray[np.generic], half: bool = False):  # type: ignore[no-untyped-def]
+def _run(build: Callable[..., Expr], result: DType, *arrays: Lanes, half: bool = False) -> Lanes:
     """The expanded kernel `y[l] = build(x0[l], ...)` of all elements as lanes of one vector."""
     dtypes = [_dtype(a) for a in arrays]
     lane = Var("l", INDEX, arrays[0].size)
-    inputs = [Buffer(f"x{k}", (a.size,), d) for k, (a, d) in enumerate(zip(arrays, dtypes))]
+    inputs = [
+        Buffer(f"x{k}", (a.size,), d) for k, (a, d) in enumerate(zip(arrays, dtypes, strict=True))
+    ]
     output = Buffer("y", (arrays[0].size,), result)
-    value = build(*(Load(b, (lane,)) for b in inputs))  # type: ignore[operator]
+    value = build(*(Load(b, (lane,)) for b in inputs))
     body = (loop(lane, (Store(output, (lane,), value),), LoopKind.VECTOR),)
     kernel = Kernel("k", (*inputs, output), 1, body)
     expanded = expand_narrow(expand_math(kernel), half)
@@ -41,7 +65,7 @@ def _run(build: object, result: DType, *arrays: NDArray[np.generic], half: bool 
     return found
 
 
-def _dtype(array: NDArray[np.generic]) -> DType:
+def _dtype(array: Lanes) -> DType:
     known = {d.numpy: d for d in (BF16, F16, F32, F64, I32, I64, U16, U64)}
     return known[array.dtype]
 
@@ -53,7 +77,8 @@ def _check_left(kernel: Kernel, half: bool) -> None:
             for node in _nodes(stmt.value):
                 if isinstance(node, Convert) and half:
                     kinds = {node.dtype, node.operand.dtype}
-                    assert BF16 not in kinds and (F16 not in kinds or kinds == {F16, F32})
+                    assert BF16 not in kinds
+                    assert F16 not in kinds or kinds == {F16, F32}
                 elif not isinstance(node, Bitcast | Select | Load | Const | Var):
                     assert all(child.dtype not in NARROW for child in children(node))
                     assert node.dtype not in NARROW
@@ -63,7 +88,7 @@ def _nodes(expr: Expr) -> list[Expr]:
     return [expr, *(node for child in children(expr) for node in _nodes(child))]
 
 
-def _same(found: NDArray[np.generic], expected: NDArray[np.generic]) -> None:
+def _same(found: Lanes, expected: Lanes) -> None:
     """Equal bits, but for the bits of NaN."""
     nan = np.isnan(np.asarray(expected, np.float64))
     assert np.array_equal(np.isnan(np.asarray(found, np.float64)), nan)
@@ -72,7 +97,7 @@ def _same(found: NDArray[np.generic], expected: NDArray[np.generic]) -> None:
     )
 
 
-def _near_every(dtype: DType, wide: DType) -> NDArray[np.generic]:
+def _near_every(dtype: DType, wide: DType) -> Lanes:
     """In `wide`: every number of `dtype`, the ties between neighbours, and what lies next to both."""
     numbers = BITS.view(dtype.numpy).astype(wide.numpy)
     numbers = numbers[np.isfinite(numbers)]

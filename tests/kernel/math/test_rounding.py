@@ -9,6 +9,7 @@ from tensorkiln.compiler.ir.dtypes import F32, F64, DType
 from tensorkiln.compiler.kernel.expr import INDEX, Buffer, Load, Unary, Var
 from tensorkiln.compiler.kernel.interpret import interpret
 from tensorkiln.compiler.kernel.math.rounding import ROUNDINGS, expand_rounding
+from tensorkiln.compiler.kernel.meaning import Lanes
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind, Store, loop
 from tensorkiln.compiler.kernel.text import print_kernel
 from tensorkiln.compiler.kernel.verify import verify_kernel
@@ -16,7 +17,7 @@ from tensorkiln.compiler.kernel.verify import verify_kernel
 NUMPY = {"floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "round_even": np.rint}
 
 
-def _points(dtype: DType) -> np.ndarray:  # type: ignore[type-arg]
+def _points(dtype: DType) -> Lanes:
     digits = 24 if dtype == F32 else 53
     whole = np.concatenate([np.arange(0, 40) / 8, 2.0 ** np.arange(digits - 4, digits + 3)])
     near = np.concatenate([whole, whole + 0.5, whole + 1, whole - 0.5]).astype(dtype.numpy)

@@ -178,7 +178,7 @@ def _load_lanes(
     contiguous = address.stride == 1 and address.varying is None
     if contiguous and mask is None:
         return _typed_load(emitter, address.pointer(), kind, dtype.bytes)
-    zero = ir.Constant(kind, None)
+    zero = scalars.SplatConstant(ir.Constant(kind.element, None), lanes)
     align = ir.Constant(I32, dtype.bytes)
     if contiguous:
         name, pointer = f"llvm.masked.load.{_suffix(kind)}.p0", address.pointer()
@@ -269,7 +269,7 @@ def _mask(
 
 
 def _all(lanes: int) -> ir.Constant:
-    return ir.Constant(ir.VectorType(ir.IntType(1), lanes), [1] * lanes)
+    return scalars.SplatConstant(ir.Constant(ir.IntType(1), 1), lanes)
 
 
 def _suffix(kind: ir.Type) -> str:

@@ -56,12 +56,22 @@ def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
         return value
     kind = ir.VectorType(value.type, lanes)
     if isinstance(value, ir.Constant):
-        return ir.Constant(kind, [value] * lanes)
-    first = builder.insert_element(
-        ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
-    )
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+        return SplatConstant(value, lanes)
+    undefined = SplatConstant(ir.Constant(value.type, ir.Undefined), lanes)
+    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    zeros = SplatConstant(ir.Constant(ir.IntType(32), 0), lanes)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+class SplatConstant(ir.Constant):  # type: ignore[misc]
+    """The vector of `lanes` times `value`, in a text that does not grow with the lanes."""
+
+    def __init__(self, value: ir.Constant, lanes: int) -> None:
+        super().__init__(ir.VectorType(value.type, lanes), value)
+        self._text = f"splat ({value})"
+
+    def _get_reference(self) -> str:
+        return self._text
 
 
 def unify(builder: ir.IRBuilder, *values: ir.Value) -> tuple[ir.Value, ...]:
@@ -82,7 +92,7 @@ def literal(dtype: DType, value: bool | int | float, lanes: int = 1) -> ir.Const
         scalar = ir.Constant(ir.IntType(16), int(bits))
     else:
         scalar = ir.Constant(register_type(dtype), float(value))
-    return ir.Constant(ir.VectorType(scalar.type, lanes), [scalar] * lanes) if lanes > 1 else scalar
+    return SplatConstant(scalar, lanes) if lanes > 1 else scalar
 
 
 def intrinsic(builder: ir.IRBuilder, name: str, args: list[ir.Value], result: ir.Type) -> ir.Value:
@@ -240,7 +250,7 @@ def _divide(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Val
 
 def _floor_divide(builder: ir.IRBuilder, op: str, a: ir.Value, b: ir.Value) -> ir.Value:
     # floor(a / b) for b > 0: truncation rounds up only where a is negative and not a multiple.
-    zero = ir.Constant(a.type, 0 if lanes_of(a) == 1 else [0] * lanes_of(a))
+    zero = splat(builder, ir.Constant(a.type if lanes_of(a) == 1 else a.type.element, 0), lanes_of(a))
     remainder = builder.srem(a, b)
     negative = builder.icmp_signed("<", remainder, zero)
     if op == "mod":

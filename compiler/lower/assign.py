@@ -103,9 +103,10 @@ class _Assigner:
         copied: set[Value] = set()
         count = len(function.parameters)
         for position, value in enumerate(function.results):
-            target = Slot("argument", count + position)
             source = self.root(value)
             donor = function.aliases.get(position)
+            # Donated state has one address and so one slot: kernels are told that buffers overlap.
+            target = Slot("argument", count + position if donor is None else donor)
             parameter = None if donor is None else function.parameters[donor]
             if source is parameter:
                 continue

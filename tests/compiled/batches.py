@@ -54,11 +54,18 @@ def shares(
         rest = rest[count:]
 
 
-def representative(samples: Sequence[Sample]) -> list[Sample]:
-    """One sample for each op and kind of operands: float dtypes one by one, integers as one."""
-    found: dict[object, Sample] = {}
+def representative(samples: Sequence[Sample], *kinds: int) -> list[Sample]:
+    """One sample for each op and numbered kind of operands, modulo the kinds that the op has.
+
+    Operands are of the same kind if their dtypes are the same float dtypes or kinds of integers.
+    """
+    found: dict[str, dict[object, Sample]] = {}
     for sample in samples:
         dtypes = (dtype_of(a.dtype) for a in sample.arrays)
-        kinds = tuple(d.name if d.is_float else d.kind for d in dtypes)
-        found.setdefault((sample.op, kinds), sample)
-    return list(found.values())
+        kind = tuple(d.name if d.is_float else d.kind for d in dtypes)
+        found.setdefault(sample.op, {}).setdefault(kind, sample)
+    chosen: list[Sample] = []
+    for group in found.values():
+        one_of_each = list(group.values())
+        chosen += [one_of_each[k] for k in dict.fromkeys(k % len(one_of_each) for k in kinds)]
+    return chosen

@@ -39,7 +39,7 @@ def _hunt(request: pytest.FixtureRequest, few: int, run: Callable[..., None]) ->
 
 
 def test_compiled_random_functions(request: pytest.FixtureRequest) -> None:
-    _hunt(request, 150, check)
+    _hunt(request, 80, check)
 
 
 def test_interpreted_random_functions(request: pytest.FixtureRequest) -> None:

@@ -23,12 +23,16 @@ from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.runtime.jit import load_compiled
 from tensorkiln.runtime.processor import architecture, missing_features
 
-TARGETS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
-BATCHES = batches(representative(SAMPLES), 48)
+# Each machine takes other dtypes; the one that lacks most takes most.
+PARTS = {"x86-64": (0, 2, 3), "x86-64-v2": (1,), "x86-64-v3": (0,), "x86-64-v4": (2,)}
+CASES = [
+    pytest.param(name, batch, id=f"{name}-{batch_name(batch)}")
+    for name, kinds in PARTS.items()
+    for batch in batches(representative(SAMPLES, *kinds), 48)
+]
 
 
-@pytest.mark.parametrize("batch", BATCHES, ids=batch_name)
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(("name", "batch"), CASES)
 def test_target_agrees_with_the_interpreter(name: str, batch: Sequence[Sample]) -> None:
     target = target_named(name)
     if architecture() != "x86_64" or missing_features(target.features):

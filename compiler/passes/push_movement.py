@@ -193,7 +193,8 @@ def _transposed_product(rewriter: Rewriter, op: Op) -> Replacement:
     if inner is None or not rewriter.has_one_use(op.operands[0]):
         return None
     a, b = inner.operands
-    batches, rows = len(inner.ints("lhs_batch")), len(sides(inner.attributes, _ranks(inner))[0].free)
+    left, _ = sides(inner.attributes, (a.type.rank, b.type.rank))
+    batches, rows = len(left.batch), len(left.free)
     axes = tuple(range(op.result.type.rank))
     turned = (*axes[:batches], *axes[batches + rows :], *axes[batches : batches + rows])
     if op.ints("permutation") != turned:
@@ -204,11 +205,6 @@ def _transposed_product(rewriter: Rewriter, op: Op) -> Replacement:
         for kind in ("batch", "contracting")
     }
     return rewriter.op(inner.name, (b, a), attributes)
-
-
-def _ranks(op: Op) -> tuple[int, int]:
-    a, b = op.operands
-    return a.type.rank, b.type.rank
 
 
 def _concatenate(rewriter: Rewriter, op: Op) -> Replacement:

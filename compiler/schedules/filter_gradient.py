@@ -10,7 +10,7 @@
 
 Seen as a matrix product for each place of the result, with the input shifted by it, whose depth is
 the window of all input channels: nothing is packed, and a block of both operands stays in the
-second-level cache while all tiles of a task pass over it.  The order of the sums depends on the
+nearest caches while all tiles of a task pass over it.  The order of the sums depends on the
 tiling alone.  See ops/convolution_gradient.py for how filters' gradients are such convolutions.
 """
 
@@ -54,9 +54,8 @@ class _FilterGradient:
 
     def build(self) -> Kernel:
         body, s, t = self.body, self.shape, self.tiling
-        tiles = (
-            *s.space[:-1], s.space[-1] // t.places, -(-s.batch // t.rows), -(-s.outputs // t.columns)
-        )  # fmt: skip
+        boxes = tuple(size // part for size, part in zip(s.space, t.places, strict=True))
+        tiles = (*boxes, -(-s.batch // t.rows), -(-s.outputs // t.columns))
         count = math.prod(tiles)
         tasks = -(-count // t.items)
         parallel = self.group.work >= PARALLEL_WORK and tasks > 1
@@ -67,17 +66,19 @@ class _FilterGradient:
                 stop = Binary("min", stop, ix.sub(ix.const(count), first))
             sums = None
             if self.blocks > 1:
-                held = (t.items, t.places, t.rows, t.columns)
+                held = (t.items, *t.places, t.rows, t.columns)
                 sums = body.local(held, self.op.result.dtype, "sums")
-            with body.over(self.blocks, hint="block") as block:
-                with body.between(ix.ZERO, stop, t.items) as item:
-                    self._item(ix.unflatten(ix.add(first, item), tiles), sums, item, block)
+            with (
+                body.over(self.blocks, hint="block") as block,
+                body.between(ix.ZERO, stop, t.items) as item,
+            ):
+                self._item(ix.unflatten(ix.add(first, item), tiles), sums, item, block)
         return self.group.kernel(body)
 
     def _item(self, tile: Index, sums: Buffer | None, item: Expr, block: Expr) -> None:
         s, t = self.shape, self.tiling
-        *outer, place, row, panel = tile
-        start = (*outer, ix.mul(place, t.places))
+        *box, row, panel = tile
+        start = tuple(ix.mul(number, part) for number, part in zip(box, t.places, strict=True))
         for rows, row_case in self._cases(row, s.batch, t.rows):
             for columns, column_case in self._cases(panel, s.outputs, t.columns):
                 with ExitStack() as stack:
@@ -102,18 +103,17 @@ class _FilterGradient:
     ) -> None:
         body, lanes, places = self.body, self.tiling.lanes, self.tiling.places
         vectors, ragged = -(-columns // lanes), columns % lanes
-        acc = body.local((places, rows, vectors * lanes), self.op.result.dtype)
-        row, column, *outer, place = corner
+        acc = body.local((*places, rows, vectors * lanes), self.op.result.dtype)
+        row, column, *start = corner
 
         def each(visit: Visit) -> None:
-            with (
-                body.over(places, LoopKind.UNROLLED, "p") as p,
-                body.over(rows, LoopKind.UNROLLED, "i") as i,
-            ):
+            with ExitStack() as stack:
+                part = [stack.enter_context(body.over(n, LoopKind.UNROLLED, "p")) for n in places]
+                i = stack.enter_context(body.over(rows, LoopKind.UNROLLED, "i"))
+                place = tuple(ix.add(s, p) for s, p in zip(start, part, strict=True))
 
                 def at(inner: Expr) -> tuple[Index, Index]:
-                    index = (ix.add(row, i), ix.add(column, inner), *outer, ix.add(place, p))
-                    return (p, i, inner), index
+                    return (*part, i, inner), (ix.add(row, i), ix.add(column, inner), *place)
 
                 whole = vectors - 1 if ragged else vectors
                 if whole:
@@ -172,7 +172,13 @@ class _FilterGradient:
             yield var
 
     def _multiply(
-        self, acc: Buffer, at: Index, index: Index, channel: Expr, window: Index, exists: Expr | None
+        self,
+        acc: Buffer,
+        at: Index,
+        index: Index,
+        channel: Expr,
+        window: Index,
+        exists: Expr | None,
     ) -> None:
         body, s = self.body, self.shape
         batch, out, *place = index
@@ -184,7 +190,9 @@ class _FilterGradient:
                 stack.enter_context(body.guard(exists))
             b = body.read(self.op.operands[1], _arranged(s.positions[1], (out, channel, *window)))
         total = Load(acc, at)
-        body.store(acc, at, Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b)))
+        body.store(
+            acc, at, Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b))
+        )
 
     def _store(self, acc: Buffer, at: Index, index: Index, exists: Expr | None) -> None:
         body = self.body

@@ -9,9 +9,9 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.schedules.conv_tiling import ConvShape
 
-BLOCK_BYTES = 1 << 18  # of both operands, read again for every tile: a part of the second-level cache
+BLOCK_BYTES = 3 << 14  # of both operands, read again for every tile of a task: near the first cache
 PARTIAL_BYTES = 1 << 16  # partial sums of one task, on the stack
-LEAST_TASKS = 8
+MOST_TASKS = 8
 LEAST_DEPTH = 64  # products of one sum below which loads and stores of sums would weigh
 
 
@@ -19,12 +19,12 @@ LEAST_DEPTH = 64  # products of one sum below which loads and stores of sums wou
 class FilterTiling:
     """How such a convolution is cut up.
 
-    A register tile is `places` positions along the last spatial dim by `rows` of the batch by
+    A register tile is a box of `places` along the spatial dims by `rows` of the batch by
     `vectors` of output channels.  `images` input channels by `lines` of the window's first dim
     are one block of the depth; a task takes `items` tiles through all blocks.
     """
 
-    places: int
+    places: tuple[int, ...]
     rows: int
     vectors: int
     lanes: int
@@ -41,43 +41,85 @@ class FilterTiling:
 def choose_filter_tiling(shape: ConvShape, target: Target, bits: int) -> FilterTiling | None:
     """The tiling, or None where another family serves better."""
     window, space = math.prod(shape.window), math.prod(shape.space)
-    if not shape.space or shape.groups > 1 or 0 in (shape.batch, shape.inputs, shape.outputs, window):
+    if (
+        not shape.space
+        or shape.groups > 1
+        or 0 in (shape.batch, shape.inputs, shape.outputs, window)
+    ):
         return None
     if window <= space or window * shape.inputs < LEAST_DEPTH or shape.batch * space < 4:
         return None
     lanes = target.lanes(bits)
     places, rows, vectors = _register_tile(shape, lanes, target)
-    images, lines = _block(shape, bits // 8)
-    tiles = math.prod(shape.space) // places * -(-shape.batch // rows)
-    tiles *= -(-shape.outputs // (vectors * lanes))
-    held = PARTIAL_BYTES // (places * rows * vectors * lanes * bits // 8)
-    items = max(1, min(held, tiles // LEAST_TASKS))
+    size = math.prod(places)
+    tiles = space // size * -(-shape.batch // rows) * -(-shape.outputs // (vectors * lanes))
+    held = PARTIAL_BYTES // (size * rows * vectors * lanes * bits // 8)
+    items = max(1, min(held, -(-tiles // _tasks(shape, bits // 8))))
+    # Only tiles of one task can share a block.
+    images, lines = _block(shape, bits // 8) if items > 1 else (shape.inputs, shape.window[0])
     return FilterTiling(places, rows, vectors, lanes, images, lines, items)
 
 
-def _register_tile(shape: ConvShape, lanes: int, target: Target) -> tuple[int, int, int]:
-    """The (places, rows, vectors) that spend fewest loads a multiply-add with the least waste."""
+def _register_tile(
+    shape: ConvShape, lanes: int, target: Target
+) -> tuple[tuple[int, ...], int, int]:
+    """The (places, rows, vectors) that take least time a multiply-add, waste included."""
     spare = 1 if target.has_fma else 2
     wanted = -(-shape.outputs // lanes)
-    width = shape.space[-1]
-    best: tuple[float, int, int, int] = (math.inf, 1, 1, 1)
+    best: tuple[float, tuple[int, ...], int, int] = (math.inf, (), 1, 1)
     for vectors in range(1, min(4, wanted) + 1):
         most = (target.registers - vectors - spare) // vectors
-        for places in (p for p in range(1, width + 1) if width % p == 0 and p <= most):
-            rows = min(shape.batch, most // places)
+        for places in _boxes(shape.space, most):
+            rows = min(shape.batch, most // math.prod(places))
             rows = -(-shape.batch // -(-shape.batch // rows))
             lost = -(-shape.batch // rows) * rows / shape.batch
             lost *= -(-wanted // vectors) * vectors / wanted
-            size = places * rows
-            loads = (size + vectors) / (size * vectors)
-            latency = max(1.0, 8 / (size * vectors))  # two units, four cycles: eight chains
-            best = min(best, (lost * latency * (1 + 0.5 * loads), places, rows, vectors))
+            size = math.prod(places) * rows
+            best = min(best, (lost * _cycles(size, rows, vectors), places, rows, vectors))
     return best[1:]
+
+
+def _tasks(shape: ConvShape, size: int) -> int:
+    """Tasks such that reading both operands from memory takes each a part of its time only."""
+    depth = shape.inputs * math.prod(shape.window)
+    products = depth * shape.batch * math.prod(shape.space) * shape.outputs
+    moved = size * depth * (shape.batch * math.prod(shape.strides) + shape.outputs)
+    # Some 50 products a nanosecond, 10 bytes a nanosecond, a quarter of the time.
+    return max(2, min(MOST_TASKS, products // (20 * moved)))
+
+
+def _boxes(space: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
+    """Boxes of at most `most` places that tile the result: whole in the inner dims, then a part."""
+    found: list[tuple[int, ...]] = []
+    inner: tuple[int, ...] = ()
+    for axis in reversed(range(len(space))):
+        for part in range(1, space[axis] + 1):
+            box = (*(1,) * axis, part, *inner)
+            if space[axis] % part == 0 and math.prod(box) <= most:
+                found.append(box)
+        inner = (space[axis], *inner)
+    return found
+
+
+def _cycles(size: int, rows: int, vectors: int) -> float:
+    """Cycles a multiply-add of one vector, of a tile of `size` places and rows by `vectors`.
+
+    Two of them and two loads a cycle, four cycles from one to the next of the same sum, and
+    2.4 cycles a line from the second-level cache: the kernel's vectors and one line of the input.
+    """
+    count = size * vectors
+    loads = size + vectors
+    lines = vectors + -(-rows // 16)
+    return max(count / 2, loads / 2, 2.4 * lines, 4.0) / count + 0.02 * loads / count
 
 
 def _block(shape: ConvShape, size: int) -> tuple[int, int]:
     """Input channels, and lines of the window, whose operands stay in the cache together."""
-    line = size * math.prod(shape.window[1:]) * (shape.batch * math.prod(shape.strides) + shape.outputs)
+    line = (
+        size
+        * math.prod(shape.window[1:])
+        * (shape.batch * math.prod(shape.strides) + shape.outputs)
+    )
     lines = shape.window[0]
     images = BLOCK_BYTES // (line * lines)
     if images >= 1:

@@ -32,6 +32,7 @@ class Address:
         terms, self.constant = emitter.forms.flat(buffer, index)
         self.emitter, self.buffer, self.scope = emitter, buffer, scope
         self.stride = 0
+        self.inbounds = True  # false for hints, which may name what lies behind a buffer
         self.uniform: list[tuple[ir.Value, int]] = []
         self.varying: ir.Value | None = None
         for atom, coefficient in terms:
@@ -87,11 +88,11 @@ class Address:
         if self.uniform:
             uniform = tuple((id(value), coefficient) for value, coefficient in self.uniform)
             pointer = emitter.once(
-                ("base", self.buffer.name, uniform), lambda: self._base(pointer, kind)
+                ("base", self.inbounds, self.buffer.name, uniform), lambda: self._base(pointer, kind)
             )
         if self.constant:
             offset = ir.Constant(I64, self.constant)
-            pointer = builder.gep(pointer, [offset], source_etype=kind, inbounds=True)
+            pointer = builder.gep(pointer, [offset], source_etype=kind, inbounds=self.inbounds)
         return pointer
 
     def _base(self, pointer: ir.Value, kind: ir.Type) -> ir.Value:
@@ -102,7 +103,7 @@ class Address:
             if coefficient != 1:
                 term = builder.mul(value, ir.Constant(I64, coefficient), flags=("nsw",))
             total = term if total is None else builder.add(total, term, flags=("nsw",))
-        return builder.gep(pointer, [total], source_etype=kind, inbounds=True)
+        return builder.gep(pointer, [total], source_etype=kind, inbounds=self.inbounds)
 
     def pointers(self, lanes: int) -> ir.Value:
         """One address a lane."""
@@ -221,7 +222,9 @@ def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
 
 def prefetch(emitter: KernelEmitter, window: Window, scope: Scope) -> None:
     """Asks for the line of the window's first element, for reading, into all caches."""
-    pointer = Address(emitter, window.buffer, window.index, scope).pointer()
+    address = Address(emitter, window.buffer, window.index, scope)
+    address.inbounds = False
+    pointer = address.pointer()
     read, everywhere, data = (ir.Constant(I32, value) for value in (0, 3, 1))
     _call(emitter, "llvm.prefetch.p0", ir.VoidType(), [pointer, read, everywhere, data])
 

@@ -9,6 +9,7 @@ parameter later; otherwise it is made in the workspace and copied at the end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.kernel.program import Slot, align, aligned_bytes
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.lower.in_place import writes_in_place
-from tensorkiln.compiler.lower.layout import Layout
+from tensorkiln.compiler.lower.layout import Layout, row_major
 
 
 @dataclass(frozen=True)
@@ -74,20 +75,22 @@ class _Assigner:
         return Assignment(self.slots, tuple(self.first), last, blob, workspace, total)
 
     def _constants(self) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        pieces: list[tuple[int, Array]] = []
+        """The blob: every constant is written to its place at once, without a copy in between."""
+        pieces: list[tuple[int, Array, Layout]] = []
         offset = 0
         for op in self.function.ops:
             if op.name != "constant":
                 continue
-            layout = self.layouts.get(op.result)
-            data = np.ascontiguousarray(op.array("value"))
-            data = data if layout is None else arrange(data, layout)
+            data = op.array("value")
+            layout = self.layouts.get(op.result, row_major(data.ndim))
             self.slots[op.result] = Slot("constants", offset)
-            pieces.append((offset, data))
-            offset = align(offset + data.nbytes)
+            pieces.append((offset, data, layout))
+            offset = align(offset + math.prod(layout.physical_shape(data.shape)) * data.itemsize)
         blob = aligned_bytes(offset)
-        for start, data in pieces:
-            blob[start : start + data.nbytes] = np.frombuffer(data.tobytes(), np.uint8)
+        for start, data, layout in pieces:
+            shape = layout.physical_shape(data.shape)
+            end = start + math.prod(shape) * data.itemsize
+            arrange(data, layout, blob[start:end].view(data.dtype).reshape(shape))
         return blob
 
     def _last_uses(self) -> dict[Value, int]:
@@ -180,12 +183,13 @@ class _Assigner:
         return align(max(elements * value.dtype.bytes, 1))
 
 
-def arrange(data: Array, layout: Layout) -> Array:
-    """A constant's elements in the order of `layout`, padding filled with zeros."""
+def arrange(data: Array, layout: Layout, target: Array) -> None:
+    """Writes a constant's elements to `target` in the order of `layout`, padding as zeros."""
     pads = [(0, 0)] * data.ndim
     for dim, size in layout.blocks:
         pads[dim] = (0, -data.shape[dim] % size)
-    data = np.pad(data, pads)
+    if any(high for _, high in pads):
+        data = np.pad(data, pads)
     sizes = dict(layout.blocks)
     split: list[int] = []
     outer: dict[int, int] = {}
@@ -197,7 +201,7 @@ def arrange(data: Array, layout: Layout) -> Array:
             inner[dim] = len(split)
             split.append(sizes[dim])
     order = [outer[d] for d in layout.order] + [inner[d] for d, _ in layout.blocks]
-    return np.ascontiguousarray(data.reshape(split).transpose(order))
+    np.copyto(target, data.reshape(split).transpose(order))
 
 
 __all__: Sequence[str] = ("Assignment", "arrange", "assign_buffers")

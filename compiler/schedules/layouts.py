@@ -66,7 +66,9 @@ class _Assigner:
             else:
                 layout = inherited_layout(op, self.layouts)
                 self._append(op if layout is None else self._laid_out(op, layout))
-        function = replace(self.function, ops=tuple(self.ops))
+        # A constant that is only read in another order is not stored in its own.
+        ops = _needed(self.ops, self.function.results)
+        function = replace(self.function, ops=tuple(ops))
         return LaidOut(function, self.layouts, self.tilings)
 
     def _append(self, op: Op) -> None:

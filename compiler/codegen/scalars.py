@@ -54,7 +54,6 @@ def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     """A vector with `value` in every lane; a vector is returned as it is."""
     if lanes == 1 or lanes_of(value) == lanes:
         return value
-    kind = ir.VectorType(value.type, lanes)
     if isinstance(value, ir.Constant):
         return SplatConstant(value, lanes)
     undefined = SplatConstant(ir.Constant(value.type, ir.Undefined), lanes)

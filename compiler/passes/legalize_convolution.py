@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Function, Op
+from tensorkiln.compiler.ir.dims import is_static
+from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.checks import op_pairs
 from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
+
+_MOST_SUMS = 49  # elements of a channel's filter that become a sum each
 
 
 def legalize_convolution(function: Function) -> Function:
@@ -23,10 +28,13 @@ def legalize_convolution(function: Function) -> Function:
 
     Padding and input dilation become a pad, reversal becomes a reverse of the kernel (which folds
     where the kernel is constant), and batch groups become feature groups of a reshaped input.
+    A filter gradient of a depthwise convolution (as many batch groups as there are images and
+    output features) becomes a sum of products for each element of a channel's filter.
+
     Afterwards padding is zero, lhs_dilation 1, reversal 0 and batch_groups 1 everywhere.  Exact,
     but for the order of summation and products of padding with infinite or NaN weights.
     """
-    return rewrite(function, {"convolution": (_pad, _reverse, _group_features)})
+    return rewrite(function, {"convolution": (_pad, _reverse, _depthwise_sums, _group_features)})
 
 
 def _pad(rewriter: Rewriter, op: Op) -> Replacement:
@@ -55,6 +63,43 @@ def _reverse(rewriter: Rewriter, op: Op) -> Replacement:
     flipped = [axis for axis, flip in zip(spatial, reversal, strict=True) if flip]
     attributes = {**op.attributes, "reversal": (0,) * len(reversal)}
     return rewriter.op(op.name, (x, shorthand.reverse(rewriter, kernel, flipped)), attributes)
+
+
+def _depthwise_sums(rewriter: Rewriter, op: Op) -> Replacement:
+    # With one image and one output feature a group, result[c, k] = sum of x[c, :, k + w] g[c, :, w]:
+    # channels stay where they lie, which may be innermost, and vectors run along them.
+    (x, g), groups = op.operands, op.integer("batch_groups")
+    left, right, out = (op.ints(name) for name in ("lhs_spec", "rhs_spec", "out_spec"))
+    shapes = (x.type.shape, g.type.shape, op.result.type.shape)
+    if not all(map(is_static, shapes)) or op.result.dtype.bits < 32 or groups == 1:
+        return None
+    space, window = [op.result.shape[d] for d in out[2:]], [g.shape[d] for d in right[2:]]
+    alone = x.shape[left[0]] == g.shape[right[0]] == groups and op.integer("feature_groups") == 1
+    if not alone or math.prod(space) > min(_MOST_SUMS, math.prod(window)):
+        return None
+    order = [right[left.index(d)] for d in range(x.type.rank)]
+    factor = shorthand.transpose(rewriter, g, order)
+    strides = list(zip(left[2:], window, op.ints("strides"), op.ints("rhs_dilation"), strict=True))
+    sums: list[Value] = []
+    for place in np.ndindex(*space):
+        start, limit, steps = [0] * x.type.rank, list(x.shape), [1] * x.type.rank
+        for k, (axis, taps, stride, dilation) in zip(place, strides, strict=True):
+            start[axis], steps[axis] = k * stride, dilation
+            limit[axis] = start[axis] + (taps - 1) * dilation + 1
+        part = rewriter.one(
+            "slice", (x,), start=tuple(start), limit=tuple(limit), strides=tuple(steps)
+        )
+        product = rewriter.one("multiply", (part, factor))
+        folded = [d for d in range(x.type.rank) if d != left[0]]
+        sums.append(
+            shorthand.reshape(
+                rewriter, shorthand.reduce(rewriter, product, "add", folded), (1, groups)
+            )
+        )
+    joined = shorthand.concat(rewriter, sums, 0) if len(sums) > 1 else sums[0]
+    ordered = shorthand.reshape(rewriter, joined, (*space, 1, groups))
+    places = {d: k for k, d in enumerate((*out[2:], out[0], out[1]))}
+    return shorthand.transpose(rewriter, ordered, [places[d] for d in range(len(out))])
 
 
 def _group_features(rewriter: Rewriter, op: Op) -> Replacement:

@@ -29,6 +29,7 @@ class Case:
     dilation: tuple[int, ...] = (1, 1)
     dtype: DType = F32
     updates: bool = False
+    groups: int = 1
 
 
 CASES = {
@@ -41,6 +42,10 @@ CASES = {
     "channels_first": Case((3, 5, 12, 12), (6, 5, 3, 3), ("NCHW", "OIHW"), padding=((1, 1), (1, 1))),
     "blocked_channels": Case((2, 32, 9, 9), (32, 32, 3, 3), ("NCHW", "OIHW"), padding=((1, 1), (1, 1))),
     "double": Case((3, 9, 9, 3), (3, 3, 3, 10), dtype=F64),
+    "depthwise": Case((2, 13, 13, 20), (3, 3, 1, 20), padding=((1, 1), (1, 1)), groups=20),
+    "depthwise_strides": Case((2, 13, 13, 6), (2, 3, 1, 6), strides=(2, 2), dilation=(2, 1), groups=6),
+    "depthwise_first": Case((2, 6, 9, 9), (6, 1, 3, 3), ("NCHW", "OIHW"), groups=6),
+    "depthwise_pairs": Case((2, 9, 9, 6), (3, 3, 1, 12), groups=6),
     "update": Case((3, 12, 11, 5), (3, 3, 5, 16), updates=True),
 }  # fmt: skip
 
@@ -52,6 +57,7 @@ def gradient(case: Case) -> Function:
     y = convolution(
         builder, x, kernel, *case.layouts,
         strides=case.strides, padding=case.padding, rhs_dilation=case.dilation,
+        feature_groups=case.groups,
     )  # fmt: skip
     cotangent = builder.parameter("g", y.type)
     (found,) = differentiate(builder, [y], [kernel], [cotangent])

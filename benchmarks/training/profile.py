@@ -51,7 +51,8 @@ def function_of(row: Row) -> Function:
         with tf.Session() as session:
             images, labels = row.data()
             feeds = {training.images: images, training.labels: labels}
-            return session.lower([training.train, training.loss], feeds)
+            function: Function = session.lower([training.train, training.loss], feeds)
+            return function
 
 
 def timings(program: Program, repeats: int) -> list[Timing]:

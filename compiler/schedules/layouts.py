@@ -14,6 +14,8 @@ from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.schedules.conv_tiling import (
+    ConvShape,
+    ConvShape,
     ConvTiling,
     channel_layout,
     choose_conv_tiling,
@@ -21,7 +23,10 @@ from tensorkiln.compiler.schedules.conv_tiling import (
     kernel_layout,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.filter_tiling import (
-    FilterTiling, channels_last, choose_filter_tiling, has_lanes,
+    FilterTiling,
+    channels_last,
+    choose_filter_tiling,
+    has_lanes,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.tiling import (
     Tiling,

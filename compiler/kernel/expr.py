@@ -14,7 +14,7 @@ log1p sin cos tan tanh logistic erf is_finite is_nan popcount count_leading_zero
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tensorkiln.compiler.ir.dtypes import BOOL, I64, DType
@@ -23,12 +23,10 @@ INDEX = I64
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 PREDICATES = ("is_finite", "is_nan")
 BINARY_OPS = frozenset(
-    "add sub mul div rem min max pow atan2 and or xor shl shr_arithmetic shr_logical floordiv mod "
-    "eq ne lt le gt ge".split()
+    ["add", "sub", "mul", "div", "rem", "min", "max", "pow", "atan2", "and", "or", "xor", "shl", "shr_arithmetic", "shr_logical", "floordiv", "mod", "eq", "ne", "lt", "le", "gt", "ge"]
 )
 UNARY_OPS = frozenset(
-    "neg not abs sign sqrt rsqrt cbrt floor ceil trunc round_even round_away exp expm1 log log1p "
-    "sin cos tan tanh logistic erf is_finite is_nan popcount count_leading_zeros".split()
+    ["neg", "not", "abs", "sign", "sqrt", "rsqrt", "cbrt", "floor", "ceil", "trunc", "round_even", "round_away", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "tanh", "logistic", "erf", "is_finite", "is_nan", "popcount", "count_leading_zeros"]
 )
 
 
@@ -73,8 +71,8 @@ class Const:
         return self.value == other.value
 
     def __hash__(self) -> int:
-        value = repr(float(self.value)) if self.dtype.is_float else self.value
-        return hash((value, self.dtype))
+        # Zeros of unlike sign may share a hash; a NaN's own differs from object to object.
+        return hash(self.value) if self.value == self.value else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +113,17 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """`op(left, right)`, both of one dtype."""
+    """`op(left, right)`, both of one dtype; it keeps its hash, as indices are keys of many tables."""
 
     op: str
     left: Expr
     right: Expr
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __hash__(self) -> int:
+        if not self._hash:
+            object.__setattr__(self, "_hash", hash((self.op, self.left, self.right)) or 1)
+        return self._hash
 
     @property
     def dtype(self) -> DType:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tensorkiln.compiler.kernel.expr import Buffer, Const, Expr, INDEX, Var
+from tensorkiln.compiler.kernel.expr import INDEX, Buffer, Const, Expr, Var
 
 
 class LoopKind(enum.Enum):

@@ -15,7 +15,6 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.schedules.conv_tiling import (
     ConvShape,
-    ConvShape,
     ConvTiling,
     channel_layout,
     choose_conv_tiling,

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from unittest import mock
 
 import numpy as np
-from compiled.graphs import feeds, is_smooth
+from compiled.data import feeds
+from compiled.graphs import is_smooth
 
 from tensorkiln.compiler import pipeline
 from tensorkiln.compiler.codegen.target import target_named

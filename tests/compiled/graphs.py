@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
+from compiled.data import LIMIT, MOST, SHAPES, SIZES, numbers
 from hypothesis import strategies as st
 
 from tensorkiln.compiler.ir.dtypes import (
@@ -25,19 +25,11 @@ from tensorkiln.compiler.ir.dtypes import (
     U8,
     DType,
 )  # fmt: skip
-from tensorkiln.compiler.ir.function import Array, Function, Value
+from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder, shorthand, shorthand_windows
 
-SIZES = (1, 2, 3, 4, 5, 7, 8, 11, 13, 16, 17, 19, 32, 33, 0)
-MOST = 3000  # elements of a value
-# Images in several layouts, matrices, and rows longer than a few vectors.
-SHAPES = (
-    (2, 16, 7, 7), (1, 32, 5, 9), (1, 3, 11, 10), (1, 7, 6, 16), (2, 8, 13), (1, 4, 12, 12),
-    (17, 33), (40, 48), (64, 40), (2, 9, 21), (5, 257), (3, 130), (1, 700), (2048,), (37, 64),
-)  # fmt: skip
 DTYPES = (F32, F32, F32, F64, I32, I8, U8, I64, F16, BF16)
-LIMIT = 4
 Draw = st.DrawFn
 
 
@@ -126,19 +118,6 @@ def _finish(graph: Graph) -> Function:
         if free and graph.integer(0, 1):
             aliases[position] = free[graph.integer(0, len(free) - 1)]
     return graph.builder.finish(results, aliases=aliases)
-
-
-def feeds(function: Function, seed: int = 0) -> list[Array]:
-    """Small integers, in the dtype of each parameter."""
-    return [numbers(value.type, seed + k) for k, value in enumerate(function.parameters)]
-
-
-def numbers(kind: TensorType, seed: int) -> Array:
-    """Small integers of a type."""
-    low = -LIMIT if kind.dtype.is_signed else 0
-    high = 1 if kind.dtype == BOOL else LIMIT
-    found = np.random.default_rng(seed).integers(low, high + 1, kind.sizes)
-    return np.asarray(found).astype(kind.dtype.numpy)
 
 
 def is_smooth(function: Function) -> bool:

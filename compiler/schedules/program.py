@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.ir.function import UNKNOWN, Function, Op, Value
 from tensorkiln.compiler.kernel.expr import Buffer
 from tensorkiln.compiler.kernel.program import Call, Program, Slot
 from tensorkiln.compiler.kernel.stmt import Kernel
@@ -21,6 +21,7 @@ from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.layouts import assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.tiling import Tiling
+from tensorkiln.runtime.errors import UnsupportedError
 
 
 def lower_function(fused: Function, target: Target) -> Program:
@@ -87,7 +88,19 @@ def _kernel(
     tiling: Tiling | ConvTiling | FilterTiling | None,
     final: bool,
 ) -> Kernel:
-    return schedule(op.string("kind"), group_of(op, layouts, final), target, tiling)
+    try:
+        return schedule(op.string("kind"), group_of(op, layouts, final), target, tiling)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{_named(op)} cannot be compiled: {error}") from error
+
+
+def _named(op: Op) -> str:
+    """A fusion as a user knows it: the nodes it comes from, or its ops where none is known."""
+    (region,) = op.regions
+    nodes = dict.fromkeys(str(o.location) for o in region.ops if o.location != UNKNOWN)
+    if not nodes:
+        return f"group {region.name}"
+    return f"node{'s' * (len(nodes) > 1)} {', '.join(nodes)}"
 
 
 def group_of(op: Op, layouts: Mapping[Value, Layout], final: bool = False) -> Group:
@@ -119,7 +132,9 @@ def _copy(
     result = Value("copy", value.type)
     op = Op("identity", (value,), (result,))
     region = Function("copy", (value,), (op,), (result,))
-    group = Group("copy", region, (place_for(value, None, "in0"),), (place_for(result, None, "out0"),))
+    group = Group(
+        "copy", region, (place_for(value, None, "in0"),), (place_for(result, None, "out0"),)
+    )
     kernel = copying(group)
     return Call(table.number(kernel), (source, to), (), 0, 2 * value.type.bytes)
 

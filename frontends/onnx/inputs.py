@@ -81,7 +81,7 @@ def _fixed(value: ValueInfoProto, array: Array) -> Operand:
 
 def _check_sizes(dims: Mapping[str, int]) -> None:
     for name, size in dims.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 0:
             raise ModelError(f"dim {name} has the size {size!r}; give an integer, 0 or more")
 
 
@@ -110,7 +110,7 @@ def _type(value: ValueInfoProto, dims: Mapping[str, int]) -> TensorType:
     shape = []
     for axis, dim in enumerate(tensor.shape.dim):
         name = _open_name(value, axis, dim)
-        size = dims[name] if name else dim.dim_value
+        size = int(dims[name]) if name else dim.dim_value
         if size < 0:
             raise ModelError(f"{what} has a dim of size {size}")
         shape.append(size)

@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tensorkiln.benchmarks.models import inception_v3, lenet, mlp, mobilenet_v2, resnet50, vgg16
 from tensorkiln.compiler.evaluate.evaluate import evaluate
+from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx import import_model
 
 SMALL: dict[str, tuple[Callable[[], ModelProto], tuple[int, ...]]] = {
@@ -23,8 +24,9 @@ SMALL: dict[str, tuple[Callable[[], ModelProto], tuple[int, ...]]] = {
 }
 
 
-def _found(model: ModelProto, x: np.ndarray) -> np.ndarray:
-    return np.asarray(evaluate(import_model(model), [x])[0])
+def _found(model: ModelProto, x: np.ndarray, compiled: bool = False) -> np.ndarray:
+    function = import_model(model)
+    return jit(function)(x)[0] if compiled else np.asarray(evaluate(function, [x])[0])
 
 
 def _assert_close(found: np.ndarray, expected: np.ndarray) -> None:
@@ -38,6 +40,8 @@ def test_agrees_with_the_onnx_reference(name: str) -> None:
     x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     (expected,) = ReferenceEvaluator(model).run(None, {"input": x})
     _assert_close(_found(model, x), np.asarray(expected))
+    if name != "mobilenet_v2":  # slow to compile; test_agrees_with_onnxruntime has it
+        _assert_close(_found(model, x, compiled=True), np.asarray(expected))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -49,6 +53,7 @@ def test_agrees_with_onnxruntime(name: str) -> None:
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (expected,) = session.run(None, {"input": x})
     _assert_close(_found(model, x), expected)
+    _assert_close(_found(model, x, compiled=True), expected)
 
 
 def test_weights_follow_the_seed() -> None:

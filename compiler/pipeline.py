@@ -170,8 +170,7 @@ def manifest_of(function: Function, program: Program, target: Target) -> Manifes
         for position, (name, v) in enumerate(zip(names, function.results, strict=True))
     )
     kernels = tuple(
-        KernelInfo(program.kernels[c.kernel].name, c.nodes, c.flops, c.bytes)
-        for c in program.calls
+        KernelInfo(program.kernels[c.kernel].name, c.nodes, c.flops, c.bytes) for c in program.calls
     )
     arguments = sum(s.bytes for s in (*inputs, *(o for o in outputs if o.alias is None)))
     return Manifest(

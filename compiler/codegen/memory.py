@@ -88,7 +88,8 @@ class Address:
         if self.uniform:
             uniform = tuple((id(value), coefficient) for value, coefficient in self.uniform)
             pointer = emitter.once(
-                ("base", self.inbounds, self.buffer.name, uniform), lambda: self._base(pointer, kind)
+                ("base", self.inbounds, self.buffer.name, uniform),
+                lambda: self._base(pointer, kind),
             )
         if self.constant:
             offset = ir.Constant(I64, self.constant)
@@ -126,9 +127,16 @@ class Address:
 def load(emitter: KernelEmitter, expr: Load, scope: Scope) -> ir.Value:
     """The element, one a lane if the address moves with the lane."""
     address = Address(emitter, expr.buffer, expr.index, scope)
-    if expr.guard is None and scope.mask is None and address.key and expr.buffer.name in emitter.frozen:
+    if (
+        expr.guard is None
+        and scope.mask is None
+        and address.key
+        and expr.buffer.name in emitter.frozen
+    ):
         # Nothing in the kernel writes the buffer, so one read serves a whole basic block.
-        return emitter.once(("load", address.key, scope.lane), lambda: _load(emitter, expr, address, scope))
+        return emitter.once(
+            ("load", address.key, scope.lane), lambda: _load(emitter, expr, address, scope)
+        )
     return _load(emitter, expr, address, scope)
 
 

@@ -249,7 +249,9 @@ def _divide(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Val
 
 def _floor_divide(builder: ir.IRBuilder, op: str, a: ir.Value, b: ir.Value) -> ir.Value:
     # floor(a / b) for b > 0: truncation rounds up only where a is negative and not a multiple.
-    zero = splat(builder, ir.Constant(a.type if lanes_of(a) == 1 else a.type.element, 0), lanes_of(a))
+    zero = splat(
+        builder, ir.Constant(a.type if lanes_of(a) == 1 else a.type.element, 0), lanes_of(a)
+    )
     remainder = builder.srem(a, b)
     negative = builder.icmp_signed("<", remainder, zero)
     if op == "mod":

@@ -23,10 +23,61 @@ INDEX = I64
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 PREDICATES = ("is_finite", "is_nan")
 BINARY_OPS = frozenset(
-    ["add", "sub", "mul", "div", "rem", "min", "max", "pow", "atan2", "and", "or", "xor", "shl", "shr_arithmetic", "shr_logical", "floordiv", "mod", "eq", "ne", "lt", "le", "gt", "ge"]
+    [
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "rem",
+        "min",
+        "max",
+        "pow",
+        "atan2",
+        "and",
+        "or",
+        "xor",
+        "shl",
+        "shr_arithmetic",
+        "shr_logical",
+        "floordiv",
+        "mod",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+    ]
 )
 UNARY_OPS = frozenset(
-    ["neg", "not", "abs", "sign", "sqrt", "rsqrt", "cbrt", "floor", "ceil", "trunc", "round_even", "round_away", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "tanh", "logistic", "erf", "is_finite", "is_nan", "popcount", "count_leading_zeros"]
+    [
+        "neg",
+        "not",
+        "abs",
+        "sign",
+        "sqrt",
+        "rsqrt",
+        "cbrt",
+        "floor",
+        "ceil",
+        "trunc",
+        "round_even",
+        "round_away",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "tanh",
+        "logistic",
+        "erf",
+        "is_finite",
+        "is_nan",
+        "popcount",
+        "count_leading_zeros",
+    ]
 )
 
 

@@ -123,9 +123,7 @@ class Kernel:
         return self.parameters[len(self.parameters) - self.outputs :]
 
 
-def loop(
-    var: Var, body: Block, kind: LoopKind = LoopKind.SERIAL, stop: Expr | None = None
-) -> For:
+def loop(var: Var, body: Block, kind: LoopKind = LoopKind.SERIAL, stop: Expr | None = None) -> For:
     """A loop of `var` from 0 to its extent (or to `stop`)."""
     if stop is None:
         if var.extent is None:

@@ -126,11 +126,18 @@ class _Assigner:
                 self.first.append((self.slots[source], saved, source))
                 self.last.append((saved, target, Value("saved", value.type)))
                 continue
-            self.last.append((Slot("workspace", -1) if source in copied else self.slots[source], target, source))
+            self.last.append(
+                (Slot("workspace", -1) if source in copied else self.slots[source], target, source)
+            )
         return copied
 
     def _direct(
-        self, op: Op, source: Value, value: Value, parameter: Value | None, ends: Mapping[Value, int]
+        self,
+        op: Op,
+        source: Value,
+        value: Value,
+        parameter: Value | None,
+        ends: Mapping[Value, int],
     ) -> bool:
         layout = self.layouts.get(source)
         if layout is not None and not layout.is_row_major:

@@ -30,7 +30,17 @@ CONTRACTIONS = ("dot_general", "convolution")
 ROW_REDUCTIONS = ("reduce", "arg_reduce")
 DUPLICABLE = ("broadcast_in_dim", "iota")
 MOVEMENT = frozenset(
-    ["broadcast_in_dim", "transpose", "slice", "reverse", "convert", "reshape", "iota", "identity", "stop_gradient"]
+    [
+        "broadcast_in_dim",
+        "transpose",
+        "slice",
+        "reverse",
+        "convert",
+        "reshape",
+        "iota",
+        "identity",
+        "stop_gradient",
+    ]
 )
 
 

@@ -53,9 +53,7 @@ def schedule_accumulate(group: Group, target: Target) -> Kernel:
     return group.kernel(body)
 
 
-def _tiles(
-    body: Body, group: Group, outer: Outer, lanes: int, parallel: bool
-) -> None:
+def _tiles(body: Body, group: Group, outer: Outer, lanes: int, parallel: bool) -> None:
     step = lanes * COPIES
     inner = math.prod(outer[1])
     tiles = inner // step

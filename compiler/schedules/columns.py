@@ -37,7 +37,11 @@ def takes_columns(group: Group) -> bool:
         return False
     for op in group.reductions:
         reduction = reduction_of(op)
-        if op.name != "reduce" or reduction is None or math.prod(reduction.extents(op)) < LEAST_ROWS:
+        if (
+            op.name != "reduce"
+            or reduction is None
+            or math.prod(reduction.extents(op)) < LEAST_ROWS
+        ):
             return False
         if op.operands[0].type.rank - 1 in op.ints("dimensions"):
             return False
@@ -66,9 +70,7 @@ def schedule_columns(group: Group, target: Target) -> Kernel:
     return group.kernel(body)
 
 
-def _chunk(
-    body: Body, group: Group, outer: Index, start: Expr, size: int, lanes: int
-) -> None:
+def _chunk(body: Body, group: Group, outer: Index, start: Expr, size: int, lanes: int) -> None:
     vectors = -(-size // lanes)
     states: dict[Op, list[Buffer]] = {}
     accumulators: dict[Op, list[Buffer]] = {}

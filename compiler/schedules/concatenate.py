@@ -36,9 +36,7 @@ def schedule_concatenate(group: Group, target: Target) -> Kernel:
     return group.kernel(body)
 
 
-def _copy(
-    body: Body, group: Group, operand: Value, dim: int, offset: int, lanes: int
-) -> None:
+def _copy(body: Body, group: Group, operand: Value, dim: int, offset: int, lanes: int) -> None:
     """Writes `operand`'s part: outer dims as loops, the run of memory from the dim on in lanes."""
     output = group.outputs[0]
     shape = output.layout.physical_shape(operand.shape)

@@ -59,7 +59,10 @@ def conv_shape(op: Op) -> ConvShape | None:
     """The sizes of a convolution, or None if it has to be made legal first."""
     if op.name != "convolution" or not op.result.dtype.is_float or op.result.dtype.bits < 32:
         return None
-    if any(sum(map(abs, pair)) for pair in _pairs(op, "padding")) or op.integer("batch_groups") != 1:
+    if (
+        any(sum(map(abs, pair)) for pair in _pairs(op, "padding"))
+        or op.integer("batch_groups") != 1
+    ):
         return None
     if set(op.ints("lhs_dilation")) - {1} or any(op.ints("reversal")):
         return None
@@ -84,7 +87,9 @@ def _pairs(op: Op, name: str) -> tuple[tuple[int, int], ...]:
     return value if isinstance(value, tuple) else ()  # type: ignore[return-value]
 
 
-def choose_conv_tiling(shape: ConvShape, target: Target, bits: int, blocked: bool) -> ConvTiling | None:
+def choose_conv_tiling(
+    shape: ConvShape, target: Target, bits: int, blocked: bool
+) -> ConvTiling | None:
     """The tiling, or None if the direct family does not take this convolution."""
     lanes = target.lanes(bits)
     if 0 in (shape.batch, shape.inputs, shape.outputs, *shape.window, *shape.space):

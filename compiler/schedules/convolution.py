@@ -107,11 +107,15 @@ class _Convolution:
             if steps:
                 with body.between(ix.ZERO, stop, size) as step:
                     tile = ix.add(first, step)
-                    self._tile(self._flat_place(ix.mul(tile, t.rows), t.rows), t.rows, column, columns)
+                    self._tile(
+                        self._flat_place(ix.mul(tile, t.rows), t.rows), t.rows, column, columns
+                    )
             if self.edge_rows:
                 with self._last_block(block, blocks):
                     start = ix.const(self.full_tiles * t.rows)
-                    self._tile(self._flat_place(start, self.edge_rows), self.edge_rows, column, columns)
+                    self._tile(
+                        self._flat_place(start, self.edge_rows), self.edge_rows, column, columns
+                    )
             return
         with body.between(ix.ZERO, stop, size) as step:
             row = ix.unflatten(ix.add(first, step), outer)
@@ -137,9 +141,7 @@ class _Convolution:
     def _flat_place(self, start: Expr, rows: int) -> Callable[[Expr], Index]:
         return lambda i: ix.unflatten(ix.add(start, i), self.shape.space)
 
-    def _tile(
-        self, place: Callable[[Expr], Index], rows: int, column: Expr, columns: int
-    ) -> None:
+    def _tile(self, place: Callable[[Expr], Index], rows: int, column: Expr, columns: int) -> None:
         body, lanes = self.body, self.tiling.lanes
         vectors = -(-columns // lanes)
         ragged = columns % lanes
@@ -210,11 +212,11 @@ class _Convolution:
             a = body.read(self.op.operands[0], _arranged(left, (self.batch, source, *space)))
         b = body.read(self.op.operands[1], _arranged(kernel, (target, channel, *window)))
         total = Load(acc, at)
-        body.store(acc, at, Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b)))
+        body.store(
+            acc, at, Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b))
+        )
 
-    def _store(
-        self, acc: Buffer, at: Index, place: Index, out: Expr, exists: Expr | None
-    ) -> None:
+    def _store(self, acc: Buffer, at: Index, place: Index, out: Expr, exists: Expr | None) -> None:
         body, s = self.body, self.shape
         if not s.depthwise:
             out = ix.add(ix.mul(self.channel_group, s.outputs), out)

@@ -36,8 +36,8 @@ def schedule_custom(group: Group, target: Target) -> Kernel:
 def with_lanes(kernel: Kernel, lanes: int) -> Kernel:
     """`kernel` with every innermost serial loop that may run in lanes split into vectors.
 
-        for i in 0..100 { y[i] = x[i] }   ->   for i in 0..7 { vector l in 0..16 {
-                                                   if 16*i + l < 100 { y[16*i + l] = ... } } }
+    for i in 0..100 { y[i] = x[i] }   ->   for i in 0..7 { vector l in 0..16 {
+                                               if 16*i + l < 100 { y[16*i + l] = ... } } }
     """
     for name in list(_innermost(kernel.body)):
         try:
@@ -59,4 +59,8 @@ def _innermost(block: Block) -> Iterator[str]:
 
 
 def _trips(loop: For) -> int:
-    return int(loop.stop.value) if isinstance(loop.stop, Const) and loop.start == Const(0, loop.stop.dtype) else 0
+    return (
+        int(loop.stop.value)
+        if isinstance(loop.stop, Const) and loop.start == Const(0, loop.stop.dtype)
+        else 0
+    )

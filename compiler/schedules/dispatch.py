@@ -21,7 +21,10 @@ from tensorkiln.runtime.errors import UnsupportedError
 
 
 def schedule(
-    kind: str, group: Group, target: Target, tiling: Tiling | ConvTiling | FilterTiling | None = None
+    kind: str,
+    group: Group,
+    target: Target,
+    tiling: Tiling | ConvTiling | FilterTiling | None = None,
 ) -> Kernel:
     """The kernel of a group of the given kind; `tiling` is what layout assignment chose."""
     if isinstance(tiling, Tiling):

@@ -119,7 +119,9 @@ class _Assigner:
             return
         source, kernel = hero.operands
         wanted = {kernel: kernel_layout(shape, tiling)}
-        present = self.layouts.get(dict(zip(region.parameters, op.operands, strict=True)).get(source, source))
+        present = self.layouts.get(
+            dict(zip(region.parameters, op.operands, strict=True)).get(source, source)
+        )
         if blocked and present is None:
             wanted[source] = channel_layout(left, channels, lanes)
         renewed = self._repacked(op, region, hero, wanted)
@@ -167,9 +169,7 @@ class _Assigner:
         producer = self.producers.get(value)
         return producer if producer is not None and producer.name == "constant" else None
 
-    def _repacked(
-        self, op: Op, region: Function, hero: Op, wanted: Mapping[Value, Layout]
-    ) -> Op:
+    def _repacked(self, op: Op, region: Function, hero: Op, wanted: Mapping[Value, Layout]) -> Op:
         """`op` reading rearranged copies of the hero's operands named in `wanted`."""
         inner = {v: o for o in region.ops for v in o.results}
         operands = dict(zip(region.parameters, op.operands, strict=True))
@@ -199,7 +199,11 @@ class _Assigner:
             return self.copies[source, layout]
         result = Value(f"{value.name}_p{len(self.copies)}", value.type)
         self.layouts[result] = layout
-        constant = None if source is None else self._constant(chain[0] if chain else Op("", (), ()), source)
+        constant = (
+            None
+            if source is None
+            else self._constant(chain[0] if chain else Op("", (), ()), source)
+        )
         if constant is not None:
             self.ops.append(replace(constant, results=(result,)))
         else:

@@ -165,9 +165,7 @@ class _Matmul:
     def _result(self, row: Expr, i: Expr, column: Expr, at: Expr) -> Index:
         return (*self.batch, ix.add(row, i), ix.add(column, at))
 
-    def _multiply(
-        self, acc: Buffer, at: Index, index: Index, k: Expr, exists: Expr | None
-    ) -> None:
+    def _multiply(self, acc: Buffer, at: Index, index: Index, k: Expr, exists: Expr | None) -> None:
         body = self.body
         *batch, row, column = index
         a = body.read(self.op.operands[0], self._operand(0, batch, row, k))

@@ -39,7 +39,25 @@ COPIES = 4
 FETCH_BYTES = 1 << 20  # operands at least this large come from beyond the second-level cache
 ROW_BYTES = 1 << 15  # largest row buffer on the stack
 EXPENSIVE = frozenset(
-    ["exponential", "exponential_minus_one", "log", "log_plus_one", "logistic", "tanh", "tan", "sine", "cosine", "erf", "power", "divide", "sqrt", "rsqrt", "cbrt", "atan2", "remainder"]
+    [
+        "exponential",
+        "exponential_minus_one",
+        "log",
+        "log_plus_one",
+        "logistic",
+        "tanh",
+        "tan",
+        "sine",
+        "cosine",
+        "erf",
+        "power",
+        "divide",
+        "sqrt",
+        "rsqrt",
+        "cbrt",
+        "atan2",
+        "remainder",
+    ]
 )
 
 

@@ -28,9 +28,7 @@ def strips(body: Body, extent: int, lanes: int, unroll: int, visit: Visit) -> No
     tail_strips(body, extent, blocks * step, lanes, unroll, visit)
 
 
-def tail_strips(
-    body: Body, extent: int, start: int, lanes: int, unroll: int, visit: Visit
-) -> None:
+def tail_strips(body: Body, extent: int, start: int, lanes: int, unroll: int, visit: Visit) -> None:
     """The part of `strips` from `start` on: whole vectors, then a partial one."""
     vectors = (extent - start) // lanes
     if vectors:

@@ -216,12 +216,15 @@ def test_interrupted_compile_leaves_nothing(
     output, probe = tmp_path / "out", tmp_path / "probe"
     output.mkdir()
     path = f"{linker.parent}:{os.environ['PATH']}"
+    # A shell's background jobs, CI among them, start with SIGINT ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "tensorkiln.frontends.cli.main", "compile", str(folder / "mlp.onnx"),
          "-o", "net.so"],
         cwd=output, env={**os.environ, "PATH": path, "PROBE": str(probe)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not probe.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)

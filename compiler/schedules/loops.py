@@ -30,6 +30,8 @@ from tensorkiln.compiler.schedules.strips import strips, tail_strips
 
 UNROLL = 4
 AHEAD_BYTES = 4096
+BAND = 32  # rows of a matrix whose pages the processor can keep track of at once
+TASKS = 32  # iterations of a parallel loop that share out well over any usual number of threads
 CHUNK = 1 << 14  # elements one iteration of a parallel loop over a flat range handles
 
 
@@ -64,7 +66,7 @@ def emit_elements(
         with body.when(condition):
             store_elements(body, group, physical, logical, False)
 
-    _nest(body, sizes, lanes, parallel, element)
+    _nest(body, sizes, lanes, parallel, bool(place.layout.blocks), element)
 
 
 def store_elements(
@@ -108,6 +110,7 @@ def _nest(
     sizes: list[int],
     lanes: int,
     parallel: bool,
+    packing: bool,
     element: Callable[[tuple[Expr, ...], Expr | None], None],
 ) -> None:
     outer, inner = sizes[:-1], sizes[-1] if sizes else 1
@@ -126,9 +129,37 @@ def _nest(
     if not parallel or count == 1:
         descend(0, ())
         return
-    # One loop over all outer dims shares out evenly whatever their sizes.
-    with body.over(count, LoopKind.PARALLEL) as task:
-        descend(len(outer), ix.unflatten(task, tuple(outer)))
+    if packing and len(outer) == 2 and outer[1] >= 2 * BAND and inner % lanes == 0:
+        _bands(body, (outer[0], outer[1]), inner, lanes, element)
+        return
+    # As many outer dims as make enough tasks to share out evenly; the rest are plain loops.
+    shared, tasks = 0, 1
+    while shared < len(outer) and tasks < TASKS:
+        tasks *= outer[shared]
+        shared += 1
+    with body.over(tasks, LoopKind.PARALLEL) as task:
+        descend(shared, ix.unflatten(task, tuple(outer[:shared])))
+
+
+def _bands(
+    body: Body,
+    outer: tuple[int, int],
+    inner: int,
+    lanes: int,
+    element: Callable[[tuple[Expr, ...], Expr | None], None],
+) -> None:
+    """Panels of a matrix, a band of its rows at a time: the band's pages stay at hand."""
+    panels, depth = outer
+
+    def band(start: Expr, rows: int) -> None:
+        with body.over(panels) as panel, body.over(rows) as row:
+            index = (panel, ix.add(start, row))
+            strips(body, inner, lanes, UNROLL, lambda _, i, c: element((*index, i), c))
+
+    with body.over(depth // BAND, LoopKind.PARALLEL, "b") as number:
+        band(ix.mul(number, BAND), BAND)
+    if depth % BAND:
+        band(ix.const(depth - depth % BAND), depth % BAND)
 
 
 def _flat_parallel(

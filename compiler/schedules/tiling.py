@@ -13,6 +13,7 @@ from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel.target import Target
 
 L2_BYTES = 1 << 18  # a part of any current core's second-level cache; panels stream past it
+LARGE_BYTES = 8 << 20
 DEPTH = 512
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
 
@@ -92,13 +93,13 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     bytes_ = op.result.dtype.bytes
     depth = shape.k if shape.k <= 2 * DEPTH else _split(shape.k, DEPTH)
     pack_left = shape.m >= 2 * rows and shape.n >= 8 * lanes and shape.m * shape.k >= 1 << 16
-    tiles = max(1, min(-(-shape.m // rows), L2_BYTES // (rows * depth * bytes_)))
+    # A right operand that only memory holds is streamed past fewer, larger blocks.
+    budget = L2_BYTES * (2 if shape.n * shape.k * bytes_ >= LARGE_BYTES else 1)
+    tiles = max(1, min(-(-shape.m // rows), budget // (rows * depth * bytes_)))
     row_blocks = -(-shape.m // (rows * tiles))
-    if row_blocks % 2 and row_blocks > 1:  # an even number shares out over two threads
-        tiles = max(1, -(-shape.m // (rows * (row_blocks + 1))))
-        row_blocks = -(-shape.m // (rows * tiles))
     panels = -(-shape.n // (vectors * lanes))
-    column_blocks = 1 if row_blocks > 1 else min(panels, 8)
+    # An even number of tasks shares out over two threads.
+    column_blocks = min(panels, 8 if row_blocks == 1 else 1 + row_blocks % 2)
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right)
 
 

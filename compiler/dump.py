@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,9 @@ class Dump:
         This is the only place of the compiler that reads the environment.
         """
         root = os.environ.get(VARIABLE)
-        return Dump(Path(root) / name if root else None)
+        # The name comes with the model: it must not lead out of the folder.
+        safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:100] or "model"
+        return Dump(Path(root) / safe if root else None)
 
     def write(self, stage: str, extension: str, text: Callable[[], str]) -> None:
         """Writes the stage's text; it is only made if somebody asked for dumps."""

@@ -91,6 +91,8 @@ def _stopped(groups: Groups, group: int, outputs: Sequence[Value]) -> str:
 
 def _refused(groups: Groups, group: int, target: int) -> str:
     kind, reader = groups.kind[group], groups.kind[target]
+    if not groups.can_merge(group, target):
+        return f"{reader} also reads it by way of another kernel"
     if kind == "loops":
         return f"{reader} would compute it more than once or not in lanes"
     return f"{kind} ends where {reader} begins"

@@ -22,6 +22,7 @@ from tensorkiln.compiler.ops import (
     reduce,
     reduce_window,
     rng,
+    scan,
     scatter,
     shape,
     slicing,
@@ -53,6 +54,7 @@ REGISTRY = Registry(
         *gather.RECORDS,
         *scatter.RECORDS,
         *arg_reduce_window.RECORDS,
+        *scan.RECORDS,
     )
 )
 

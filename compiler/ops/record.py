@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.ir.function import Array, Attributes, Function, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.kernel.expr import Expr, Index
+from tensorkiln.compiler.kernel.expr import Buffer, Expr, Index
 
 if TYPE_CHECKING:
     from tensorkiln.compiler.ops.builder import Builder
@@ -110,6 +111,18 @@ class LoopContext(ElementContext, Protocol):
 
     def when(self, condition: Expr) -> AbstractContextManager[None]:
         """Statements made inside run only where `condition` holds."""
+        ...
+
+    def local(self, shape: tuple[int, ...], dtype: DType) -> Buffer:
+        """A small uninitialised buffer of this thread, alive to the end of the current block."""
+        ...
+
+    def load(self, buffer: Buffer, index: Index) -> Expr:
+        """What a local buffer holds at this point."""
+        ...
+
+    def store(self, buffer: Buffer, index: Index, value: Expr) -> None:
+        """Stores an element of a local buffer."""
         ...
 
 

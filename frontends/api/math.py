@@ -61,7 +61,6 @@ from tensorkiln.frontends.graph.ops_normalize import l2_normalize
 from tensorkiln.frontends.graph.ops_reduce import (
     argmax,
     argmin,
-    cumsum,
     reduce_all,
     reduce_any,
     reduce_logsumexp,
@@ -71,6 +70,7 @@ from tensorkiln.frontends.graph.ops_reduce import (
     reduce_prod,
     reduce_sum,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_scan import cumprod, cumsum
 from tensorkiln.frontends.graph.ops_select import in_top_k
 
 floormod = mod

@@ -157,7 +157,6 @@ from tensorkiln.frontends.graph.ops_random import (
 from tensorkiln.frontends.graph.ops_reduce import (
     argmax,
     argmin,
-    cumsum,
     reduce_all,
     reduce_any,
     reduce_logsumexp,
@@ -167,6 +166,7 @@ from tensorkiln.frontends.graph.ops_reduce import (
     reduce_prod,
     reduce_sum,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_scan import cumprod, cumsum
 from tensorkiln.frontends.graph.ops_select import gather, one_hot, where
 from tensorkiln.frontends.graph.ops_shape import (
     broadcast_static_shape,

@@ -160,38 +160,6 @@ def _arg_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Se
     return [shorthand.arg_reduce(lowering.builder, x, kind, axis, dtype)[1]]
 
 
-def cumsum(
-    x: object, axis: object = 0, exclusive: bool = False, reverse: bool = False,
-    name: str | None = None,
-) -> Tensor:  # fmt: skip
-    """Running sums along `axis`; `exclusive` leaves each element itself out."""
-    return make("Cumsum", (x, axis), name, exclusive=exclusive, reverse=reverse)
-
-
-def _cumsum_infer(op: Operation) -> Sequence[Result]:
-    return [(base(op.inputs[0]), op.inputs[0].sizes)]
-
-
-def _cumsum_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    builder, x = lowering.builder, values[0]
-    axis = lowering.integer(op, 1, values) % len(x.shape)
-    backwards, length = op.flag("reverse"), x.shape[axis]
-    if op.flag("exclusive"):
-        x = _shifted(lowering, x, axis, 1, backwards)
-    step = 1
-    # Hillis and Steele's scan: after k rounds each element holds the sum of 2^k neighbours.
-    while step < length:
-        x = builder.one("add", (x, _shifted(lowering, x, axis, step, backwards)))
-        step *= 2
-    return [x]
-
-
-def _shifted(lowering: Lowering, x: Value, axis: int, by: int, backwards: bool) -> Value:
-    low, high = [0] * len(x.shape), [0] * len(x.shape)
-    low[axis], high[axis] = (-by, by) if backwards else (by, -by)
-    return shorthand.pad(lowering.builder, x, low, high)
-
-
 _NUMBER = {"T": NUMBERS}
 register(
     *(
@@ -209,7 +177,6 @@ register(
         OpKind(name, "input:T dimension:index", _arg_infer, _arg_lower, differentiable=False)
         for name in ("ArgMax", "ArgMin")
     ),
-    OpKind("Cumsum", "x:T axis:index", _cumsum_infer, _cumsum_lower, _NUMBER),
 )  # fmt: skip
 
 reduce_sum = _reduction("Sum", "The sum")

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from tensorkiln.compiler.ir.dtypes import BOOL, I64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
+from tensorkiln.compiler.ops.scan_gradient import cumulative
 from tensorkiln.compiler.ops.shorthand import (
     arg_reduce,
     axis_of,
@@ -98,29 +99,9 @@ def _arg(kind: str, node: Node) -> Value:
 
 
 def _scan(reducer: str, node: Node) -> Value:
-    """Prefix sums or products in log2(n) steps: after step k an element covers 2^k others
-    (Hillis and Steele, Data parallel algorithms, 1986)."""
-    builder, x = node.builder, node.value()
-    axis = axis_of(int(node.known(1).reshape(())), x.type.rank)
-    size, rank = x.shape[axis], x.type.rank
-    unit = scalar(builder, 0 if reducer == "add" else 1, x.dtype)
-    backwards = bool(node.integer("reverse"))
-    x = reverse(builder, x, (axis,)) if backwards else x
-
-    def shifted(value: Value, by: int) -> Value:
-        low, high = [0] * rank, [0] * rank
-        low[axis], high[axis] = by, -by
-        return builder.one(
-            "pad", (value, unit), low=tuple(low), high=tuple(high), interior=(0,) * rank
-        )
-
-    if node.integer("exclusive") and size:
-        x = shifted(x, 1)
-    reach = 1
-    while reach < size:
-        x = builder.one(reducer, (x, shifted(x, reach)))
-        reach *= 2
-    return reverse(builder, x, (axis,)) if backwards else x
+    axis = int(node.known(1).reshape(()))
+    exclusive, backwards = bool(node.integer("exclusive")), bool(node.integer("reverse"))
+    return cumulative(node.builder, node.value(), reducer, axis, exclusive, backwards)
 
 
 def _mean(builder: Builder, x: Value, axes: Axes, keep: bool) -> Value:

@@ -10,12 +10,17 @@ from onnx import ModelProto
 
 from tensorkiln.benchmarks import micro
 from tensorkiln.benchmarks.models import (
+    bert_base,
+    gpt2,
     inception_v3,
     lenet,
+    lstm,
     mlp,
     mobilenet_v2,
     resnet50,
     vgg16,
+    vit_b16,
+    wavenet,
 )
 
 
@@ -57,4 +62,11 @@ SUITE: tuple[Row, ...] = (
     Row("vgg16_b1", partial(vgg16, 1)),
     Row("mobilenet_v2_b1", partial(mobilenet_v2, 1)),
     Row("inception_v3_b1", partial(inception_v3, 1)),
+    Row("bert_base_128", partial(bert_base, 1)),
+    Row("gpt2_64", partial(gpt2, 1)),
+    Row("gpt2_token_cache128", partial(gpt2, 1, tokens=1, cached=128)),
+    Row("vit_b16_b1", partial(vit_b16, 1)),
+    Row("lstm_256x64_b1", partial(lstm, 1)),
+    Row("lstm_256x64_b16", partial(lstm, 16)),
+    Row("wavenet_4096", partial(wavenet, 1)),
 )

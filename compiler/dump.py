@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-VARIABLE = "TENSORKILN_DUMP"
+from tensorkiln.compiler.environment import dump_folder
 
 
 @dataclass
@@ -20,14 +19,11 @@ class Dump:
 
     @staticmethod
     def from_environment(name: str) -> Dump:
-        """The dump that TENSORKILN_DUMP asks for: a folder a model below it.
-
-        This is the only place of the compiler that reads the environment.
-        """
-        root = os.environ.get(VARIABLE)
+        """The dump that TENSORKILN_DUMP asks for: a folder a model below it."""
+        root = dump_folder()
         # The name comes with the model: it must not lead out of the folder.
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:100] or "model"
-        return Dump(Path(root) / safe if root else None)
+        return Dump(root / safe if root else None)
 
     def write(self, stage: str, extension: str, text: Callable[[], str]) -> None:
         """Writes the stage's text; it is only made if somebody asked for dumps."""

@@ -8,6 +8,8 @@ from functools import partial
 
 import llvmlite.binding as llvm
 
+from tensorkiln.compiler.cache import Cache
+from tensorkiln.compiler.cache_key import function_key
 from tensorkiln.compiler.codegen.module import emit_program
 from tensorkiln.compiler.codegen.nvptx import PtxModule, emit_ptx
 from tensorkiln.compiler.codegen.nvptx_target import gpu_target
@@ -123,11 +125,28 @@ def finish_kernel(target: Target) -> Callable[[Kernel], Kernel]:
 
 
 def compile_function(
-    function: Function, target: Target | str = "host", dump: Dump | None = None
+    function: Function,
+    target: Target | str = "host",
+    dump: Dump | None = None,
+    cache: Cache | None = None,
 ) -> Compiled:
-    """Machine code for `function`; UnsupportedError names what cannot be compiled."""
+    """Machine code for `function`, taken from `cache` if it is there and nobody wants dumps.
+
+    UnsupportedError names what cannot be compiled.
+    """
     target = target_named(target) if isinstance(target, str) else target
     dump = dump or Dump.from_environment(function.name)
+    if cache is None or dump.folder is not None:
+        return _compile(function, target, dump)
+    key = function_key(function, target)
+    compiled = cache.load(key)
+    if compiled is None:
+        compiled = _compile(function, target, dump)
+        cache.store(key, compiled)
+    return compiled
+
+
+def _compile(function: Function, target: Target, dump: Dump) -> Compiled:
     stages = lower(function, target, dump)
     module = llvm.parse_assembly(stages.llvm)
     module.verify()
@@ -156,9 +175,9 @@ def ptx(function: Function, sm: int = 80) -> str:
     return compile_ptx(function, f"sm_{sm}").text
 
 
-def jit(function: Function, threads: int = 0) -> Executable:
-    """`function` compiled for this machine and loaded."""
-    return load_compiled(compile_function(function), threads)
+def jit(function: Function, threads: int = 0, cache: Cache | None = None) -> Executable:
+    """`function` compiled for this machine, or found in `cache`, and loaded."""
+    return load_compiled(compile_function(function, cache=cache), threads)
 
 
 def manifest_of(function: Function, program: Program, target: Target) -> Manifest:

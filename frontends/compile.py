@@ -9,15 +9,19 @@ from typing import Literal, TypeAlias
 
 from onnx import ModelProto
 
+from tensorkiln.compiler.cache import Cache, default_cache
 from tensorkiln.compiler.codegen.artifact import WrittenArtifact, write_artifact
 from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.trained import graph_function
+from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.errors import ModelError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
@@ -33,17 +37,20 @@ def compile_model(
     dims: Mapping[str, int] | None = None,
     outputs: Sequence[object] = (),
     session: BaseSession | None = None,
+    cache: bool = True,
 ) -> Executable:
     """The model as machine code in this process.
 
     `model` is an ONNX file, its bytes or its ModelProto; a Graph, of which `outputs` names the
     tensors wanted and `session` holds the variables; or a Function of tensor IR. `dims` gives
     sizes to open dims by name. `threads` is what calls use that do not say otherwise (0: all
-    processors). ModelError for malformed models, UnsupportedError for what cannot be compiled,
+    processors). What was compiled before is taken from the user's cache on disk, unless `cache` is
+    False or the environment variable TENSORKILN_CACHE is "off". ModelError for malformed models, UnsupportedError for what cannot be compiled,
     ArtifactError where this machine cannot run code for `target`.
     """
-    function = model_function(model, dims=dims, outputs=outputs, session=session)
-    return load_compiled(compile_function(function, target), threads)
+    kept = default_cache() if cache else None
+    compiled = _compile(model, target_named(target), dims, outputs, session, "main", kept)
+    return load_compiled(compiled, threads)
 
 
 def export_model(
@@ -56,6 +63,7 @@ def export_model(
     outputs: Sequence[object] = (),
     session: BaseSession | None = None,
     weights: Literal["embed", "file"] = "embed",
+    cache: bool = True,
 ) -> WrittenArtifact:
     """The model as a shared object, archive or object file with a C header beside it.
 
@@ -64,9 +72,25 @@ def export_model(
     are those and ArtifactError where the files cannot be written or linked.
     """
     name = c_identifier(Path(path).stem if name is None else name, "model")
-    function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
-    compiled = compile_function(function, target)
-    return write_artifact(compiled, target_named(target), path, weights=weights, prefix=name)
+    kept = default_cache() if cache else None
+    made_for = target_named(target)
+    compiled = _compile(model, made_for, dims, outputs, session, name, kept)
+    return write_artifact(compiled, made_for, path, weights=weights, prefix=name)
+
+
+def _compile(
+    model: Model,
+    target: Target,
+    dims: Mapping[str, int] | None,
+    outputs: Sequence[object],
+    session: BaseSession | None,
+    name: str,
+    cache: Cache | None,
+) -> Compiled:
+    if isinstance(model, Graph | Function) or outputs or session is not None:
+        function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
+        return compile_function(function, target, cache=cache)
+    return compile_onnx(model, target, dims=dims, name=name, cache=cache)
 
 
 def model_function(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Tests compile what they test; those of the cache give it a folder of their own.
+os.environ["TENSORKILN_CACHE"] = "off"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,17 +10,18 @@ from typing import Any
 from tensorkiln.compiler.codegen.artifact import KINDS, write_artifact
 from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import target_named
-from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
     UsageError,
+    add_cache,
     add_dims,
     add_json,
     add_target,
+    cache_of,
     dims_of,
 )
-from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
 
 
@@ -45,6 +46,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         "--weights", choices=("embed", "file"), default="embed",
         help="where weights go: into the output, or to a file beside it (default: embed)",
     )  # fmt: skip
+    add_cache(parser)
     add_json(parser)
     return parser
 
@@ -59,10 +61,10 @@ def run(options: Any) -> int:
     name = options.name or c_identifier(output.stem, "model")
     target = target_named(options.target)
     with Progress(options.verbose) as progress:
-        progress.step(f"reading {options.model}")
-        function = import_model(options.model, dims=dims_of(options), name=name)
-        progress.step("compiling")
-        compiled = compile_function(function, target, progress.watch(name))
+        compiled = compile_onnx(
+            options.model, target, dims=dims_of(options), name=name, cache=cache_of(options),
+            dump=progress.watch(name), tell=progress.step,
+        )  # fmt: skip
         progress.step(f"writing {output}")
         written = write_artifact(compiled, target, output, weights=options.weights, prefix=name)
     files = [path for path in (written.path, written.header, written.weights) if path is not None]

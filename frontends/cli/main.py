@@ -16,7 +16,13 @@ from types import FrameType
 from typing import Any
 
 from tensorkiln import __version__
-from tensorkiln.frontends.cli import bench_command, compile_command, inspect_command, run_command
+from tensorkiln.frontends.cli import (
+    bench_command,
+    cache_command,
+    compile_command,
+    inspect_command,
+    run_command,
+)
 from tensorkiln.frontends.cli.usage import UsageError
 from tensorkiln.runtime.errors import TensorKilnError
 
@@ -77,7 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tensorkiln {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (compile_command, run_command, inspect_command, bench_command):
+    for command in (
+        compile_command,
+        run_command,
+        inspect_command,
+        bench_command,
+        cache_command,
+    ):
         made = command.add(commands)
         made.add_argument("-v", "--verbose", action="store_true", help="tell each step on stderr")
         made.add_argument("--debug", action="store_true", help="show where an error comes from")

@@ -12,17 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
-from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.cli.arrays import Array, read_inputs, write_outputs
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
     UsageError,
+    add_cache,
     add_dims,
     add_json,
     add_threads,
+    cache_of,
     dims_of,
 )
 from tensorkiln.frontends.onnx import import_model
@@ -62,6 +65,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     )
     add_dims(parser)
     add_threads(parser)
+    add_cache(parser)
     add_json(parser)
     return parser
 
@@ -114,13 +118,15 @@ def _open(options: Any, progress: Progress) -> Executable | _Interpreted:
         if options.interpreted or options.dims:
             raise UsageError("--interpreted and --dim are for ONNX models, not for shared objects")
         return load(options.model, options.threads)
-    progress.step(f"reading {options.model}")
     name = Path(options.model).stem
-    function = import_model(options.model, dims=dims_of(options), name=name)
     if options.interpreted:
-        return _Interpreted(function)
-    progress.step("compiling")
-    return load_compiled(compile_function(function, "host", progress.watch(name)), options.threads)
+        progress.step(f"reading {options.model}")
+        return _Interpreted(import_model(options.model, dims=dims_of(options), name=name))
+    compiled = compile_onnx(
+        options.model, target_named("host"), dims=dims_of(options), name=name,
+        cache=cache_of(options), dump=progress.watch(name), tell=progress.step,
+    )  # fmt: skip
+    return load_compiled(compiled, options.threads)
 
 
 def _named(texts: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, TypeAlias
 
+from tensorkiln.compiler.cache import Cache, default_cache
 from tensorkiln.compiler.codegen.target import NAMES
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -36,6 +37,19 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         "--threads", type=threads, default=0, metavar="N",
         help="threads of a call (default: as many as the process may use)",
     )  # fmt: skip
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """Adds --no-cache."""
+    parser.add_argument(
+        "--no-cache", action="store_false", dest="cache",
+        help="compile anew and keep nothing (see `tensorkiln cache`)",
+    )  # fmt: skip
+
+
+def cache_of(options: Any) -> Cache | None:
+    """The user's cache, None with --no-cache."""
+    return default_cache() if options.cache else None
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

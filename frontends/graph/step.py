@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from tensorkiln.compiler.cache import default_cache
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.pipeline import jit
@@ -61,7 +62,7 @@ class CompiledStep:
     """Calls compiled code by pointers."""
 
     def __init__(self, function: Function, threads: int) -> None:
-        executable = jit(function, threads)
+        executable = jit(function, threads, default_cache())
         self._frame = executable.frame()
         self._pointers = self._frame.pointers
         count = len(function.parameters) + len(function.results)

@@ -14,7 +14,8 @@ FOLDERS = ("runtime", "compiler", "frontends", "benchmarks")
 # What each part of the sources may import of the others; a module belongs to its longest prefix.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "runtime": (),
-    "compiler.dump": (),
+    "compiler.environment": (),
+    "compiler.dump": ("compiler.environment",),
     "compiler.ir": ("runtime",),
     "compiler.kernel": ("compiler.ir", "runtime"),
     "compiler.ops": ("compiler.kernel", "compiler.ir", "runtime"),
@@ -36,7 +37,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "frontends.onnx": ("compiler", "runtime"),
     "frontends.cli.bench.peers": (),
     "frontends.cli": (
-        "", "frontends.onnx", "benchmarks.models", "benchmarks.micro", "benchmarks.suite",
+        "", "frontends.onnx", "frontends.cached", "benchmarks.models", "benchmarks.micro",
+        "benchmarks.suite",
         "compiler", "runtime",
     ),
     "frontends.api": ("", "frontends", "compiler", "runtime"),

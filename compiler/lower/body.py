@@ -233,9 +233,11 @@ class Body:
         self.forget()
 
     def read_result(self, result: int, index: Index) -> Expr:
-        """What result number `result` holds now."""
+        """What result number `result` holds now; loops may change it, so it is not remembered."""
         place = self._result(result)
-        return self.load(place.buffer, place.index(index))
+        var = Var(self.name(), place.buffer.dtype)
+        self.emit(Let(var, Load(place.buffer, place.index(index), self._guard())))
+        return var
 
     def _result(self, result: int) -> Place:
         if self.current_op is None:

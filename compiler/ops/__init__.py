@@ -19,6 +19,7 @@ from tensorkiln.compiler.ops import (
     elementwise_math,
     fusion,
     gather,
+    merge_sort,
     reduce,
     reduce_window,
     rng,
@@ -26,6 +27,8 @@ from tensorkiln.compiler.ops import (
     scatter,
     shape,
     slicing,
+    sort,
+    top_k,
 )
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.registry import Registry
@@ -53,6 +56,9 @@ REGISTRY = Registry(
         *convolution.RECORDS,
         *gather.RECORDS,
         *scatter.RECORDS,
+        *merge_sort.RECORDS,
+        *sort.RECORDS,
+        *top_k.RECORDS,
         *arg_reduce_window.RECORDS,
         *scan.RECORDS,
     )

@@ -109,6 +109,10 @@ class LoopContext(ElementContext, Protocol):
         """A loop from 0 to `extent`; `kind` is "for" or "parallel" (iterations independent)."""
         ...
 
+    def between(self, start: Expr, stop: Expr, extent: int) -> AbstractContextManager[Expr]:
+        """A serial loop from `start` below `stop`; its variable stays below `extent`."""
+        ...
+
     def when(self, condition: Expr) -> AbstractContextManager[None]:
         """Statements made inside run only where `condition` holds."""
         ...

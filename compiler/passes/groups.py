@@ -94,7 +94,8 @@ class Groups:
         for op in self.members[group]:
             for value in op.results:
                 outside = any(self.group_of.get(u) != group for u in self.users.get(value, ()))
-                if outside or value in self._results:
+                # Loops of an op's own read back what they wrote: each of its results has memory.
+                if outside or value in self._results or self.kind.get(group) == "custom":
                     found.append(value)
         return found
 

@@ -60,6 +60,7 @@ class _Matmul:
         self.body: Body = group.body()
         self.value: Value = op.result
         self.batch: Index = ()
+        self.next_column: Expr = ix.ZERO
         output = group.outputs[0]
         # Partial sums live in the result itself, so it must hold them exactly.
         can_block = len(group.outputs) == 1 and output.buffer.dtype == op.result.dtype
@@ -92,6 +93,8 @@ class _Matmul:
         t = self.tiling
         first = ix.mul(column_block, self.block_panels)
         with self._range(first, self.block_panels, self.full_panels) as panel:
+            after = Binary("min", ix.add(panel, ix.const(1)), ix.const(self.full_panels - 1))
+            self.next_column = self.body.let(ix.mul(after, t.columns))
             self._tiles(row_block, ix.mul(panel, t.columns), t.columns, block)
         if self.edge_columns:
             with self._edge(first, self.block_panels, self.full_panels):
@@ -102,7 +105,8 @@ class _Matmul:
         t = self.tiling
         first = ix.mul(row_block, t.block_tiles)
         with self._range(first, t.block_tiles, self.full_tiles) as tile:
-            self._tile(ix.mul(tile, t.rows), t.rows, column, columns, block)
+            number = ix.sub(tile, first) if columns == t.columns else None
+            self._tile(ix.mul(tile, t.rows), t.rows, column, columns, block, number)
         if self.edge_rows:
             with self._edge(first, t.block_tiles, self.full_tiles):
                 start = ix.const(self.full_tiles * t.rows)
@@ -129,8 +133,16 @@ class _Matmul:
         with self.body.when(inside):
             yield
 
-    def _tile(self, row: Expr, rows: int, column: Expr, columns: int, block: Expr) -> None:
-        """One register tile over one block of depth."""
+    def _tile(
+        self,
+        row: Expr,
+        rows: int,
+        column: Expr,
+        columns: int,
+        block: Expr,
+        number: Expr | None = None,
+    ) -> None:
+        """One register tile over one block of depth; `number` counts the panel's whole tiles."""
         body, lanes = self.body, self.tiling.lanes
         vectors = -(-columns // lanes)
         acc = body.local((rows, vectors * lanes), self.value.dtype)
@@ -159,8 +171,23 @@ class _Matmul:
         if self.blocks > 1:
             stop = Binary("min", stop, ix.add(start, ix.const(self.depth)))
         with body.between(start, stop, self.shape.k) as k:
+            if number is not None:
+                self._fetch_next_panel(number, start, ix.sub(k, start))
             each(lambda at, index, exists: self._multiply(acc, at, index, k, exists))
         self._end(acc, each, block)
+
+    def _fetch_next_panel(self, number: Expr, start: Expr, k: Expr) -> None:
+        """The tiles of a panel fetch the next one from the outer caches, each its share."""
+        tiles = min(self.tiling.block_tiles, self.full_tiles)
+        if not self.tiling.pack_right or tiles < 2:
+            return
+        share = 1 << (tiles.bit_length() - 1)  # a power of two: `k` is divided in the inner loop
+        row = ix.add(ix.mul(number, -(-self.depth // share)), ix.floordiv(k, share))
+        row = Binary("min", ix.add(start, row), ix.const(self.shape.k - 1))
+        column = ix.floordiv(ix.mul(ix.mod(k, share), self.tiling.columns), share)
+        place = self.body.places[self.op.operands[1]]
+        index = self._operand(1, list(self.batch), ix.add(self.next_column, column), row)
+        self.body.emit(prefetch(place.buffer, place.index(index)))
 
     def _result(self, row: Expr, i: Expr, column: Expr, at: Expr) -> Index:
         return (*self.batch, ix.add(row, i), ix.add(column, at))
@@ -190,12 +217,9 @@ class _Matmul:
         body = self.body
         zero = Const(0.0, acc.dtype)
         each(lambda at, index, exists: body.store(acc, at, zero))
-        if self.blocks == 1:
-            return
         output = self.group.outputs[0]
-        # The partial sums are added at the end: they have the whole tile's time to arrive.
-        with body.when(Binary("gt", block, ix.ZERO)):
-            each(lambda at, index, exists: body.emit(prefetch(output.buffer, output.index(index))))
+        # The result's lines (with partial sums in them) have the whole tile's time to arrive.
+        each(lambda at, index, exists: body.emit(prefetch(output.buffer, output.index(index))))
 
     def _end(self, acc: Buffer, each: Each, block: Expr) -> None:
         body = self.body

@@ -71,7 +71,9 @@ def _convert(kind: OpKind, inputs: Sequence[object]) -> list[Tensor]:
                 raise TypeError(
                     f"Expected list for '{argument.name}' argument to '{kind.name}' Op, not {value}."
                 )
-            dtype = _known(argument, letters) or _list_dtype(value)
+            dtype = None
+            if argument.type != "any":
+                dtype = _known(argument, letters) or _list_dtype(value)
             names = [f"{argument.name}_{index}" for index in range(len(value))]
             found = [convert_to_tensor(v, dtype, n) for v, n in zip(value, names, strict=True)]
         else:
@@ -103,7 +105,7 @@ def _single(
 def _known(argument: Argument, letters: Mapping[str, tuple[DType, Argument]]) -> DType | None:
     if argument.type in letters:
         return letters[argument.type][0]
-    if argument.is_variable_type or argument.type == "index":
+    if argument.is_variable_type or argument.type in ("index", "any"):
         return None
     return dtypes.as_dtype(argument.type)
 
@@ -127,6 +129,8 @@ def _check(
                 f"match type {known[0].name} of argument '{known[1].name}'."
             )
         allowed = kind.types.get(argument.type)
+    elif argument.type == "any":
+        allowed = None
     else:
         allowed = dtypes.INDEXES if argument.type == "index" else (dtypes.as_dtype(argument.type),)
     if allowed is not None and dtype not in allowed:

@@ -2,7 +2,8 @@
 
 `inputs` is written like an op definition: `"x:T y:T"`, `"values:T* axis:index"`, `"ref:&T"`.
 A capital letter stands for a type that all inputs with that letter share; `index` is int32 or
-int64; other words are names of dtypes; `*` marks a list, `&` a mutable (variable's) tensor.
+int64; `any` is every dtype, in a list each item its own; other words are names of dtypes; `*` marks
+a list, `&` a mutable (variable's) tensor.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from tensorkiln.compiler.ir.function import Value
+from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.shapes import Sizes
 
 if TYPE_CHECKING:
+    from tensorkiln.frontends.graph.host import HostContext
     from tensorkiln.frontends.graph.lowering import Lowering
     from tensorkiln.frontends.graph.operation import Operation
 
 Result: TypeAlias = tuple[DType, Sizes]
 Infer: TypeAlias = "Callable[[Operation], Sequence[Result]]"
 Lower: TypeAlias = "Callable[[Lowering, Operation, Sequence[Value]], Sequence[Value]]"
+Host: TypeAlias = "Callable[[HostContext, Operation, Sequence[Array]], Sequence[object]]"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class OpKind:
     output (none for mutable outputs).  `types` limits the
     letters of `inputs`.  `writes` marks ops that change the variable in their first input;
     `differentiable` is false where no gradient flows from any output to any input.
+
+    `host(context, op, arrays)` computes the outputs on the host, from arrays that it must not
+    change: always if `lower` is `host.host_only`, else where an input or output is a string.
     """
 
     name: str
@@ -59,6 +66,7 @@ class OpKind:
     types: Mapping[str, tuple[DType, ...]] = field(default_factory=dict)
     writes: bool = False
     differentiable: bool = True
+    host: Host | None = None
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

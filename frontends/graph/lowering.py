@@ -16,13 +16,26 @@ from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.frontends.graph.arrays import Array
-from tensorkiln.frontends.graph.errors import InvalidArgumentError
+from tensorkiln.frontends.graph.effects import Effect, React
+from tensorkiln.frontends.graph.errors import InvalidArgumentError, OpError
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.runtime.errors import TensorKilnError
 
 _LARGEST_KNOWN = 4096
+_LARGEST_FIXED = 64
 STATE_SHAPE = (3,)
+
+
+class UnknownValueError(InvalidArgumentError):
+    """An op needs a value before the run that only the run knows.
+
+    `tensors` are the small integer parameters it follows from; empty if it needs other values.
+    """
+
+    def __init__(self, op: Operation, message: str, tensors: Sequence[Tensor]) -> None:
+        super().__init__(op.name, op, message)
+        self.tensors = tuple(tensors)
 
 
 class Lowering:
@@ -31,7 +44,9 @@ class Lowering:
     `variables` lists the variables that are parameters, in order; `written` maps each variable
     that the function changes to its new value; `counters` lists the random ops whose counters
     are parameters, `flags` the variables whose initialised flag is one.  `frozen`, where given,
-    gives the values that variables have as constants; `names` are names for parameters.
+    gives the values that variables have as constants; `names` are names for parameters.  `fixed`
+    gives the values of parameters that shapes depend on.  `effects` is what the host does after
+    the function ran.
     """
 
     def __init__(
@@ -41,6 +56,7 @@ class Lowering:
         frozen: Callable[[Operation], Array] | None = None,
         name: str = "main",
         names: Mapping[Tensor, str] | None = None,
+        fixed: Mapping[Tensor, Array] | None = None,
     ) -> None:
         self.builder = Builder(REGISTRY, name)
         self.values: dict[Tensor, Value] = {}
@@ -50,6 +66,7 @@ class Lowering:
         self.next_counters: dict[Operation, Value] = {}
         self.flags: dict[Operation, Value] = {}
         self.unchecked: set[Operation] = set()
+        self.effects: list[Effect] = []
         self._shape_of = shape_of
         self._frozen = frozen
         self._known: dict[Value, Array | None] = {}
@@ -58,6 +75,9 @@ class Lowering:
         for tensor, kind in fed.items():
             label = (names or {}).get(tensor, tensor.name)
             self.values[tensor] = self.builder.parameter(label, kind)
+        self._fed = {self.values[tensor]: tensor for tensor in fed}
+        for tensor, array in (fixed or {}).items():
+            self._known[self.values[tensor]] = array
 
     # -- values ----------------------------------------------------------------------------
 
@@ -96,15 +116,37 @@ class Lowering:
         return found
 
     def integers(self, op: Operation, position: int, values: Sequence[Value]) -> tuple[int, ...]:
-        """Input `position` of `op` as integers; InvalidArgumentError if only a run knows it."""
+        """Input `position` of `op` as integers; UnknownValueError if only a run knows it."""
         array = self.known(values[position])
         if array is None:
-            raise InvalidArgumentError(
-                op.name, op,
+            raise UnknownValueError(
+                op,
                 f"'{op.name}' ({op.location}) needs a shape or index in input {position} "
-                f"('{op.inputs[position].name}') that does not depend on fed values or variables",
-            )  # fmt: skip
+                f"('{op.inputs[position].name}') that does not depend on variables or on tensors "
+                "other than small integers",
+                self._causes(values[position]),
+            )
         return tuple(int(item) for item in array.reshape(-1))
+
+    def _causes(self, value: Value) -> list[Tensor]:
+        """The parameters that a value follows from, if all are small integers."""
+        found: dict[Tensor, None] = {}
+        waiting, seen = [value], {value}
+        while waiting:
+            current = waiting.pop()
+            if self.known(current) is not None:
+                continue
+            maker, tensor = self._producers.get(current), self._fed.get(current)
+            if tensor is not None and tensor.dtype.is_integer:
+                if current.type.elements > _LARGEST_FIXED:
+                    return []
+                found[tensor] = None
+                continue
+            if maker is None or maker.regions:
+                return []
+            waiting += [operand for operand in maker.operands if operand not in seen]
+            seen.update(maker.operands)
+        return list(found)
 
     def integer(self, op: Operation, position: int, values: Sequence[Value]) -> int:
         """Input `position` of `op` as one integer."""
@@ -148,6 +190,19 @@ class Lowering:
         self.counters[op] = self.builder.parameter(f"{op.name}/state", kind)
         return self.counters[op]
 
+    # -- effects ---------------------------------------------------------------------------
+
+    def after(self, op: Operation, values: Sequence[Value], react: React) -> None:
+        """Lets the host call `react` with the values' arrays after the function ran."""
+        self.effects.append(Effect(op, tuple(values), react))
+
+    def check(self, op: Operation, holds: Value, values: Sequence[Value], react: React) -> None:
+        """Lets the host call `react`, which raises, unless the bool scalar `holds`.
+
+        The function then changes no variable.
+        """
+        self.effects.append(Effect(op, tuple(values), react, holds))
+
     # -- ops -------------------------------------------------------------------------------
 
     def lower(self, order: Sequence[Sequence[Operation]]) -> None:
@@ -168,7 +223,7 @@ class Lowering:
         try:
             with self.builder.at(op.location):
                 results = op.kind.lower(self, op, values)
-        except InvalidArgumentError:
+        except OpError:
             raise
         except TensorKilnError as error:
             raise InvalidArgumentError(

@@ -19,6 +19,7 @@ from tensorkiln.frontends.graph.convert import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.errors import InvalidArgumentError
+from tensorkiln.frontends.graph.host import HostContext
 from tensorkiln.frontends.graph.kinds import TABLE, Lower, OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
@@ -62,6 +63,18 @@ def _const_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> 
     return [lowering.builder.one("constant", value=array)]
 
 
+def _const_host(
+    context: HostContext, op: Operation, arrays: Sequence[Array]
+) -> Sequence[object]:
+    return [op.attributes["value"]]
+
+
+def _same_host(
+    context: HostContext, op: Operation, arrays: Sequence[Array]
+) -> Sequence[object]:
+    return arrays
+
+
 def placeholder(dtype: object, shape: object = None, name: str | None = None) -> Tensor:
     """A tensor that every run that needs it must feed; dims may be None."""
     kind, sizes = dtypes.as_dtype(dtype), as_sizes(shape)
@@ -82,10 +95,20 @@ def _placeholder_infer(op: Operation) -> Sequence[Result]:
 def _placeholder_lower(
     lowering: Lowering, op: Operation, values: Sequence[Value]
 ) -> Sequence[Value]:
+    raise _unfed(op)
+
+
+def _placeholder_host(
+    context: HostContext, op: Operation, arrays: Sequence[Array]
+) -> Sequence[object]:
+    raise _unfed(op)
+
+
+def _unfed(op: Operation) -> InvalidArgumentError:
     tensor = op.outputs[0]
     known = tensor.sizes is not None and tensor.sizes != ()
     shape = f" and shape {_feed_shape(tensor.sizes)}" if known else ""
-    raise InvalidArgumentError(
+    return InvalidArgumentError(
         op.name, op,
         f"You must feed a value for placeholder tensor '{op.name}' with dtype "
         f"{_FEED_NAMES.get(tensor.dtype.name, tensor.dtype.name)}{shape}\n"
@@ -278,10 +301,10 @@ def _nothing(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequ
 
 
 register(
-    OpKind("Const", "", _const_infer, _const_lower),
-    OpKind("Placeholder", "", _placeholder_infer, _placeholder_lower),
-    OpKind("PlaceholderWithDefault", "input:T", _default_infer, _same),
-    OpKind("Identity", "input:T", like_input, _same),
+    OpKind("Const", "", _const_infer, _const_lower, host=_const_host),
+    OpKind("Placeholder", "", _placeholder_infer, _placeholder_lower, host=_placeholder_host),
+    OpKind("PlaceholderWithDefault", "input:T", _default_infer, _same, host=_same_host),
+    OpKind("Identity", "input:T", like_input, _same, host=_same_host),
     OpKind("StopGradient", "input:T", like_input, _stop, differentiable=False),
     OpKind("PreventGradient", "input:T", like_input, _stop, differentiable=False),
     OpKind("Fill", "dims:index value:T", _fill_infer, _fill_lower),

@@ -1,23 +1,29 @@
-"""One signature of a session's run - fetches, feeds and their shapes - as one compiled step."""
+"""One set of fetches and feeds as stages: compiled clusters, and host ops between them."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from time import perf_counter_ns
+from typing import TypeAlias
 
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Function, Value
-from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.graph import dtypes
-from tensorkiln.frontends.graph.arrays import Array
-from tensorkiln.frontends.graph.lowering import Lowering
+from tensorkiln.frontends.graph.arrays import Array, make_array
+from tensorkiln.frontends.graph.cluster import Cluster, Signature, lower_cluster
+from tensorkiln.frontends.graph.host import HostContext
+from tensorkiln.frontends.graph.lowering import variable_of
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.schedule import batches, needed
+from tensorkiln.frontends.graph.schedule import needed
+from tensorkiln.frontends.graph.stages import Stage, is_free, split
 from tensorkiln.frontends.graph.step import MakeStep
-from tensorkiln.frontends.graph.store import Store, uninitialized
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.runtime.errors import UnsupportedError
+
+Watch: TypeAlias = Callable[[Sequence[Operation], bool, int, int], None]
+"""Told of each host op and each cluster that ran: its ops, whether it ran on the host, and its
+start and end in nanoseconds of `perf_counter_ns`."""
 
 
 class FetchedArray(np.ndarray):
@@ -38,160 +44,197 @@ class FetchedArray(np.ndarray):
 FetchedArray.__name__ = FetchedArray.__qualname__ = "array"
 
 
-class StalePlanError(Exception):
-    """A variable without a static shape has got another shape since the plan was made."""
-
-
 class Plan:
-    """A compiled step, bound to the arrays of a store."""
+    """The stages of a run.  Tensors that pass from one to another have places in a list of arrays:
+    the feeds first, then what each stage leaves for later ones and for the caller."""
 
     def __init__(
         self,
         fetched: Sequence[Tensor],
         targets: Sequence[Operation],
         fed: Sequence[Tensor],
-        shapes: Sequence[tuple[int, ...]],
-        store: Store,
+        context: HostContext,
         make_step: MakeStep,
     ) -> None:
-        self._lock = threading.Lock()
-        self._store = store
-        self._generation = -1
-        self._host = {k: _host_value(t) for k, t in enumerate(fetched) if _is_host(t, fed)}
-        self._from_feed = {k: fed.index(t) for k, t in enumerate(fetched) if t in fed}
-        computed = [
-            (k, t)
-            for k, t in enumerate(fetched)
-            if k not in self._host and k not in self._from_feed
-        ]
-        self._count = len(fetched)
-        lowered = lower_run([t for _, t in computed], targets, fed, shapes, store)
-        function, self._lowering = lowered
-        self.function = function
-        parameters = {value: k for k, value in enumerate(function.parameters)}
-        self._feeds = [
-            (k, parameters[self._lowering.values[tensor]])
-            for k, tensor in enumerate(fed)
-            if tensor.dtype.base_dtype is not dtypes.string
-        ]
-        first = len(parameters)
-        self._fetches = [
-            (k, first + n, tensor_type.shape, tensor_type.dtype.numpy)
-            for n, (k, _) in enumerate(computed)
-            for tensor_type in (function.results[n],)
-        ]
-        self._state_position = first + len(computed)
-        self._parameters = parameters
-        self._first_values: list[Operation] = []
-        self._step = make_step(function) if function.results else None
+        self._places: dict[Tensor, int] = {}
+        for tensor in fed:
+            self._place(tensor)
+        known = set(fed)
+        wanted = [tensor for tensor in fetched if tensor not in known]
+        stages = split(needed([*(tensor.op for tensor in wanted), *targets], known), known)
+        self.parts: list[ClusterPart | HostPart] = []
+        for stage in stages:
+            if stage.on_host:
+                self.parts.append(HostPart(stage, context, known, self._place))
+                continue
+            # The last cluster gives the variables' values, which are those at the end of the run.
+            last = stage is next(s for s in reversed(stages) if not s.on_host)
+            elsewhere = set(_read_outside(stage, stages, known)) | set(wanted)
+            outputs = [
+                tensor
+                for tensor in elsewhere
+                if (last if variable_of(tensor) else tensor.op in stage.own)
+            ]
+            outputs.sort(key=lambda tensor: (tensor.op.number, tensor.value_index))
+            if outputs or any(not is_free(op) for op in stage.own):
+                part = ClusterPart(stage, outputs, context, make_step, known, self._place)
+                self.parts.append(part)
+        self._results = [(self._places[tensor], tensor in known) for tensor in fetched]
+        self._empty = [np.empty(0)] * (len(self._places) - len(fed))
 
-    def run(self, feeds: Sequence[Array]) -> list[object]:
+    def _place(self, tensor: Tensor) -> int:
+        return self._places.setdefault(tensor, len(self._places))
+
+    def run(self, feeds: Sequence[Array], watch: Watch | None = None) -> list[object]:
         """The fetched tensors' values, in order."""
-        results: list[object] = [None] * self._count
-        with self._lock:
-            step = self._step
-            if step is not None:
-                if self._generation != self._store.generation:
-                    self._bind()
-                for number, position in self._feeds:
-                    step.bind(position, feeds[number])
-                for number, position, shape, dtype in self._fetches:
-                    array = np.empty(shape, dtype)
-                    step.bind(position, array)
-                    results[number] = array
-                step.run()
-                if self._first_values:
-                    self._mark_initialized()
-        for number, _, shape, _ in self._fetches:
-            array = results[number]  # type: ignore[assignment]
-            if not shape:
-                results[number] = array[()]
-            elif array.size == 1:
-                results[number] = array.view(FetchedArray)
-        for number, value in self._host.items():
-            results[number] = value
-        for number, feed in self._from_feed.items():
-            results[number] = feeds[feed][()] if feeds[feed].ndim == 0 else feeds[feed].copy()
+        values: list[Array] = [*feeds, *self._empty]
+        for part in self.parts:
+            part.run(values, watch)
+        results: list[object] = []
+        for place, is_fed in self._results:
+            array = values[place]
+            if not array.ndim:
+                results.append(array[()])
+            elif is_fed:
+                results.append(array.copy())
+            else:
+                results.append(array.view(FetchedArray) if array.size == 1 else array)
         return results
 
-    def _bind(self) -> None:
-        """Points the step to the arrays of the store."""
-        store, lowering, step = self._store, self._lowering, self._step
-        assert step is not None
-        generation = store.generation
-        for variable, value in lowering.variables.items():
-            if variable not in lowering.unchecked and not store.is_initialized(variable):
-                raise uninitialized(variable)
-            array = store.slot(variable).array
-            if array.shape != value.shape:
-                raise StalePlanError
-            step.bind(self._parameters[value], array)
-        for variable, value in lowering.flags.items():
-            step.bind(self._parameters[value], store.slot(variable).initialized)
-        for op, value in lowering.counters.items():
-            step.bind(self._parameters[value], store.random_state(op))
-        position = self._state_position
-        for variable, value in lowering.written.items():
-            step.bind(position, store.slot(variable, value.shape).array)
-            position += 1
-        for op in lowering.next_counters:
-            step.bind(position, store.random_state(op))
-            position += 1
-        self._first_values = [v for v in lowering.written if not store.is_initialized(v)]
-        # As of the start: where a variable got another shape above, the next run binds anew.
-        self._generation = generation
-
-    def _mark_initialized(self) -> None:
-        for variable in self._first_values:
-            self._store.mark_initialized(variable)
-        self._first_values = []
+    def lower(self, shapes: Sequence[tuple[int, ...]]) -> Function:
+        """The one function that `run` calls for feeds of these shapes."""
+        if len(self.parts) != 1 or not isinstance(self.parts[0], ClusterPart):
+            names = [op.name for part in self.parts for op in part.host_operations()]
+            raise UnsupportedError(f"host ops split this run into several functions: {names}")
+        return self.parts[0].lower(shapes)
 
 
-def _is_host(tensor: Tensor, fed: Sequence[Tensor]) -> bool:
-    return tensor not in fed and tensor.dtype.base_dtype is dtypes.string
+class ClusterPart:
+    """A cluster's place in a plan."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        outputs: Sequence[Tensor],
+        context: HostContext,
+        make_step: MakeStep,
+        fed: Collection[Tensor],
+        place: Callable[[Tensor], int],
+    ) -> None:
+        inputs = tuple(_inputs(stage, fed))
+        self.operations = [op for op in stage.operations() if op in stage.own]
+        self._signature = Signature(stage.order, inputs, tuple(outputs))
+        self._store = context.store
+        self._cluster = Cluster(self._signature, context.store, make_step)
+        self._from = [place(tensor) for tensor in inputs]
+        self._to = [place(tensor) for tensor in outputs]
+
+    def run(self, values: list[Array], watch: Watch | None) -> None:
+        """Reads and writes the places of the tensors that come in and go out."""
+        start = perf_counter_ns() if watch else 0
+        made = self._cluster.run([values[k] for k in self._from])
+        for k, array in zip(self._to, made):  # noqa: B905 (hot path)
+            values[k] = array
+        if watch:
+            watch(self.operations, False, start, perf_counter_ns())
+
+    def lower(self, shapes: Sequence[tuple[int, ...]]) -> Function:
+        """The function, where `shapes` are those of the plan's feeds."""
+        arrays = [np.empty(shapes[k]) for k in self._from]
+        return lower_cluster(self._signature, [a.shape for a in arrays], self._store).function
+
+    def host_operations(self) -> Sequence[Operation]:
+        """None."""
+        return ()
 
 
-def _host_value(tensor: Tensor) -> object:
-    """A string constant's value; other string ops are not there yet."""
-    if tensor.op.type != "Const":
-        raise UnsupportedError(
-            f"'{tensor.op.name}' ({tensor.op.location}): strings can be fetched from constants "
-            f"only, not from {tensor.op.type}"
-        )
-    value = tensor.op.attributes["value"]
-    assert isinstance(value, np.ndarray)
-    return value[()] if value.ndim == 0 else value.copy()
+class HostPart:
+    """Host ops that run one after another."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        context: HostContext,
+        fed: Collection[Tensor],
+        place: Callable[[Tensor], int],
+    ) -> None:
+        self.operations = list(stage.operations())
+        self._context = context
+        self._calls = [
+            (op, [_source(t, fed, place) for t in op.inputs], [place(t) for t in op.outputs])
+            for op in self.operations
+        ]
+
+    def run(self, values: list[Array], watch: Watch | None) -> None:
+        """Reads and writes the places of the tensors that come in and go out."""
+        for op, sources, places in self._calls:
+            start = perf_counter_ns() if watch else 0
+            arrays = [self._read(source, values) for source in sources]
+            assert op.kind.host is not None
+            made = op.kind.host(self._context, op, arrays)
+            for tensor, k, value in zip(op.outputs, places, made, strict=True):
+                values[k] = _host_array(tensor, value)
+            if watch:
+                watch([op], True, start, perf_counter_ns())
+
+    def _read(self, source: int | Operation | Array, values: Sequence[Array]) -> Array:
+        if isinstance(source, int):
+            return values[source]
+        if isinstance(source, Operation):
+            return self._context.variable(source)
+        return source
+
+    def host_operations(self) -> Sequence[Operation]:
+        """The ops."""
+        return self.operations
 
 
-def lower_run(
-    fetched: Sequence[Tensor],
-    targets: Sequence[Operation],
-    fed: Sequence[Tensor],
-    shapes: Sequence[tuple[int, ...]],
-    store: Store,
-) -> tuple[Function, Lowering]:
-    """The function of one run: parameters are feeds, variables, flags and random states; results
-    the fetched tensors, then the variables' new values, then the next random states."""
-    kinds = {
-        tensor: TensorType(shape, tensor.dtype.ir)
-        for tensor, shape in zip(fed, shapes, strict=True)
-        if tensor.dtype.base_dtype is not dtypes.string
-    }
-    lowering = Lowering(kinds, store.shape)
-    ops = needed([*(tensor.op for tensor in fetched), *targets], set(fed))
-    lowering.lower(batches(ops, set(fed)))
-    results: list[Value] = [lowering.value(tensor) for tensor in fetched]
-    names = [tensor.name for tensor in fetched]
-    parameters = {value: k for k, value in enumerate(lowering.builder.parameters)}
-    aliases: dict[int, int] = {}
-    for variable, new in lowering.written.items():
-        old = lowering.variables.get(variable)
-        if old is not None and old.type == new.type:
-            aliases[len(results)] = parameters[old]
-        results.append(new)
-        names.append(f"{variable.name}/new")
-    for op, new in lowering.next_counters.items():
-        aliases[len(results)] = parameters[lowering.counters[op]]
-        results.append(new)
-        names.append(f"{op.name}/next_state")
-    return lowering.builder.finish(results, names, aliases), lowering
+def _source(
+    tensor: Tensor, fed: Collection[Tensor], place: Callable[[Tensor], int]
+) -> int | Operation | Array:
+    """A place, the variable whose value is read, or a constant's value."""
+    if tensor in fed:
+        return place(tensor)
+    variable = variable_of(tensor)
+    if variable is not None:
+        return variable
+    if tensor.op.type == "Const":
+        value = tensor.op.attributes["value"]
+        assert isinstance(value, np.ndarray)
+        return value
+    return place(tensor)
+
+
+def _inputs(stage: Stage, fed: Collection[Tensor]) -> Iterable[Tensor]:
+    """The tensors that a cluster is given, each once."""
+    members = set(stage.operations())
+    return dict.fromkeys(
+        tensor
+        for op in stage.operations()
+        for tensor in op.inputs
+        if tensor in fed or (variable_of(tensor) is None and tensor.op not in members)
+    )
+
+
+def _read_outside(
+    stage: Stage, stages: Sequence[Stage], fed: Collection[Tensor]
+) -> Iterable[Tensor]:
+    """The tensors that other stages read, variables and constants aside."""
+    for other in stages:
+        if other is stage:
+            continue
+        if not other.on_host:
+            yield from (tensor for tensor in _inputs(other, fed) if tensor not in fed)
+            continue
+        for op in other.operations():
+            for tensor in op.inputs:
+                free = tensor.op.type == "Const" or variable_of(tensor) is not None
+                if tensor not in fed and not free:
+                    yield tensor
+
+
+def _host_array(tensor: Tensor, value: object) -> Array:
+    """What a host op made, as an array of the tensor's dtype."""
+    if tensor.dtype.base_dtype is dtypes.string:
+        return make_array(value, dtypes.string)
+    return np.asarray(value, dtype=tensor.dtype.numpy, order="C")

@@ -16,22 +16,24 @@ from tensorkiln.frontends.graph.config import ConfigProto
 from tensorkiln.frontends.graph.feeds import fed_array, fed_tensor
 from tensorkiln.frontends.graph.fetches import Fetches, fetch_key
 from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.host import HostContext
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.plan import Plan, StalePlanError, lower_run
-from tensorkiln.frontends.graph.shapes import compatible
+from tensorkiln.frontends.graph.plan import Plan
 from tensorkiln.frontends.graph.step import step_maker
-from tensorkiln.frontends.graph.store import Store, uninitialized
+from tensorkiln.frontends.graph.store import Store
 
 
 class _Signature:
-    """What runs with the same fetches and the same fed tensors share; one plan per feed shapes."""
+    """What runs with the same fetches and the same fed tensors share."""
 
     def __init__(self, graph: Graph, fetches: object, keys: Sequence[object]) -> None:
         self.fetches = Fetches(graph, fetches)
         self.keys = list(keys)
         self.fed = [fed_tensor(graph, key) for key in keys]
         self.dtypes = [tensor.dtype.numpy for tensor in self.fed]
-        self.plans: dict[tuple[tuple[int, ...], ...], Plan] = {}
+        self.shapes: set[tuple[tuple[int, ...], ...]] = set()
+        """Shapes of feeds that were checked."""
+        self.plan: Plan | None = None
 
 
 class BaseSession:
@@ -47,7 +49,7 @@ class BaseSession:
         self._graph = graph or stack.get_default_graph()
         self._target = target
         self._closed = False
-        self._store = Store()
+        self._host = HostContext(Store())
         self._make_step = step_maker(options.interpreted, options.intra_op_parallelism_threads)
         self._signatures: dict[Hashable, _Signature] = {}
         self._lock = threading.Lock()
@@ -71,7 +73,7 @@ class BaseSession:
         """Frees the variables; the session cannot run any more."""
         self._closed = True
         self._signatures = {}
-        self._store = Store()
+        self._host.close()
 
     def run(
         self,
@@ -111,14 +113,12 @@ class BaseSession:
                 array = fed_array(signature.fed[number], value, signature.keys[number])
             arrays.append(array)
             shapes.append(array.shape)
-        plan = signature.plans.get(tuple(shapes))
-        if plan is None:
-            plan = self._new_plan(signature, arrays)
-        try:
-            values = plan.run(arrays)
-        except StalePlanError:
-            values = self._new_plan(signature, arrays).run(arrays)
-        return signature.fetches.rebuild(values)
+        plan = signature.plan or self._new_plan(signature)
+        if tuple(shapes) not in signature.shapes:
+            for tensor, array, name in zip(signature.fed, arrays, signature.keys, strict=True):
+                fed_array(tensor, array, name)
+            signature.shapes.add(tuple(shapes))
+        return signature.fetches.rebuild(plan.run(arrays))
 
     def _new_signature(
         self, key: Hashable, fetches: object, feed_dict: Mapping[object, object]
@@ -131,23 +131,14 @@ class BaseSession:
         self._signatures[key] = signature
         return signature
 
-    def _new_plan(self, signature: _Signature, arrays: Sequence[Array]) -> Plan:
-        checked = [
-            fed_array(tensor, array, key)
-            for tensor, array, key in zip(signature.fed, arrays, signature.keys, strict=True)
-        ]
-        shapes = tuple(array.shape for array in checked)
-        assert all(
-            compatible(tensor.sizes, shape)
-            for tensor, shape in zip(signature.fed, shapes, strict=True)
-        )
+    def _new_plan(self, signature: _Signature) -> Plan:
         with self._lock:
-            plan = Plan(
-                signature.fetches.tensors, signature.fetches.targets, signature.fed, shapes,
-                self._store, self._make_step,
-            )  # fmt: skip
-            signature.plans[shapes] = plan
-        return plan
+            if signature.plan is None:
+                wanted = signature.fetches
+                signature.plan = Plan(
+                    wanted.tensors, wanted.targets, signature.fed, self._host, self._make_step
+                )
+        return signature.plan
 
     def lower(self, fetches: object, feed_dict: Mapping[object, object] | None = None) -> Function:
         """The tensor IR function that `run` with these arguments calls.
@@ -158,14 +149,11 @@ class BaseSession:
         signature = _Signature(self._graph, fetches, list(feeds))
         pairs = zip(signature.fed, feeds.values(), signature.keys, strict=True)
         shapes = [fed_array(*pair).shape for pair in pairs]
-        wanted = signature.fetches
-        return lower_run(wanted.tensors, wanted.targets, signature.fed, shapes, self._store)[0]
+        return self._new_plan(signature).lower(shapes)
 
     def variable_value(self, variable: Operation) -> Array:
         """A copy of a variable's value; FailedPreconditionError if it has none."""
-        if not self._store.is_initialized(variable):
-            raise uninitialized(variable)
-        value: Array = self._store.slot(variable).array.copy()
+        value: Array = self._host.variable(variable).copy()
         return value
 
     def make_callable(

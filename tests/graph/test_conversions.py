@@ -55,10 +55,20 @@ def test_set_shape() -> None:
         x.set_shape([4, 3])
 
 
-def test_shape_needed_from_a_feed_is_an_error(session: Any) -> None:
+def test_shape_from_a_feed(any_session: Any) -> None:
     n = tf.placeholder(tf.int32, [], name="n")
+    drawn = tf.zeros([n * 2, 3]) + 1.0
+    for size in (3, 0, 3, 1):
+        value = any_session.run(drawn, {n: size})
+        assert value.shape == (2 * size, 3)
+        assert value.sum() == 6 * size
+
+
+def test_shape_needed_from_a_variable_is_an_error(session: Any) -> None:
+    n = tf.Variable(3, name="n")
+    session.run(n.initializer)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"'zeros' \(.*needs a shape or index"):
-        session.run(tf.zeros([n]), {n: 3})
+        session.run(tf.zeros([n]))
 
 
 def test_a_cached_run_does_little() -> None:

@@ -1,0 +1,232 @@
+"""A cluster of a run: ops compiled as one function for each set of input shapes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tensorkiln.compiler.ir.function import Function, Value
+from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.ops import shorthand
+from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.lowering import Lowering, UnknownValueError
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.step import InterpretedStep, MakeStep, Step
+from tensorkiln.frontends.graph.store import Store, uninitialized
+from tensorkiln.frontends.graph.tensor import Tensor
+
+
+class StalePlanError(Exception):
+    """A variable without a static shape has got another shape since the function was made."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a cluster computes: its ops in batches, the tensors it is given and those it gives."""
+
+    order: Sequence[Sequence[Operation]]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Cluster:
+    """The compiled forms of one cluster, by the shapes of its inputs and the values that shapes
+    depend on."""
+
+    def __init__(self, signature: Signature, store: Store, make_step: MakeStep) -> None:
+        self.signature = signature
+        self._store = store
+        self._make_step = make_step
+        self._lock = threading.Lock()
+        self._fixed: list[int] = []
+        self._forms: dict[object, CompiledCluster] = {}
+        self._last: tuple[tuple[tuple[int, ...], ...], CompiledCluster] | None = None
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs for the inputs' arrays."""
+        with self._lock:
+            try:
+                return self.form(arrays).run(arrays)
+            except StalePlanError:
+                self._forms, self._last = {}, None
+                return self.form(arrays).run(arrays)
+
+    def form(self, arrays: Sequence[Array]) -> CompiledCluster:
+        """The function for inputs like these, compiled if it is the first time."""
+        shapes = tuple([array.shape for array in arrays])
+        last = self._last
+        if last is not None and last[0] == shapes and not self._fixed:
+            return last[1]
+        while True:
+            key = (shapes, tuple((k, arrays[k].tobytes()) for k in self._fixed))
+            form = self._forms.get(key)
+            if form is None:
+                fixed = {self.signature.inputs[k]: arrays[k] for k in self._fixed}
+                try:
+                    lowered = lower_cluster(self.signature, shapes, self._store, fixed)
+                except UnknownValueError as error:
+                    if not error.tensors:
+                        raise
+                    self._fixed += [self.signature.inputs.index(t) for t in error.tensors]
+                    continue
+                form = self._forms[key] = CompiledCluster(lowered, self._store, self._make_step)
+            self._last = (shapes, form)
+            return form
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A cluster's function; its results are the outputs, what effects get, the new states."""
+
+    function: Function
+    lowering: Lowering
+    inputs: tuple[Value, ...]
+    outputs: int
+    observed: int
+
+
+def lower_cluster(
+    signature: Signature,
+    shapes: Sequence[tuple[int, ...]],
+    store: Store,
+    fixed: dict[Tensor, Array] | None = None,
+) -> Lowered:
+    """The function of a cluster: parameters are the inputs, variables, flags and random states;
+    results the outputs, what the host looks at afterwards, then the variables' new values, then
+    the next random states."""
+    kinds = {
+        tensor: TensorType(shape, tensor.dtype.ir)
+        for tensor, shape in zip(signature.inputs, shapes, strict=True)
+    }
+    lowering = Lowering(kinds, store.shape, fixed=fixed)
+    lowering.lower(signature.order)
+    results = [lowering.value(tensor) for tensor in signature.outputs]
+    names = [tensor.name for tensor in signature.outputs]
+    for number, effect in enumerate(lowering.effects):
+        observed = (*effect.values, *([] if effect.holds is None else [effect.holds]))
+        results += [lowering.identity(value) for value in observed]
+        names += [f"{effect.op.name}/observed_{number}_{k}" for k in range(len(observed))]
+    count = len(results)
+    parameters = {value: k for k, value in enumerate(lowering.builder.parameters)}
+    aliases: dict[int, int] = {}
+    all_hold = _all_hold(lowering)
+    for variable, value in lowering.written.items():
+        old, new = lowering.variables.get(variable), value
+        if old is not None and old.type == new.type:
+            aliases[len(results)] = parameters[old]
+            if all_hold is not None:
+                new = shorthand.select(lowering.builder, all_hold, new, old)
+        results.append(new)
+        names.append(f"{variable.name}/new")
+    for op, new in lowering.next_counters.items():
+        aliases[len(results)] = parameters[lowering.counters[op]]
+        results.append(new)
+        names.append(f"{op.name}/next_state")
+    function = lowering.builder.finish(results, names, aliases)
+    return Lowered(
+        function, lowering, tuple(lowering.values[tensor] for tensor in signature.inputs),
+        len(signature.outputs), count - len(signature.outputs),
+    )  # fmt: skip
+
+
+def _all_hold(lowering: Lowering) -> Value | None:
+    """Whether all checks hold, or None if there are none."""
+    found: Value | None = None
+    for effect in lowering.effects:
+        if effect.holds is not None:
+            holds = effect.holds
+            found = holds if found is None else lowering.builder.one("and", (found, holds))
+    return found
+
+
+# Functions that only move data are not worth compiling: the interpreter's copies are as fast.
+_MOVES = frozenset({"constant", "identity", "reshape", "broadcast_in_dim", "stop_gradient"})
+
+
+class CompiledCluster:
+    """A cluster's function, bound to the arrays of a store; not for two threads at once."""
+
+    def __init__(self, lowered: Lowered, store: Store, make_step: MakeStep) -> None:
+        self.function = lowered.function
+        self._lowering = lowering = lowered.lowering
+        self._store = store
+        self._generation = -1
+        parameters = {value: k for k, value in enumerate(self.function.parameters)}
+        self._parameters = parameters
+        self._inputs = [parameters[value] for value in lowered.inputs]
+        first = len(parameters)
+        self._made = [
+            (first + n, value.shape, value.dtype.numpy)
+            for n, value in enumerate(self.function.results[: lowered.outputs + lowered.observed])
+        ]
+        self._outputs = lowered.outputs
+        self._state_position = first + len(self._made)
+        self._effects = lowering.effects
+        self._first_values: list[Operation] = []
+        moves = all(op.name in _MOVES for op in self.function.ops)
+        self._step: Step = InterpretedStep(self.function) if moves else make_step(self.function)
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs for the inputs' arrays; the store's variables are updated."""
+        step = self._step
+        if self._generation != self._store.generation:
+            self._bind()
+        for position, array in zip(self._inputs, arrays):  # noqa: B905 (hot path)
+            step.bind(position, array)
+        made = []
+        for position, shape, dtype in self._made:
+            array = np.empty(shape, dtype)
+            step.bind(position, array)
+            made.append(array)
+        step.run()
+        if self._effects:
+            self._react(made[self._outputs :])
+            del made[self._outputs :]
+        if self._first_values:
+            for variable in self._first_values:
+                self._store.mark_initialized(variable)
+            self._first_values = []
+        return made
+
+    def _react(self, observed: list[Array]) -> None:
+        """Does what is to be done on the host: printing in graph order, then the first error."""
+        failed = []
+        for effect in self._effects:
+            count = len(effect.values)
+            values = observed[:count]
+            del observed[:count]
+            if effect.holds is None:
+                effect.react(values)
+            elif not observed.pop(0):
+                failed.append((effect, values))
+        for effect, values in failed:
+            effect.react(values)
+
+    def _bind(self) -> None:
+        """Points the step to the arrays of the store."""
+        store, lowering, step = self._store, self._lowering, self._step
+        generation = store.generation
+        for variable, value in lowering.variables.items():
+            if variable not in lowering.unchecked and not store.is_initialized(variable):
+                raise uninitialized(variable)
+            array = store.slot(variable).array
+            if array.shape != value.shape:
+                raise StalePlanError
+            step.bind(self._parameters[value], array)
+        for variable, value in lowering.flags.items():
+            step.bind(self._parameters[value], store.slot(variable).initialized)
+        for op, value in lowering.counters.items():
+            step.bind(self._parameters[value], store.random_state(op))
+        position = self._state_position
+        for variable, value in lowering.written.items():
+            step.bind(position, store.slot(variable, value.shape).array)
+            position += 1
+        for op in lowering.next_counters:
+            step.bind(position, store.random_state(op))
+            position += 1
+        self._first_values = [v for v in lowering.written if not store.is_initialized(v)]
+        # As of the start: where a variable got another shape above, the next run binds anew.
+        self._generation = generation

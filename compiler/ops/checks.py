@@ -39,6 +39,11 @@ def ints(attributes: Attributes, name: str) -> tuple[int, ...]:
     return found
 
 
+def optional_ints(attributes: Attributes, name: str) -> tuple[int, ...]:
+    """An attribute that is a tuple of integers, or nothing if it is left out."""
+    return ints(attributes, name) if name in attributes else ()
+
+
 def dims(attributes: Attributes, name: str) -> Shape:
     """An attribute that is a tuple of dims (integers or symbolic); TypeRuleError (C0) if not."""
     value = attributes[name]

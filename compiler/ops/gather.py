@@ -1,18 +1,18 @@
 """The op gather: slices of an operand at starts that a tensor of indices holds.
 
-Rule and name are StableHLO's (without operand batching dims); starts are clamped so that the
-slices fit.
+Rule and name are StableHLO's; starts are clamped so that the slices fit.  Batching dims, which
+may be left out, pair a dim of the operand with one of the indices: an index vector reads the part
+of the operand that has its own index there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tensorkiln.compiler.ir.dims import Dim
-from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
+from tensorkiln.compiler.ir.function import Array, Attribute, Attributes, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Expr, Index
 from tensorkiln.compiler.kernel.index import ZERO, add, const
@@ -26,52 +26,41 @@ from tensorkiln.compiler.ops.checks import (
     expect,
     ints,
     require,
-    require_index,
+)
+from tensorkiln.compiler.ops.gather_dims import (
+    IndexMap,
+    batch_shape,
+    check_map,
+    gather_map,
+    place_dims,
 )
 from tensorkiln.compiler.ops.record import Cost, Element, ElementContext, OpRecord, Types
 from tensorkiln.compiler.ops.shorthand import binary, broadcast_in_dim, zeros_like
 
 Cotangents = Sequence[Value | None]
-T = TypeVar("T")
-
-
-def check_vectors(indices: TensorType, axes: tuple[int, ...], vector: object, rank: int) -> int:
-    """C1: indices are i32 or i64.  C2: index_vector_dim is a dim of the indices or their rank (then
-    the indices are scalars).  C3: an index vector has an entry for each mapped dim, and the mapped
-    dims are different dims of the operand."""
-    require_index(indices, "the index tensor", "C1")
-    fits = isinstance(vector, int) and 0 <= vector <= indices.rank
-    require(fits, f"C2: index_vector_dim {vector} for indices {indices}")
-    assert isinstance(vector, int)
-    length = 1 if vector == indices.rank else indices.shape[vector]
-    matches = length == len(axes) and are_axes(axes, rank)
-    require(matches, f"C3: indices {indices} with vectors along {vector} for dims {axes}")
-    return vector
-
-
-def batch_shape(indices: TensorType, vector: int) -> tuple[Dim, ...]:
-    """The dims of the indices but for the one along which a vector lies."""
-    return tuple(dim for k, dim in enumerate(indices.shape) if k != vector)
 
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1 to C3: see check_vectors.  C4: slice_sizes has a size for each dim, at most the dim.
-    C5: collapsed dims are different dims of the operand with slice size 1.  C6: offset_dims are
-    ascending dims of the result, one for each dim of a slice that is not collapsed."""
+    """C1 to C3, C9: see check_map.  C4: slice_sizes has a size for each dim, at most the dim.
+    C5: collapsed dims are different dims of the operand with slice size 1; batching dims are none
+    of them and have slice size 1 or 0.  C6: offset_dims are ascending dims of the result, one for
+    each dim of a slice that is neither collapsed nor batching."""
     x, indices = expect(types, 2)
-    vector = check_vectors(
-        indices, ints(attributes, "start_index_map"), attributes["index_vector_dim"], x.rank
-    )
+    index_map = gather_map(attributes)
+    check_map(x, indices, index_map)
+    batching = index_map.batching
     sizes, collapsed = dims(attributes, "slice_sizes"), ints(attributes, "collapsed_slice_dims")
     fits = len(sizes) == x.rank
     fits = fits and all(
         at_most(0, n) and at_most(n, d) for n, d in zip(sizes, x.shape, strict=True)
     )
     require(fits, f"C4: slices of sizes ({', '.join(map(str, sizes))}) do not fit in {x}")
-    single = are_axes(collapsed, x.rank) and all(sizes[axis] == 1 for axis in collapsed)
+    single = are_axes((*collapsed, *batching), x.rank)
+    single = single and all(sizes[axis] == 1 for axis in collapsed)
+    single = single and all(sizes[axis] in (0, 1) for axis in batching)
     require(single, f"C5: collapsed dims {collapsed} of slices ({', '.join(map(str, sizes))})")
-    kept = [dim for axis, dim in enumerate(sizes) if axis not in collapsed]
-    offsets, batch = ints(attributes, "offset_dims"), batch_shape(indices, vector)
+    kept = [dim for axis, dim in enumerate(sizes) if axis not in (*collapsed, *batching)]
+    offsets, batch = ints(attributes, "offset_dims"), batch_shape(indices, index_map.vector)
     ascending = are_axes(offsets, len(batch) + len(kept)) and list(offsets) == sorted(offsets)
     require(
         ascending and len(offsets) == len(kept),
@@ -80,24 +69,24 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     return (x.with_shape(place_dims(batch, kept, offsets)),)
 
 
-def place_dims(
-    batch: Sequence[T], window: Sequence[T], window_dims: Sequence[int]
-) -> tuple[T, ...]:
-    """What belongs to each dim where `window_dims` are the window's and the others the batch's."""
-    outer, inner = iter(batch), iter(window)
-    rank = len(batch) + len(window)
-    return tuple(next(inner) if k in window_dims else next(outer) for k in range(rank))
+def index_vectors(indices: Array, index_map: IndexMap) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+    """The starts in operand dims, vectors along the last dim, and the dims they are for.
 
-
-def index_vectors(indices: Array, vector: int) -> Array:
-    """The indices with the vectors along the last dim."""
-    return indices[..., None] if vector == indices.ndim else np.moveaxis(indices, vector, -1)
+    Behind the mapped dims come the batching dims, where each vector starts at its own index.
+    """
+    vector = index_map.vector
+    starts = indices[..., None] if vector == indices.ndim else np.moveaxis(indices, vector, -1)
+    starts = starts.astype(np.int64)
+    own = np.indices(starts.shape[:-1])
+    extra = [own[index_map.batch_position(axis)][..., None] for axis in index_map.batching]
+    return np.concatenate([starts, *extra], -1), (*index_map.mapped, *index_map.batching)
 
 
 def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    (x, indices), sizes = arrays, op.ints("slice_sizes")
-    mapped = op.ints("start_index_map")
-    starts = index_vectors(indices, op.integer("index_vector_dim")).astype(np.int64)
+    (x, indices), index_map = arrays, gather_map(op.attributes)
+    given = enumerate(op.ints("slice_sizes"))
+    sizes = [1 if axis in index_map.batching else size for axis, size in given]
+    starts, mapped = index_vectors(indices, index_map)
     batch = starts.ndim - 1
     # Whole dims stay slices; the others are picked, each by an index array of its own dims.
     picked = [axis for axis in range(x.ndim) if axis in mapped or sizes[axis] != x.shape[axis]]
@@ -116,7 +105,7 @@ def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
         found = x.transpose(*picked, *whole)[tuple(places)]
     else:
         found = np.broadcast_to(x, (*shape, *x.shape))
-    collapsed = op.ints("collapsed_slice_dims")
+    collapsed = (*op.ints("collapsed_slice_dims"), *index_map.batching)
     order = (*picked, *whole)
     dropped = tuple(batch + k for k, axis in enumerate(order) if axis in collapsed)
     found = found.squeeze(dropped)
@@ -139,16 +128,18 @@ def read_start(
 def _element(context: ElementContext, op: Op, index: Index) -> Expr:
     x, indices = op.operands
     offsets, collapsed = op.ints("offset_dims"), op.ints("collapsed_slice_dims")
-    sizes, mapped = op.ints("slice_sizes"), op.ints("start_index_map")
+    sizes, index_map = op.ints("slice_sizes"), gather_map(op.attributes)
+    mapped, vector = index_map.mapped, index_map.vector
     batch = tuple(i for k, i in enumerate(index) if k not in offsets)
     window = iter(index[k] for k in offsets)
     source: list[Expr] = []
     for axis, (dim, size) in enumerate(zip(x.shape, sizes, strict=True)):
+        if axis in index_map.batching:
+            source.append(batch[index_map.batch_position(axis)])
+            continue
         place = ZERO if axis in collapsed else next(window)
         if axis in mapped and size < dim:
-            start = read_start(
-                context, indices, batch, op.integer("index_vector_dim"), mapped.index(axis)
-            )
+            start = read_start(context, indices, batch, vector, mapped.index(axis))
             place = add(place, clamped(start, 0, dim - size))
         source.append(place)
     return context.read(x, tuple(source))
@@ -178,10 +169,14 @@ def _gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
     (x, indices), (g,) = op.operands, cotangents
     if g is None:
         return [None, None]
-    mapped, vector = op.ints("start_index_map"), op.integer("index_vector_dim")
-    sizes = op.ints("slice_sizes")
+    index_map, sizes = gather_map(op.attributes), op.ints("slice_sizes")
+    mapped, vector = index_map.mapped, index_map.vector
     room = [x.shape[axis] - sizes[axis] for axis in mapped]
     starts = clamp_starts(builder, indices, [0] * len(mapped), room, vector)
+    pairs: dict[str, Attribute] = {}
+    if index_map.batching:
+        pairs["input_batching_dims"] = index_map.batching
+        pairs["scatter_indices_batching_dims"] = index_map.partners
     scattered = builder.one(
         "scatter",
         (zeros_like(builder, x), starts, g),
@@ -190,6 +185,7 @@ def _gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
         scatter_dims_to_operand_dims=mapped,
         index_vector_dim=vector,
         reducer="add",
+        **pairs,
     )
     return [scattered, None]
 
@@ -206,6 +202,8 @@ RECORDS = (
             "offset_dims": "ints",
             "collapsed_slice_dims": "ints",
             "start_index_map": "ints",
+            "operand_batching_dims": "ints?",
+            "start_indices_batching_dims": "ints?",
             "index_vector_dim": "int",
             "slice_sizes": "dims",
         },

@@ -184,7 +184,7 @@ class OpRecord:
 
     `attributes` names each attribute with its kind: "int", "float", "bool", "str", "dtype",
     "ints" (tuple of integers), "dims" (tuple of dims), "pairs" (tuple of pairs of integers) or
-    "array".
+    "array"; one whose kind ends in "?" may be left out.
     `type_rule(types, attributes)` gives the results' types or raises TypeRuleError citing the
     constraint's number (C1, C2, ...).  `evaluate(op, arrays)` is the meaning, in numpy; it must be
     total (no operand may raise) and 16-bit floats are computed in f32 and rounded.

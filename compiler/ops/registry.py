@@ -75,8 +75,11 @@ _KINDS: Mapping[str, Callable[[Attribute], bool]] = {
 
 
 def _check_attributes(record: OpRecord, attributes: Attributes) -> None:
-    if set(attributes) != set(record.attributes):
-        raise TypeRuleError(f"has attributes {sorted(record.attributes)}, not {sorted(attributes)}")
-    for name, kind in record.attributes.items():
-        if not _KINDS[kind](attributes[name]):
-            raise TypeRuleError(f"attribute {name} is of kind {kind}, not {attributes[name]!r}")
+    kinds = record.attributes
+    needed = {name for name, kind in kinds.items() if not kind.endswith("?")}
+    if not needed <= set(attributes) <= set(kinds):
+        raise TypeRuleError(f"has attributes {sorted(kinds)}, not {sorted(attributes)}")
+    for name, value in attributes.items():
+        kind = kinds[name].removesuffix("?")
+        if not _KINDS[kind](value):
+            raise TypeRuleError(f"attribute {name} is of kind {kind}, not {value!r}")

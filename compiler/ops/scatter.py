@@ -1,8 +1,9 @@
 """The op scatter: updates combined one after the other into slices of an operand.
 
-Rule and name are StableHLO's (without batching dims), the update computation given by name: add
-set multiply maximum minimum.  An update element whose place lies outside of the operand is
-skipped; starts are not clamped.  Updates are applied in row-major order, so the last `set` wins.
+Rule and name are StableHLO's, batching dims may be left out, and the update computation is given
+by name: add set multiply maximum minimum.  An update element whose place lies outside of the
+operand is skipped; starts are not clamped.  Updates are applied in row-major order, so the last
+`set` wins.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from tensorkiln.compiler.ops.checks import (
     require,
     widened,
 )
-from tensorkiln.compiler.ops.gather import (
+from tensorkiln.compiler.ops.gather import index_vectors, read_start
+from tensorkiln.compiler.ops.gather_dims import (
     batch_shape,
-    check_vectors,
-    index_vectors,
+    check_map,
     place_dims,
-    read_start,
+    scatter_map,
+    window_sizes,
 )
 from tensorkiln.compiler.ops.record import Cost, LoopContext, Loops, OpRecord, Types
 from tensorkiln.compiler.ops.reducers import REDUCERS, combine_state, state_dtype
@@ -43,49 +45,39 @@ NAMES = ("add", "set", "multiply", "maximum", "minimum")
 
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1 to C3: see check_vectors.  C4: the updates have the operand's dtype; it is a number
+    """C1 to C3, C9: see check_map.  C4: the updates have the operand's dtype; it is a number
     unless the reducer is set.  C5: update_window_dims are ascending dims of the updates;
-    inserted_window_dims are different dims of the operand, as many as the window lacks.  C6: the
-    window fits in the operand.  C7: the other dims of the updates are those of the indices.
-    C8: the reducer is one of NAMES."""
+    inserted_window_dims and input_batching_dims are different dims of the operand, as many as the
+    window lacks.  C6: the window fits in the operand.  C7: the other dims of the updates are those
+    of the indices.  C8: the reducer is one of NAMES."""
     x, indices, updates = expect(types, 3)
-    vector = check_vectors(
-        indices,
-        ints(attributes, "scatter_dims_to_operand_dims"),
-        attributes["index_vector_dim"],
-        x.rank,
-    )
+    index_map = scatter_map(attributes)
+    check_map(x, indices, index_map)
     reducer = attributes["reducer"]
     require(reducer in NAMES, f"C8: the reducer is one of {', '.join(NAMES)}, not {reducer!r}")
     fits = updates.dtype == x.dtype and (reducer == "set" or x.dtype.kind != "bool")
     require(fits, f"C4: updates {updates} for operand {x} and reducer {reducer}")
-    window, inserted = (
-        ints(attributes, "update_window_dims"),
-        ints(attributes, "inserted_window_dims"),
-    )
+    window = ints(attributes, "update_window_dims")
+    inserted = (*ints(attributes, "inserted_window_dims"), *index_map.batching)
     fits = are_axes(window, updates.rank) and list(window) == sorted(window)
     fits = fits and are_axes(inserted, x.rank) and len(window) + len(inserted) == x.rank
     require(fits, f"C5: window dims {window} and inserted dims {inserted} for {x} and {updates}")
     kept = iter(updates.shape[k] for k in window)
     sizes = [1 if axis in inserted else next(kept) for axis in range(x.rank)]
-    fits = all(map(at_most, sizes, x.shape))
+    rest = [axis for axis in range(x.rank) if axis not in index_map.batching]
+    fits = all(at_most(sizes[axis], x.shape[axis]) for axis in rest)
     require(fits, f"C6: a window ({', '.join(map(str, sizes))}) does not fit in {x}")
     batch = tuple(dim for k, dim in enumerate(updates.shape) if k not in window)
-    require(batch == batch_shape(indices, vector), f"C7: updates {updates} for indices {indices}")
+    require(
+        batch == batch_shape(indices, index_map.vector),
+        f"C7: updates {updates} for indices {indices}",
+    )
     return (x,)
 
 
-def _window(op: Op) -> tuple[int, ...]:
-    """The window's size along each dim of the operand."""
-    shape, inserted = op.operands[2].shape, op.ints("inserted_window_dims")
-    kept = iter(shape[k] for k in op.ints("update_window_dims"))
-    return tuple(1 if axis in inserted else next(kept) for axis in range(op.result.type.rank))
-
-
 def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    (x, indices, updates), window = arrays, _window(op)
-    mapped = op.ints("scatter_dims_to_operand_dims")
-    starts = index_vectors(indices, op.integer("index_vector_dim")).astype(np.int64)
+    (x, indices, updates), window = arrays, window_sizes(op)
+    starts, mapped = index_vectors(indices, scatter_map(op.attributes))
     batch = starts.ndim - 1
     # Whole dims stay slices; the others are picked, each by an index array of its own dims.
     picked = [axis for axis in range(x.ndim) if axis in mapped or window[axis] != x.shape[axis]]
@@ -133,8 +125,8 @@ def _build(context: LoopContext, op: Op) -> None:
     x, indices, updates = op.operands
     _copy(context, x)
     window_dims = op.ints("update_window_dims")
-    mapped, inserted = op.ints("scatter_dims_to_operand_dims"), op.ints("inserted_window_dims")
-    vector, reducer = op.integer("index_vector_dim"), op.string("reducer")
+    index_map, inserted = scatter_map(op.attributes), op.ints("inserted_window_dims")
+    mapped, vector, reducer = index_map.mapped, index_map.vector, op.string("reducer")
     with ExitStack() as loops:
         # Different updates may meet in one place: these loops stay serial.
         outer: Index = tuple(
@@ -150,6 +142,9 @@ def _build(context: LoopContext, op: Op) -> None:
         )
         kept, place, conditions = iter(inner), [], list[Expr]()
         for axis, size in enumerate(x.shape):
+            if axis in index_map.batching:
+                place.append(outer[index_map.batch_position(axis)])
+                continue
             local = ZERO if axis in inserted else next(kept)
             if axis in mapped:
                 local = add(local, starts[mapped.index(axis)])
@@ -190,6 +185,8 @@ RECORDS = (
             "update_window_dims": "ints",
             "inserted_window_dims": "ints",
             "scatter_dims_to_operand_dims": "ints",
+            "input_batching_dims": "ints?",
+            "scatter_indices_batching_dims": "ints?",
             "index_vector_dim": "int",
             "reducer": "str",
         },

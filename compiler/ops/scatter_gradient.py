@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tensorkiln.compiler.ir.function import Attribute, Op, Value
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.gather import clamp_starts, per_entry
+from tensorkiln.compiler.ops.gather_dims import scatter_map, window_sizes
 from tensorkiln.compiler.ops.shorthand import (
     binary,
     compare,
@@ -55,11 +56,10 @@ def _at_updates(builder: Builder, op: Op, values: Value, outside: float) -> Valu
     A gather would clamp: so `values` gets a margin of one window on each side of the mapped dims,
     and the starts move with it; clamped into that, a slice meets the same elements or the margin.
     """
-    x, indices, updates = op.operands
-    mapped, vector = op.ints("scatter_dims_to_operand_dims"), op.integer("index_vector_dim")
-    inserted = op.ints("inserted_window_dims")
-    kept = iter(updates.shape[k] for k in op.ints("update_window_dims"))
-    window = [1 if axis in inserted else next(kept) for axis in range(x.type.rank)]
+    x, indices, _ = op.operands
+    index_map = scatter_map(op.attributes)
+    mapped, vector = index_map.mapped, index_map.vector
+    window = [min(n, d) for n, d in zip(window_sizes(op), x.shape, strict=True)]
     margin = [size if axis in mapped else 0 for axis, size in enumerate(window)]
     starts = indices
     if mapped:
@@ -67,15 +67,18 @@ def _at_updates(builder: Builder, op: Op, values: Value, outside: float) -> Valu
         lowest, highest = [-n for n in widths], [x.shape[axis] for axis in mapped]
         within = clamp_starts(builder, indices, lowest, highest, vector)
         starts = binary(builder, "add", within, per_entry(builder, indices, widths, vector))
-    return builder.one(
-        "gather",
-        (pad(builder, values, margin, margin, value=outside), starts),
-        offset_dims=op.ints("update_window_dims"),
-        collapsed_slice_dims=inserted,
-        start_index_map=mapped,
-        index_vector_dim=vector,
-        slice_sizes=tuple(window),
-    )
+    attributes: dict[str, Attribute] = {
+        "offset_dims": op.ints("update_window_dims"),
+        "collapsed_slice_dims": op.ints("inserted_window_dims"),
+        "start_index_map": mapped,
+        "index_vector_dim": vector,
+        "slice_sizes": tuple(window),
+    }
+    if index_map.batching:
+        attributes["operand_batching_dims"] = index_map.batching
+        attributes["start_indices_batching_dims"] = index_map.partners
+    padded = pad(builder, values, margin, margin, value=outside)
+    return builder.one("gather", (padded, starts), **attributes)
 
 
 def _set_gradient(builder: Builder, op: Op, g: Value) -> tuple[Value, Value]:

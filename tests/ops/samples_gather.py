@@ -118,6 +118,53 @@ def _scatter(
     )
 
 
+def _rows_of_each(x: Array, indices: Array) -> Array:
+    """x[b, indices[b, k]], clamped, for x[b, n, d]."""
+    picked = [x[b, np.clip(row, 0, x.shape[1] - 1)] for b, row in enumerate(indices)]
+    return np.array(picked, x.dtype).reshape(*indices.shape, x.shape[2])
+
+
+def _pieces(x: Array, indices: Array) -> Array:
+    """x[i : i + 2, c, b] for the i in indices[b, 0, c]."""
+    out = np.zeros((indices.shape[0], 2, indices.shape[2]), x.dtype)
+    for b, _, c in np.ndindex(indices.shape):
+        first = min(max(int(indices[b, 0, c]), 0), x.shape[0] - 2)
+        out[b, :, c] = x[first : first + 2, c, b]
+    return out
+
+
+BATCHED: dict[str, Attribute] = {
+    "offset_dims": (2,), "collapsed_slice_dims": (1,), "start_index_map": (1,),
+    "operand_batching_dims": (0,), "start_indices_batching_dims": (0,),
+    "index_vector_dim": 2, "slice_sizes": (1, 1, 3),
+}  # fmt: skip
+CROSSED: dict[str, Attribute] = {
+    "offset_dims": (1,), "collapsed_slice_dims": (), "start_index_map": (0,),
+    "operand_batching_dims": (2, 1), "start_indices_batching_dims": (0, 2),
+    "index_vector_dim": 1, "slice_sizes": (2, 1, 1),
+}  # fmt: skip
+CROSSED_UPDATES: dict[str, Attribute] = {
+    "update_window_dims": (1,), "inserted_window_dims": (), "scatter_dims_to_operand_dims": (0,),
+    "input_batching_dims": (2, 1), "scatter_indices_batching_dims": (0, 2),
+    "index_vector_dim": 1,
+}  # fmt: skip
+
+
+def _crossed_scatter(reducer: str, dtype: DType) -> Sample:
+    def expected(x: Array, indices: Array, updates: Array) -> Array:
+        out: Array = x.copy()
+        for b, _, c in np.ndindex(indices.shape):
+            for k in range(2):
+                place = int(indices[b, 0, c]) + k
+                if 0 <= place < x.shape[0]:
+                    out[place, c, b] = FUNCTIONS[reducer](out[place, c, b], updates[b, k, c])
+        return out
+
+    arrays = (draw((5, 2, 3), dtype, -20, 20), CROSSED_STARTS, draw((3, 2, 2), dtype, -20, 20, 3))
+    attributes = {**CROSSED_UPDATES, "reducer": reducer}
+    return Sample("scatter", arrays, expected, attributes, label=f"{reducer}_batched", slack=4.0)
+
+
 def _at(values: object, dtype: DType = I32) -> Array:
     return np.array(values, dtype.numpy)
 
@@ -136,6 +183,7 @@ POINTS = Geometry((), (0, 1), (1, 0), 1, (1, 1))
 BLOCKS = Geometry((0, 2), (1,), (0, 1), 0, (2, 1, 3))
 LAST = Geometry((0, 1), (2,), (2,), 2, (3, 2, 1))
 WHOLE = Geometry((1,), (), (), 1, (4,))
+CROSSED_STARTS = _at([[[3, 9]], [[0, 2]], [[-1, 4]]])
 ROWS = _at([2, 0, 2, 4, 1])
 OUTSIDE = _at([5, -1, 3, 9], I64)
 
@@ -151,6 +199,32 @@ SAMPLES = (
     _gather(draw((5, 3), BF16), _at([], I64), _rows(3), "nothing"),
     _gather(draw((5, 0), F32), ROWS, _rows(0), "empty"),
     _gather(draw((4,), F64), _at(np.zeros((2, 0))), WHOLE, "whole"),
+    Sample(
+        "gather",
+        (draw((2, 5, 3), F64), _at([[4, 0, 9, 4], [-2, 1, 1, 3]])),
+        _rows_of_each,
+        BATCHED,
+        label="batched",
+        exact=True,
+    ),
+    Sample(
+        "gather",
+        (draw((0, 5, 3), F32), _at(np.zeros((0, 4)))),
+        _rows_of_each,
+        {**BATCHED, "slice_sizes": (0, 1, 3)},
+        label="batched_empty",
+        exact=True,
+    ),
+    Sample(
+        "gather",
+        (draw((5, 2, 3), F64), CROSSED_STARTS),
+        _pieces,
+        CROSSED,
+        label="batched_crossed",
+        exact=True,
+    ),
+    *(_crossed_scatter(reducer, F64) for reducer in FUNCTIONS),
+    _crossed_scatter("add", I8),
     _scatter(draw((5, 3), F64), ROWS, _rows(3), "add", "rows"),
     _scatter(draw((5, 17), F32), OUTSIDE, _rows(17), "add", "outside"),
     _scatter(draw((6, 3), F16), _at([1, 1, 1, 2]), _rows(3), "add", "repeated"),

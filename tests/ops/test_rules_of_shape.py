@@ -105,6 +105,12 @@ BROKEN: list[tuple[str, tuple[TensorType, ...], Mapping[str, Attribute], str]] =
     ("gather", (_f32(5, 3), _f32(4, dtype=I32)), {**ROWS, "slice_sizes": (1, 4)}, "C4"),
     ("gather", (_f32(5, 3), _f32(4, dtype=I32)), {**ROWS, "slice_sizes": (2, 3)}, "C5"),
     ("gather", (_f32(5, 3), _f32(4, dtype=I32)), {**ROWS, "offset_dims": (2,)}, "C6"),
+    (
+        "gather", (_f32(4, 5, 3), _f32(2, 4, dtype=I32)),
+        {**ROWS, "offset_dims": (2,), "index_vector_dim": 2, "slice_sizes": (1, 1, 3),
+         "collapsed_slice_dims": (1,), "start_index_map": (1,), "operand_batching_dims": (0,),
+         "start_indices_batching_dims": (0,)}, "C9",
+    ),
     ("scatter", (_f32(5, 3), _f32(4, dtype=I32), _f32(4, 3, dtype=I32)), UPDATES, "C4"),
     (
         "scatter", (_f32(5, 3), _f32(4, dtype=I32), _f32(4, 3)),

@@ -21,11 +21,12 @@ from tensorkiln.compiler.ir.verify import verify_function
 from tensorkiln.compiler.kernel.math.expand import expand_math
 from tensorkiln.compiler.kernel.math.narrow import expand_narrow
 from tensorkiln.compiler.kernel.math.rounding import expand_rounding
-from tensorkiln.compiler.kernel.program import Program, print_program
+from tensorkiln.compiler.kernel.program import Program, print_program, step_cost
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.passes.algebra import algebra
+from tensorkiln.compiler.passes.broadcast_reshapes import broadcast_reshapes
 from tensorkiln.compiler.passes.canonicalize import canonicalize
 from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
 from tensorkiln.compiler.passes.dead_code import dead_code
@@ -76,6 +77,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("canonicalize_legal", canonicalize),
     Pass("fold_legal", fold_constants),
     Pass("common_legal", common_subexpressions),
+    # Against the simplest form, so after everything that makes it.
+    Pass("broadcast_reshapes", broadcast_reshapes),
     Pass("dead_code", dead_code),
     Pass("fuse", fuse),
 )
@@ -191,6 +194,7 @@ def manifest_of(function: Function, program: Program, target: Target) -> Manifes
     kernels = tuple(
         KernelInfo(program.kernels[c.kernel].name, c.nodes, c.flops, c.bytes) for c in program.calls
     )
+    flops, moved = step_cost(program.steps)
     arguments = sum(s.bytes for s in (*inputs, *(o for o in outputs if o.alias is None)))
     return Manifest(
         model=function.name,
@@ -201,8 +205,8 @@ def manifest_of(function: Function, program: Program, target: Target) -> Manifes
         triple=target.triple,
         cpu=target.cpu,
         features=target.features,
-        flops=sum(c.flops for c in program.calls),
-        bytes=sum(c.bytes for c in program.calls),
+        flops=flops,
+        bytes=moved,
         peak_bytes=arguments + program.constants.nbytes + program.workspace_bytes,
         kernels=kernels,
         compiler=VERSION,

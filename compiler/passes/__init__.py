@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.passes.algebra import algebra, reassociate
+from tensorkiln.compiler.passes.broadcast_reshapes import broadcast_reshapes
 from tensorkiln.compiler.passes.canonicalize import canonicalize
 from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
 from tensorkiln.compiler.passes.dead_code import dead_code
@@ -37,6 +38,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         legalize_convolution,
         legalize_dot,
         legalize_windows,
+        broadcast_reshapes,
         fuse,
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tensorkiln.compiler.ir.dims import Shape
 from tensorkiln.compiler.ir.function import Function, Op
@@ -52,4 +53,4 @@ def _places(wide: Shape, narrow: Shape, dimensions: Sequence[int]) -> list[int] 
 
 
 def _increases(places: Sequence[int]) -> bool:
-    return all(a < b for a, b in zip(places, places[1:], strict=False))
+    return all(a < b for a, b in pairwise(places))

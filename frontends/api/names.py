@@ -1,6 +1,13 @@
 """The top-level names of the graph API, as TensorFlow 1 programs write them."""
 
 from tensorkiln.frontends.graph.apply import make as _make
+from tensorkiln.frontends.graph.clipping import (
+    clip_by_average_norm,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    global_norm,
+)  # fmt: skip
 from tensorkiln.frontends.graph.config import (
     ConfigProto,
     GPUOptions,
@@ -41,7 +48,12 @@ from tensorkiln.frontends.graph.graph_keys import (
     global_variables,
     local_variables,
     model_variables,
+    moving_average_variables,
     trainable_variables,
+)  # fmt: skip
+from tensorkiln.frontends.graph.indexed_slices import (
+    IndexedSlices,
+    convert_to_tensor_or_indexed_slices,
 )  # fmt: skip
 from tensorkiln.frontends.graph.initializers import (
     Constant,
@@ -133,12 +145,6 @@ from tensorkiln.frontends.graph.ops_elementwise import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_gradient import gradients
 from tensorkiln.frontends.graph.ops_join import concat, split, stack, unstack
-from tensorkiln.frontends.graph.ops_loss import (
-    clip_by_global_norm,
-    clip_by_norm,
-    clip_by_value,
-    global_norm,
-)  # fmt: skip
 from tensorkiln.frontends.graph.ops_matmul import (
     diag,
     diag_part,

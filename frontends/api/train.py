@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tensorkiln.frontends.graph.averages import ExponentialMovingAverage
 from tensorkiln.frontends.graph.optimizer import Optimizer
 from tensorkiln.frontends.graph.optimizers import (
     AdadeltaOptimizer,
@@ -11,8 +12,14 @@ from tensorkiln.frontends.graph.optimizers import (
     MomentumOptimizer,
     RMSPropOptimizer,
 )  # fmt: skip
+from tensorkiln.frontends.graph.optimizers_proximal import (
+    AdagradDAOptimizer,
+    FtrlOptimizer,
+    ProximalAdagradOptimizer,
+    ProximalGradientDescentOptimizer,
+)  # fmt: skip
 from tensorkiln.frontends.graph.schedules import (
-    cosine_decay,
+    assert_global_step,
     create_global_step,
     exponential_decay,
     get_global_step,
@@ -22,7 +29,15 @@ from tensorkiln.frontends.graph.schedules import (
     piecewise_constant,
     polynomial_decay,
 )  # fmt: skip
+from tensorkiln.frontends.graph.schedules_cosine import (
+    cosine_decay,
+    cosine_decay_restarts,
+    linear_cosine_decay,
+    noisy_linear_cosine_decay,
+)  # fmt: skip
 from tensorkiln.frontends.graph.session import BaseSession
+
+piecewise_constant_decay = piecewise_constant
 
 
 def global_step(sess: BaseSession, global_step_tensor: object) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeAlias
 
 from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.indexed_slices import IndexedSlices, IndexedSlicesValue
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -36,6 +37,8 @@ class Fetches:
             parts = [self._visit(value) for value in item]
             make: Callable[..., object] = type(item)
             return lambda values: make(*[part(values) for part in parts])
+        if isinstance(item, IndexedSlices):
+            return self._visit(IndexedSlicesValue(item.values, item.indices, item.dense_shape))
         if isinstance(item, list | tuple):
             return self._sequence(item)
         element = self._element(item)

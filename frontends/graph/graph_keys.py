@@ -31,6 +31,7 @@ class GraphKeys:
     BIASES = "biases"
     ACTIVATIONS = "activations"
     UPDATE_OPS = "update_ops"
+    SAVEABLE_OBJECTS = "saveable_objects"
     SAVERS = "savers"
     TRAIN_OP = "train_op"
     GLOBAL_STEP = "global_step"
@@ -84,3 +85,8 @@ def model_variables(scope: str | None = None) -> list[Variable]:
 def trainable_variables(scope: str | None = None) -> list[Variable]:
     """The variables that optimizers update, in the order they were made."""
     return _variables(GraphKeys.TRAINABLE_VARIABLES, scope)
+
+
+def moving_average_variables(scope: str | None = None) -> list[Variable]:
+    """The variables that have a moving average."""
+    return _variables(GraphKeys.MOVING_AVERAGE_VARIABLES, scope)

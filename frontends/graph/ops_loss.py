@@ -1,4 +1,4 @@
-"""Losses and what they are made of: cross-entropies, L2, norms, clipping."""
+"""Cross-entropies and L2 losses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from tensorkiln.frontends.graph.dtypes import FLOATS, NUMBERS
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.ops_elementwise import maximum, minimum
-from tensorkiln.frontends.graph.ops_reduce import reduce_sum
 from tensorkiln.frontends.graph.rules import base, formula
 from tensorkiln.frontends.graph.shapes import ShapeError, compatible, merge, show
 from tensorkiln.frontends.graph.tensor import Tensor
@@ -176,55 +174,6 @@ def l2_loss(t: object, name: str | None = None) -> Tensor:
 
 def _l2_formula(t: Formula) -> Formula:
     return (t * t).sum() * 0.5
-
-
-def clip_by_value(
-    t: object, clip_value_min: object, clip_value_max: object, name: str | None = None
-) -> Tensor:
-    """Each element limited to the range."""
-    with graph_of([t, clip_value_min, clip_value_max]).name_scope(name or "clip_by_value") as scope:
-        below = minimum(convert_to_tensor(t, name="t"), clip_value_max)
-        return maximum(below, clip_value_min, name=scope)
-
-
-def clip_by_norm(
-    t: object, clip_norm: object, axes: object = None, name: str | None = None
-) -> Tensor:
-    """The tensor scaled down so that its L2 norm (over `axes`) is at most `clip_norm`."""
-    with graph_of([t]).name_scope(name or "clip_by_norm") as scope:
-        tensor = convert_to_tensor(t, name="t")
-        limit = convert_to_tensor(clip_norm, base(tensor))
-        total = reduce_sum(tensor * tensor, axes, True)
-        positive = total > 0.0
-        safe = make("Select", (positive, total, make("OnesLike", (total,), dtype=base(total))))
-        norm = make("Select", (positive, make("Sqrt", (safe,)), total))
-        return make("RealDiv", (tensor * limit, maximum(norm, limit)), scope)
-
-
-def global_norm(t_list: Sequence[object], name: str | None = None) -> Tensor:
-    """The L2 norm of all tensors together; None entries are skipped."""
-    with graph_of([t for t in t_list if t is not None]).name_scope(name or "global_norm"):
-        halves = [l2_loss(t) for t in t_list if t is not None]
-        total = reduce_sum(make("Pack", (halves,), "stack", axis=0))
-        return make("Sqrt", (total * convert_to_tensor(2.0, base(total)),), "global_norm")
-
-
-def clip_by_global_norm(
-    t_list: Sequence[object], clip_norm: object, use_norm: object = None, name: str | None = None
-) -> tuple[list[Tensor | None], Tensor]:
-    """The tensors scaled by clip_norm / max(global norm, clip_norm), and the global norm."""
-    tensors = [None if t is None else convert_to_tensor(t) for t in t_list]
-    norm = global_norm(tensors) if use_norm is None else convert_to_tensor(use_norm)
-    known = [t for t in tensors if t is not None]
-    with graph_of(known).name_scope(name or "clip_by_global_norm") as scope:
-        limit = convert_to_tensor(clip_norm, base(norm))
-        scale = limit * minimum(1.0 / norm, 1.0 / limit)
-        scale = scale + (norm - norm)  # NaN where the norm is not finite
-        clipped: list[Tensor | None] = [
-            None if t is None else make("Identity", (t * scale,), f"{scope}_{k}")
-            for k, t in enumerate(tensors)
-        ]
-        return clipped, norm
 
 
 _FLOAT = {"T": FLOATS}

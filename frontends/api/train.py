@@ -3,6 +3,23 @@
 import numpy as np
 
 from tensorkiln.frontends.graph.averages import ExponentialMovingAverage
+from tensorkiln.frontends.graph.files.checkpoint_reader import (
+    CheckpointReader,
+    list_variables,
+    load_checkpoint,
+    load_variable,
+)  # fmt: skip
+from tensorkiln.frontends.graph.files.checkpoint_state import (
+    checkpoint_exists,
+    generate_checkpoint_state_proto,
+    get_checkpoint_mtimes,
+    get_checkpoint_state,
+    latest_checkpoint,
+    remove_checkpoint,
+    update_checkpoint_state,
+)  # fmt: skip
+from tensorkiln.frontends.graph.files.proto_checkpoint import CheckpointState, SaverDef
+from tensorkiln.frontends.graph.files.saver import Saver
 from tensorkiln.frontends.graph.optimizer import Optimizer
 from tensorkiln.frontends.graph.optimizers import (
     AdadeltaOptimizer,
@@ -43,3 +60,8 @@ piecewise_constant_decay = piecewise_constant
 def global_step(sess: BaseSession, global_step_tensor: object) -> int:
     """The value of the step counter in a session."""
     return int(np.asarray(sess.run(global_step_tensor)))
+
+
+def NewCheckpointReader(filepattern: str) -> CheckpointReader:
+    """A reader of the checkpoint at a path; NotFoundError if there is none."""
+    return CheckpointReader(filepattern)

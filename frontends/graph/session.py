@@ -156,6 +156,10 @@ class BaseSession:
         value: Array = self._host.variable(variable).copy()
         return value
 
+    def assign_value(self, variable: Operation, value: Array) -> None:
+        """Gives a variable a value of its dtype without running anything."""
+        self._host.store.assign(variable, value)
+
     def make_callable(
         self, fetches: object, feed_list: Sequence[object] = (), accept_options: bool = False
     ) -> Callable[..., object]:

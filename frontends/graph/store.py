@@ -65,6 +65,12 @@ class Store:
         self._slots[variable].initialized[...] = True
         self.generation += 1
 
+    def assign(self, variable: Operation, value: Array) -> None:
+        """Gives the variable a value of its dtype."""
+        self.slot(variable, value.shape).array[...] = value
+        if not self.is_initialized(variable):
+            self.mark_initialized(variable)
+
     def random_state(self, op: Operation) -> Array:
         """The state of a random op, updated in place by runs."""
         if op not in self._states:

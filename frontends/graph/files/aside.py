@@ -1,0 +1,52 @@
+"""Files that appear whole or not at all: written aside, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Replaces the file `path`; after a crash it is the old or the new one."""
+    temporary = f"{path}.tmp{os.getpid()}"
+    try:
+        with written(temporary) as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        discard(temporary)
+        raise
+    flush_folder(path)
+
+
+@contextmanager
+def written(path: str) -> Iterator[BinaryIO]:
+    """A new file that is on the disk when the block ends."""
+    with open(path, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: str) -> None:
+    """Makes renamings beside `path` last; nothing where a system cannot open folders."""
+    try:
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(folder)
+    except OSError:
+        return
+    finally:
+        os.close(folder)
+
+
+def discard(path: str) -> None:
+    """Deletes a file if it is there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

@@ -1,0 +1,81 @@
+"""The ops that write variables to a checkpoint and read them, as a Saver puts them in its graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.dtypes import DType
+from tensorkiln.frontends.graph.errors import InvalidArgumentError, NotFoundError, OpError
+from tensorkiln.frontends.graph.files import data_types
+from tensorkiln.frontends.graph.files.bundle import Bundle, write_bundle
+from tensorkiln.frontends.graph.host import HostContext, host_only
+from tensorkiln.frontends.graph.kinds import OpKind, Result, register
+from tensorkiln.frontends.graph.operation import Operation
+
+
+def read_checked(bundle: Bundle, name: str, dtype: DType, op: Operation) -> Array:
+    """A tensor of a bundle for the op that restores it.
+
+    NotFoundError if it is missing, InvalidArgumentError if it has another element type.
+    """
+    if name not in bundle.entries:
+        raise NotFoundError(op.name, op, f"Key {name} not found in checkpoint{at(op)}")
+    stored = bundle.entry(name).dtype
+    wanted = data_types.number_of(dtype)
+    if stored != wanted:
+        raise InvalidArgumentError(
+            op.name, op, f"tensor_name = {name}; expected dtype {data_types.short_name(wanted)} "
+            f"does not equal original dtype {data_types.short_name(stored)}{at(op)}",
+        )  # fmt: skip
+    return bundle.read(name)
+
+
+def at(op: Operation) -> str:
+    """The end of an error text that names the op."""
+    return f"\n\t [[node {op.name} ({op.location})]]"
+
+
+def open_bundle(path: str, op: Operation) -> Bundle:
+    """The bundle at `path`; errors name the op."""
+    try:
+        return Bundle(path)
+    except OpError as error:
+        raise type(error)(op.name, op, f"{error}{at(op)}") from None
+
+
+def _text(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+def _save(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    prefix, names, slices, *tensors = arrays
+    if any(item not in (b"", "") for item in slices.flat):
+        raise InvalidArgumentError(op.name, op, f"slices cannot be saved{at(op)}")
+    keys = [_text(item) for item in names.flat]
+    write_bundle(_text(prefix.reshape(()).item()), dict(zip(keys, tensors, strict=True)))
+    return []
+
+
+def _restore(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    prefix, names, slices = arrays
+    if any(item not in (b"", "") for item in slices.flat):
+        raise InvalidArgumentError(op.name, op, f"slices cannot be restored{at(op)}")
+    bundle = open_bundle(_text(prefix.reshape(()).item()), op)
+    pairs = zip(names.flat, op.outputs, strict=True)
+    return [read_checked(bundle, _text(n), t.dtype.base_dtype, op) for n, t in pairs]
+
+
+def _restored(op: Operation) -> Sequence[Result]:
+    kinds = op.attributes["dtypes"]
+    assert isinstance(kinds, tuple)
+    return [(kind, None) for kind in kinds]
+
+
+register(
+    OpKind("SaveV2", "prefix:string tensor_names:string shape_and_slices:string tensors:any*",
+           lambda op: [], host_only, differentiable=False, host=_save),
+    OpKind("RestoreV2", "prefix:string tensor_names:string shape_and_slices:string", _restored,
+           host_only, differentiable=False, host=_restore),
+)  # fmt: skip

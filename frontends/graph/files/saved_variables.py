@@ -1,0 +1,58 @@
+"""Which variables a Saver saves, and under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tensorkiln.frontends.graph.convert import Convertible
+from tensorkiln.frontends.graph.graph_keys import GraphKeys, get_collection, global_variables
+from tensorkiln.frontends.graph.lowering import variable_of
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.tensor import Tensor
+
+
+def saved_variables(var_list: object) -> dict[str, Operation]:
+    """The variables' ops by the names in the checkpoint, sorted.
+
+    `var_list` is a list of variables, a mapping from names to variables, or None for all global
+    variables and the collection `saveable_objects`.  TypeError and ValueError are TensorFlow's.
+    """
+    if var_list is None:
+        extra = get_collection(GraphKeys.SAVEABLE_OBJECTS)
+        return _by_names(list(dict.fromkeys([*global_variables(), *extra])))
+    if isinstance(var_list, Mapping):
+        found = {}
+        for name, value in var_list.items():
+            op = _variable(value)
+            if op is None:
+                raise TypeError(
+                    "names_to_saveables must be a dict mapping string names to Tensors/Variables. "
+                    f"Not a variable: {value}"
+                )
+            found[str(name)] = op
+        return dict(sorted(found.items()))
+    if isinstance(var_list, Sequence | set | frozenset) and not isinstance(var_list, str | bytes):
+        return _by_names(list(var_list))
+    raise TypeError(f"Variables to save should be passed in a dict or a list. Got {var_list}")
+
+
+def _by_names(values: Sequence[object]) -> dict[str, Operation]:
+    found: dict[str, Operation] = {}
+    for value in values:
+        op = _variable(value)
+        if op is None:
+            raise TypeError(f"Variable to save is not a Variable: {value}")
+        if op.name in found:
+            raise ValueError(f"At least two variables have the same name: {op.name}")
+        found[op.name] = op
+    return dict(sorted(found.items()))
+
+
+def _variable(value: object) -> Operation | None:
+    """The VariableV2 op that a variable, or its mutable tensor, stands for."""
+    if isinstance(value, Operation):
+        return value if value.type == "VariableV2" else None
+    if not isinstance(value, Convertible):
+        return None
+    tensor = value._as_tensor(as_ref=True)
+    return variable_of(tensor) if isinstance(tensor, Tensor) and tensor.dtype.is_ref else None

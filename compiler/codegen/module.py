@@ -1,12 +1,15 @@
-"""A program as one LLVM module: a function a kernel, and `tk_body`, which calls them in order."""
+"""A program as one LLVM module: a function a kernel, and `tk_body`, which runs the steps."""
 
 from __future__ import annotations
+
+import itertools
 
 from llvmlite import ir
 
 from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
+from tensorkiln.compiler.codegen.steps import emit_steps
 from tensorkiln.compiler.kernel.expr import Expr, Var, children
-from tensorkiln.compiler.kernel.program import Call, Program, Slot
+from tensorkiln.compiler.kernel.program import Call, Program, Slot, walk_slots
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Block,
@@ -24,8 +27,17 @@ I32, I64, POINTER, VOID = ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.V
 _PARALLEL = "tk_parallel_for"
 
 
-def emit_program(program: Program, triple: str, data_layout: str = "") -> ir.Module:
-    """The module with `i32 tk_body(ptr args, ptr constants, ptr workspace, i32 threads)`."""
+_TRACE = "tk_trace"
+
+
+def emit_program(
+    program: Program, triple: str, data_layout: str = "", traced: bool = False
+) -> ir.Module:
+    """The module with `i32 tk_body(ptr args, ptr constants, ptr workspace, i32 threads)`.
+
+    If `traced`, it calls `void tk_trace(ptr args, ptr constants, ptr workspace, i64 place)` before
+    (place 2n) and after (2n + 1) number n of `program.calls`.
+    """
     module = ir.Module(program.name)
     module.triple = triple
     if data_layout:
@@ -39,26 +51,55 @@ def emit_program(program: Program, triple: str, data_layout: str = "") -> ir.Mod
     body = ir.Function(module, kind, "tk_body")
     builder = ir.IRBuilder(body.append_basic_block("entry"))
     arguments, constants, workspace, threads = body.args
-    bases: dict[str, ir.Value] = {"constants": constants, "workspace": workspace}
-    loaded: dict[int, ir.Value] = {}
+    pointers = _Pointers(builder, program, arguments, constants, workspace)
 
-    def pointer(slot: Slot) -> ir.Value:
-        if slot.space == "argument":
-            if slot.position not in loaded:
-                offset = ir.Constant(I64, slot.position)
-                place = builder.gep(arguments, [offset], source_etype=POINTER)
-                loaded[slot.position] = builder.load(place, typ=POINTER)
-            return loaded[slot.position]
-        offset = ir.Constant(I64, slot.position)
-        return builder.gep(bases[slot.space], [offset], source_etype=ir.IntType(8))
+    numbers = itertools.count()
+
+    def trace(place: int) -> None:
+        if traced:
+            kind = ir.FunctionType(VOID, [POINTER, POINTER, POINTER, I64])
+            hook = module.globals.get(_TRACE) or ir.Function(module, kind, _TRACE)
+            builder.call(hook, [arguments, constants, workspace, ir.Constant(I64, place)])
 
     def call(step: Call) -> None:
-        builder.call(functions[step.kernel], [*map(pointer, step.slots), threads])
+        number = next(numbers)
+        places = [pointers.of(slot) for slot in step.slots]
+        trace(2 * number)
+        builder.call(functions[step.kernel], [*places, threads])
+        trace(2 * number + 1)
 
-    for step in program.calls:
-        call(step)
+    emit_steps(builder, program.steps, pointers.of, call)
     builder.ret(ir.Constant(I32, 0))
     return module
+
+
+class _Pointers:
+    """Addresses of slots; those of arguments are loaded once, before everything else."""
+
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        program: Program,
+        arguments: ir.Value,
+        constants: ir.Value,
+        workspace: ir.Value,
+    ) -> None:
+        self._builder = builder
+        self._bases = {"constants": constants, "workspace": workspace}
+        self._loaded: dict[int, ir.Value] = {}
+        for slot in dict.fromkeys(walk_slots(program.steps)):
+            if slot.space == "argument":
+                place = builder.gep(
+                    arguments, [ir.Constant(I64, slot.position)], source_etype=POINTER
+                )
+                self._loaded[slot.position] = builder.load(place, typ=POINTER)
+
+    def of(self, slot: Slot) -> ir.Value:
+        """The address of a slot, for use at the current place."""
+        if slot.space == "argument":
+            return self._loaded[slot.position]
+        offset = ir.Constant(I64, slot.position)
+        return self._builder.gep(self._bases[slot.space], [offset], source_etype=ir.IntType(8))
 
 
 def emit_kernel(

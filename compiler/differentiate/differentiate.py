@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
-from tensorkiln.compiler.ops.record import FromBody, NoGradient
+from tensorkiln.compiler.ops.activity import active_values
+from tensorkiln.compiler.ops.record import FromBody, GradientByRegions, NoGradient
 from tensorkiln.compiler.ops.shorthand import ones_like, zeros_like
 from tensorkiln.runtime.errors import TypeRuleError
 
@@ -21,10 +22,11 @@ def differentiate(
 
     Appends to `builder`, over whose ops it walks back, so it can be applied to its own result.
     `cotangents` have the outputs' types (not given: ones; None: zeros).  Only float values have
-    gradients, and none goes through an op whose record says NoGradient.
+    gradients, and none goes through an op whose record says NoGradient.  A loop on the way gives
+    place to one of the same results that also saves what going back through it needs.
     """
     ops = tuple(builder.ops)
-    active = _active(ops, inputs)
+    active = active_values(REGISTRY, ops, inputs)
     if cotangents is None:
         cotangents = [ones_like(builder, v) if v in active else None for v in outputs]
     found: dict[Value, Value] = {}
@@ -42,28 +44,23 @@ def differentiate(
     for op in reversed(ops):
         if any(v in found for v in op.results) and any(v in active for v in op.operands):
             with builder.at(op.location):
-                back = _back(builder, op, [found.get(v) for v in op.results])
+                back = _back(builder, op, [found.get(v) for v in op.results], active)
                 for operand, cotangent in zip(op.operands, back, strict=True):
                     accumulate(operand, cotangent)
     return [found.get(v) for v in inputs]
 
 
-def _active(ops: Sequence[Op], inputs: Sequence[Value]) -> set[Value]:
-    """The float values that depend on an input through ops that have gradients."""
-    active = {v for v in inputs if v.dtype.is_float}
-    for op in ops:
-        passes = not isinstance(REGISTRY[op.name].gradient, NoGradient)
-        if passes and any(v in active for v in op.operands):
-            active.update(v for v in op.results if v.dtype.is_float)
-    return active
-
-
-def _back(builder: Builder, op: Op, cotangents: Sequence[Value | None]) -> Sequence[Value | None]:
+def _back(
+    builder: Builder, op: Op, cotangents: Sequence[Value | None], active: Collection[Value]
+) -> Sequence[Value | None]:
     how = REGISTRY[op.name].gradient
     if isinstance(how, FromBody):
         return differentiate(builder, how.body(builder, op), op.operands, cotangents)
     if isinstance(how, NoGradient):
         return [None] * len(op.operands)
+    if isinstance(how, GradientByRegions):
+        wanted = [v in active for v in op.operands]
+        return how.run(builder, op, cotangents, wanted, differentiate)
     return how(builder, op, cotangents)
 
 

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorkiln.compiler.ir.dtypes import BOOL, I32
 from tensorkiln.compiler.kernel.expr import Buffer
 from tensorkiln.compiler.kernel.interpret import interpret
-from tensorkiln.compiler.kernel.program import Program, Slot
+from tensorkiln.compiler.kernel.program import Branch, Call, Loop, Program, Slot, Step
 from tensorkiln.runtime.errors import VerifyError
 
 POISON = 0xFF
+_PREDICATE = Buffer("predicate", (), BOOL)
+_INDEX = Buffer("index", (), I32)
 
 
 def interpret_program(program: Program, arguments: Sequence[NDArray[Any]]) -> None:
@@ -30,13 +33,36 @@ def interpret_program(program: Program, arguments: Sequence[NDArray[Any]]) -> No
         raise ValueError(f"program {program.name} has {program.arguments} arguments")
     workspace = np.full(program.workspace_bytes, POISON, np.uint8)
     blobs = {"constants": program.constants, "workspace": workspace}
-    for call in program.calls:
-        kernel = program.kernels[call.kernel]
-        arrays = [
-            _view(program, buffer, slot, blobs, arguments)
-            for buffer, slot in zip(kernel.parameters, call.slots, strict=True)
-        ]
-        interpret(kernel, arrays)
+    _run(program, program.steps, blobs, arguments)
+
+
+def _run(
+    program: Program,
+    steps: Sequence[Step],
+    blobs: dict[str, NDArray[np.uint8]],
+    arguments: Sequence[NDArray[Any]],
+) -> None:
+    for step in steps:
+        match step:
+            case Call():
+                kernel = program.kernels[step.kernel]
+                arrays = [
+                    _view(program, buffer, slot, blobs, arguments)
+                    for buffer, slot in zip(kernel.parameters, step.slots, strict=True)
+                ]
+                interpret(kernel, arrays)
+            case Loop():
+                predicate = _view(program, _PREDICATE, step.predicate, blobs, arguments)
+                while True:
+                    _run(program, step.condition, blobs, arguments)
+                    if not predicate[()]:
+                        break
+                    _run(program, step.body, blobs, arguments)
+            case Branch():
+                index = int(_view(program, _INDEX, step.index, blobs, arguments)[()])
+                last = len(step.branches) - 1
+                chosen = index if 0 <= index <= last else last
+                _run(program, step.branches[chosen], blobs, arguments)
 
 
 def _view(

@@ -1,10 +1,11 @@
 """Buffer assignment: where every value of a fused function lies.
 
 Parameters and results lie in the caller's arrays, constants in one blob, everything else in one
-workspace, where values that are never alive together share memory.  A reshape shares its
-operand's memory.  A result that aliases a parameter (donated state) is written in place where the
-kernel that makes it reads the parameter only at the element it is writing and nobody reads the
-parameter later; otherwise it is made in the workspace and copied at the end.
+workspace, where values that are never alive together share memory.  Names of one tensor and
+results written over operands share memory as `sharing.py` tells.  A result that aliases a
+parameter (donated state) is written in place where the kernel that makes it reads the parameter
+only at the element it is writing and nobody reads the parameter later; otherwise it is made in the
+workspace and copied at the end.
 """
 
 from __future__ import annotations
@@ -20,59 +21,79 @@ from tensorkiln.compiler.kernel.program import Slot, align, aligned_bytes
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.lower.in_place import writes_in_place
 from tensorkiln.compiler.lower.layout import Layout, row_major
+from tensorkiln.compiler.lower.sharing import Sharing
+
+Copy = tuple[Slot, Slot, Value]
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Slots of all values, copies (from, to, value) to run first and last, and the blob sizes."""
+    """Slots of all values, copies (from, to, value) to run first, before ops and last, where the
+    memory of ops with regions begins in the workspace, and the blob sizes."""
 
     slots: Mapping[Value, Slot]
-    first_copies: tuple[tuple[Slot, Slot, Value], ...]
-    last_copies: tuple[tuple[Slot, Slot, Value], ...]
+    first_copies: tuple[Copy, ...]
+    copies: Mapping[Op, tuple[Copy, ...]]
+    last_copies: tuple[Copy, ...]
+    inner: Mapping[Op, int]
     constants: np.ndarray[tuple[int], np.dtype[np.uint8]]
     workspace_bytes: int
     workspace_total: int
 
 
 def assign_buffers(
-    function: Function, kernels: Mapping[Op, Kernel], layouts: Mapping[Value, Layout]
+    function: Function,
+    kernels: Mapping[Op, Kernel],
+    layouts: Mapping[Value, Layout],
+    inner: Mapping[Op, int],
+    in_place: bool = True,
 ) -> Assignment:
-    """Slots for every value of a fused function whose fusions have the given kernels."""
-    return _Assigner(function, kernels, layouts).run()
+    """Slots for every value of a fused function whose fusions have the given kernels.
+
+    `inner` gives the workspace bytes of each op with regions.  `in_place` says that kernels of
+    updates write what changes only.
+    """
+    return _Assigner(function, kernels, layouts, inner, in_place).run()
 
 
 class _Assigner:
     def __init__(
-        self, function: Function, kernels: Mapping[Op, Kernel], layouts: Mapping[Value, Layout]
+        self,
+        function: Function,
+        kernels: Mapping[Op, Kernel],
+        layouts: Mapping[Value, Layout],
+        inner: Mapping[Op, int],
+        in_place: bool,
     ) -> None:
-        self.function, self.kernels, self.layouts = function, kernels, layouts
+        self.function, self.kernels, self.layouts, self.inner = function, kernels, layouts, inner
         self.producers = function.producers()
-        self.slots: dict[Value, Slot] = {}
+        self.sharing = Sharing(function, layouts, in_place)
+        self.homes: dict[Value, Slot] = {}
         self.step = {op: n for n, op in enumerate(function.ops)}
-        self.first: list[tuple[Slot, Slot, Value]] = []
-        self.last: list[tuple[Slot, Slot, Value]] = []
+        self.first: list[Copy] = []
         self.extra = 0
-
-    def root(self, value: Value) -> Value:
-        """The value whose memory `value` shares."""
-        op = self.producers.get(value)
-        while op is not None and op.name == "reshape":
-            value = op.operands[0]
-            op = self.producers.get(value)
-        return value
 
     def run(self) -> Assignment:
         for position, value in enumerate(self.function.parameters):
-            self.slots[value] = Slot("argument", position)
+            self.homes[value] = Slot("argument", position)
         blob = self._constants()
-        ends = self._last_uses()
-        copied = self._results(ends)
-        workspace, total = self._workspace(ends, copied)
-        for op in self.function.ops:
-            if op.name == "reshape":
-                self.slots[op.result] = self.slots[self.root(op.result)]
-        last = tuple((self.slots.get(v, s), d, v) for s, d, v in self.last)
-        return Assignment(self.slots, tuple(self.first), last, blob, workspace, total)
+        last = self._results()
+        late = {source for source, _, _ in last if isinstance(source, Value)}
+        inner, workspace, total = self._workspace(late)
+        values = (*self.function.parameters, *(v for op in self.function.ops for v in op.results))
+        slots = {v: self.homes[self.sharing.home(v)] for v in values if self._is_placed(v)}
+        copies = {
+            op: tuple((slots[a], slots[b], a) for a, b in pairs)
+            for op, pairs in self.sharing.copies.items()
+        }
+        lasting = tuple(
+            (self.homes[source] if isinstance(source, Value) else source, target, value)
+            for source, target, value in last
+        )
+        return Assignment(slots, tuple(self.first), copies, lasting, inner, blob, workspace, total)
+
+    def _is_placed(self, value: Value) -> bool:
+        return self.sharing.home(value) in self.homes
 
     def _constants(self) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """The blob: every constant is written to its place at once, without a copy in between."""
@@ -83,7 +104,7 @@ class _Assigner:
                 continue
             data = op.array("value")
             layout = self.layouts.get(op.result, row_major(data.ndim))
-            self.slots[op.result] = Slot("constants", offset)
+            self.homes[op.result] = Slot("constants", offset)
             pieces.append((offset, data, layout))
             offset = align(offset + math.prod(layout.physical_shape(data.shape)) * data.itemsize)
         blob = aligned_bytes(offset)
@@ -93,80 +114,68 @@ class _Assigner:
             arrange(data, layout, blob[start:end].view(data.dtype).reshape(shape))
         return blob
 
-    def _last_uses(self) -> dict[Value, int]:
-        ends: dict[Value, int] = {}
-        for op in self.function.ops:
-            for value in op.operands if op.name != "reshape" else ():
-                ends[self.root(value)] = self.step[op]
-        return ends
-
-    def _results(self, ends: Mapping[Value, int]) -> set[Value]:
-        """Gives results the caller's memory where that is safe; returns those to be copied."""
+    def _results(self) -> list[tuple[Value | Slot, Slot, Value]]:
+        """Gives results the caller's memory where that is safe; returns what to copy at the end,
+        from a home or a slot."""
         function = self.function
-        copied: set[Value] = set()
+        last: list[tuple[Value | Slot, Slot, Value]] = []
         count = len(function.parameters)
         for position, value in enumerate(function.results):
-            source = self.root(value)
+            tensor, home = self.sharing.tensor(value), self.sharing.home(value)
             donor = function.aliases.get(position)
             # Donated state has one address and so one slot: kernels are told that buffers overlap.
             target = Slot("argument", count + position if donor is None else donor)
             parameter = None if donor is None else function.parameters[donor]
-            if source is parameter:
+            if home is parameter:
                 continue
-            op = self.producers.get(source)
-            if op is not None and op.name == "fusion" and source not in self.slots:
-                if self._direct(op, source, value, parameter, ends):
-                    self.slots[source] = target
-                    continue
-                copied.add(source)
-            elif source in function.parameters and function.aliases:
+            if home not in self.homes and self._direct(home, value, parameter):
+                self.homes[home] = target
+            elif tensor in function.parameters and function.aliases:
                 # A parameter's old value: saved before any update can overwrite it.
                 saved = Slot("workspace", self.extra)
-                self.extra = align(self.extra + source.type.bytes)
-                self.first.append((self.slots[source], saved, source))
-                self.last.append((saved, target, Value("saved", value.type)))
-                continue
-            self.last.append(
-                (Slot("workspace", -1) if source in copied else self.slots[source], target, source)
-            )
-        return copied
+                self.extra = align(self.extra + tensor.type.bytes)
+                self.first.append((self.homes[tensor], saved, tensor))
+                last.append((saved, target, Value("saved", value.type)))
+            else:
+                last.append((home, target, tensor))
+        return last
 
-    def _direct(
-        self,
-        op: Op,
-        source: Value,
-        value: Value,
-        parameter: Value | None,
-        ends: Mapping[Value, int],
-    ) -> bool:
-        layout = self.layouts.get(source)
+    def _direct(self, home: Value, value: Value, parameter: Value | None) -> bool:
+        """True if the memory of `home` may be the caller's: a result's, or the parameter's."""
+        layout = self.layouts.get(home)
         if layout is not None and not layout.is_row_major:
             return False
         if parameter is None:
             return True
-        end = ends.get(parameter, -1)
+        op = self.producers[home]
+        end = self.sharing.ends.get(parameter, -1)
         if end < self.step[op]:
             return True
+        if op.name != "fusion" or end != self.step[op] or op in self.sharing.copies:
+            return False
         # The kernel may read the parameter under the names of its reshapes, too.
-        readings = [v for v in op.operands if self.root(v) is parameter]
-        return end == self.step[op] and all(
-            writes_in_place(self.kernels[op], op, reading, source) for reading in readings
-        )
+        readings = [v for v in op.operands if self.sharing.home(v) is parameter]
+        return all(writes_in_place(self.kernels[op], op, reading, home) for reading in readings)
 
-    def _workspace(self, ends: Mapping[Value, int], copied: set[Value]) -> tuple[int, int]:
-        """Best-fit by size: each value at the lowest offset free during its life."""
+    def _workspace(self, late: set[Value]) -> tuple[dict[Op, int], int, int]:
+        """Best-fit by size: each value at the lowest offset free during its life.
+
+        Also gives the place of each op's inner memory, which lives while the op runs.
+        """
         finish = len(self.function.ops)
-        lives: list[tuple[Value, int, int, int]] = []
+        lives: list[tuple[Value | Op, int, int, int]] = []
         for op in self.function.ops:
-            if op.name != "fusion":
-                continue
-            for value in op.results:
-                if value not in self.slots:
-                    end = finish if value in copied else ends.get(value, self.step[op])
-                    lives.append((value, self.step[op], end, self._size(value)))
+            step = self.step[op]
+            if self.inner.get(op):
+                lives.append((op, step, step, align(self.inner[op])))
+            for value in op.results if op.name != "reshape" else ():
+                if self.sharing.home(value) is value and value not in self.homes:
+                    end = finish if value in late else self.sharing.ends.get(value, step)
+                    lives.append((value, step, max(end, step), self._size(value)))
+        places: dict[Op, int] = {}
         placed: list[tuple[int, int, int, int]] = []
         top = self.extra
-        for value, start, end, size in sorted(lives, key=lambda life: -life[3]):
+        for owner, start, end, size in sorted(lives, key=lambda life: -life[3]):
             busy = sorted(
                 (offset, offset + length)
                 for offset, length, s, e in placed
@@ -178,9 +187,12 @@ class _Assigner:
                     break
                 offset = max(offset, high)
             placed.append((offset, size, start, end))
-            self.slots[value] = Slot("workspace", offset)
+            if isinstance(owner, Op):
+                places[owner] = offset
+            else:
+                self.homes[owner] = Slot("workspace", offset)
             top = max(top, offset + size)
-        return top, self.extra + sum(size for *_, size in lives)
+        return places, top, self.extra + sum(size for *_, size in lives)
 
     def _size(self, value: Value) -> int:
         layout = self.layouts.get(value)

@@ -9,6 +9,7 @@ from tensorkiln.compiler.ops import (
     composite_layer_norm,
     composite_softmax,
     constant,
+    control,
     convolution,
     dot,
     dynamic_slicing,
@@ -40,6 +41,7 @@ from tensorkiln.compiler.ops.registry import Registry
 REGISTRY = Registry(
     (
         *constant.RECORDS,
+        *control.RECORDS,
         *elementwise_arithmetic.RECORDS,
         *elementwise_math.RECORDS,
         *elementwise_logic.RECORDS,

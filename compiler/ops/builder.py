@@ -91,6 +91,11 @@ class Builder:
         with self.at(op.location):
             return self.op(op.name, operands, op.attributes, op.regions)
 
+    def replace(self, op: Op, ops: Sequence[Op]) -> None:
+        """Puts `ops`, whose last one has the results of `op` among its own, in place of `op`."""
+        position = self.ops.index(op)
+        self.ops[position : position + 1] = ops
+
     def inline(self, function: Function, operands: Sequence[Value]) -> list[Value]:
         """Appends copies of the function's ops with `operands` as its parameters."""
         values = dict(zip(function.parameters, operands, strict=True))

@@ -72,7 +72,7 @@ def _slice_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     return [x[_box(starts, op.ints("sizes"), x.shape)].copy()]
 
 
-def _firsts(
+def box_starts(
     context: ElementContext, starts: Sequence[Value], sizes: Sequence[int], shape: Sequence[int]
 ) -> Index:
     """The clamped starts; where the box is as large as the dim nothing is read."""
@@ -84,7 +84,7 @@ def _firsts(
 
 def _slice_element(context: ElementContext, op: Op, index: Index) -> Expr:
     x, *starts = op.operands
-    firsts = _firsts(context, starts, op.ints("sizes"), x.shape)
+    firsts = box_starts(context, starts, op.ints("sizes"), x.shape)
     return context.read(x, tuple(map(add, firsts, index)))
 
 
@@ -119,7 +119,7 @@ def _update_element(context: ElementContext, op: Op, index: Index) -> Expr:
     x, update, *starts = op.operands
     if not update.type.elements:
         return context.read(x, index)
-    firsts = _firsts(context, starts, update.shape, x.shape)
+    firsts = box_starts(context, starts, update.shape, x.shape)
     local = tuple(map(sub, index, firsts))
     inside = all_of(c for i, n in zip(local, update.shape, strict=True) for c in between(i, 0, n))
     with guarded(context, inside):

@@ -135,9 +135,11 @@ class Loops:
     """The op writes its results by a loop nest of its own (scatter, random bits).
 
     `build(context, op)` makes the loops.  The innermost loop of kind "vector" may run in lanes.
+    Where `over` is the position of an operand, the loops find its elements in the (only) result.
     """
 
     build: Callable[[LoopContext, Op], None]
+    over: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,26 @@ class NoGradient:
     reason: str
 
 
+Cotangents: TypeAlias = "Sequence[Value | None]"
+Differentiate: TypeAlias = (
+    "Callable[[Builder, Sequence[Value], Sequence[Value], Cotangents], Cotangents]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GradientByRegions:
+    """The op is differentiated by differentiating its regions.
+
+    `run(builder, op, cotangents, wanted, differentiate)` gives the operands' cotangents like any
+    gradient; `wanted` tells which operands need one, and `differentiate(builder, outputs, inputs,
+    cotangents)` is reverse mode itself.
+    """
+
+    run: Callable[[Builder, Op, Cotangents, Sequence[bool], Differentiate], Cotangents]
+
+
 Gradient: TypeAlias = (
-    "Callable[[Builder, Op, Sequence[Value | None]], Sequence[Value | None]]"
-    " | FromBody | NoGradient"
+    "Callable[[Builder, Op, Cotangents], Cotangents] | FromBody | GradientByRegions | NoGradient"
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
+from tensorkiln.compiler.ir.function import Array, Attributes, Op
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Expr, Index
 from tensorkiln.compiler.kernel.index import ZERO, add
@@ -123,7 +123,6 @@ def _apply(
 
 def _build(context: LoopContext, op: Op) -> None:
     x, indices, updates = op.operands
-    _copy(context, x)
     window_dims = op.ints("update_window_dims")
     index_map, inserted = scatter_map(op.attributes), op.ints("inserted_window_dims")
     mapped, vector, reducer = index_map.mapped, index_map.vector, op.string("reducer")
@@ -162,15 +161,6 @@ def _build(context: LoopContext, op: Op) -> None:
         context.write(0, tuple(place), update)
 
 
-def _copy(context: LoopContext, x: Value) -> None:
-    with ExitStack() as loops:
-        index = tuple(
-            loops.enter_context(context.loop(size, "parallel" if axis == 0 else "for"))
-            for axis, size in enumerate(x.shape)
-        )
-        context.write(0, index, context.read(x, index))
-
-
 def _cost(op: Op) -> Cost:
     """An operation an update; the operand is copied, the updates are read, combined and written."""
     x, indices, updates = (value.type for value in op.operands)
@@ -193,7 +183,7 @@ RECORDS = (
         _types,
         _evaluate,
         scatter_gradient,
-        Loops(_build),
+        Loops(_build, over=0),
         _cost,
     ),
 )

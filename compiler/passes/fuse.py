@@ -9,7 +9,10 @@ one element and `reshape`s (which only rename memory) stay outside.  Kinds of gr
     reduce       other Reductions with producers and a pointwise epilogue
     contract     dot_general or convolution with prologue and pointwise epilogue
     concatenate  a concatenation with its producers
+    update       a dynamic_update_slice of a small box, with the box's producers
     custom       an op with loops of its own
+
+A loop or a branch stays an op, whose regions are fused.
 
 Nothing expensive is computed twice: an op read by several groups is fused into them only if it
 moves data from something smaller (a broadcast) or from nothing (an iota).
@@ -25,7 +28,9 @@ from tensorkiln.compiler.ops.record import Element, Loops, Reduction
 from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
 from tensorkiln.compiler.passes.fuse_regions import build_fusions
 from tensorkiln.compiler.passes.groups import Groups
+from tensorkiln.compiler.passes.over_regions import map_regions
 
+CONTROL = ("while", "case")
 CONTRACTIONS = ("dot_general", "convolution")
 ROW_REDUCTIONS = ("reduce", "arg_reduce")
 DUPLICABLE = ("broadcast_in_dim", "iota")
@@ -48,6 +53,7 @@ def fuse(function: Function) -> Function:
     """Groups the ops of `function` (see the module's docstring); a fused one stays as it is."""
     if any(op.name == "fusion" for op in function.ops):
         return function
+    function = map_regions(fuse, function)
     ops = [op for op in function.ops if not _stays_outside(op)]
     groups = Groups(function, ops)
     for op in ops:
@@ -66,6 +72,13 @@ def fuse(function: Function) -> Function:
     return build_fusions(groups, shared)
 
 
+def is_small_update(op: Op) -> bool:
+    """True for an update worth writing alone, over what is in memory already."""
+    if op.name != "dynamic_update_slice":
+        return False
+    return 2 * op.operands[1].type.elements <= op.result.type.elements
+
+
 def is_inline(op: Op) -> bool:
     """True for a constant of one element: it becomes a literal wherever it is read."""
     return op.name == "constant" and op.result.type.elements == 1
@@ -78,8 +91,12 @@ def _stays_outside(op: Op) -> bool:
 def _kind(op: Op) -> str:
     if op.name in CONTRACTIONS:
         return "contract"
+    if op.name in CONTROL:
+        return "control"
     if op.name == "concatenate":
         return "concatenate"
+    if is_small_update(op):
+        return "update"
     lowering = REGISTRY[op.name].lowering
     if isinstance(lowering, Loops):
         return "custom"
@@ -279,6 +296,8 @@ def _takes(groups: Groups, target: int, op: Op) -> bool:
     kind = groups.kind[target]
     if kind in ("loops", "concatenate", "rows"):
         return True
+    if kind == "update":
+        return _feeds_box(groups, op, target)
     if kind == "reduce":
         windows = any(m.name == "reduce_window" for m in groups.members[target])
         return op.name in MOVEMENT or not windows
@@ -287,6 +306,15 @@ def _takes(groups: Groups, target: int, op: Op) -> bool:
         epilogue = not _feeds(groups, op, hero, target)
         return epilogue or (op.name in ("transpose", "convert") and hero.name == "dot_general")
     return False
+
+
+def _feeds_box(groups: Groups, op: Op, target: int) -> bool:
+    """True if an update may compute `op`: it must not need what the update is written over."""
+    hero = next(m for m in groups.members[target] if is_small_update(m))
+    base = groups.unshaped(hero.operands[0])
+    if any(groups.unshaped(v) is base for v in op.operands):
+        return False
+    return not any(v is hero.operands[0] for v in op.results)
 
 
 def _feeds(groups: Groups, op: Op, hero: Op, group: int) -> bool:

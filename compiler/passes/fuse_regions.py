@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tensorkiln.compiler.ir.function import Function, Location, Op, Value
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.record import Loops
 from tensorkiln.compiler.passes.groups import Groups
 
 
@@ -27,7 +29,8 @@ def build_fusions(groups: Groups, shared: Mapping[int, Sequence[Op]]) -> Functio
     for group in groups.sorted():
         members = [*shared.get(group, ()), *groups.members[group]]
         members.sort(key=groups.order.__getitem__)
-        fusion = _fusion(groups, group, members)
+        control = groups.kind[group] == "control"
+        fusion = members[0] if control else _fusion(groups, group, members)
         for value in fusion.operands:
             place_outside(value)
         ops.append(fusion)
@@ -50,6 +53,7 @@ def _is_shared(op: Op, shared: Mapping[int, Sequence[Op]]) -> bool:
 
 def _fusion(groups: Groups, group: int, members: Sequence[Op]) -> Op:
     inside = {value for op in members for value in op.results}
+    memory = _written_over(groups.kind[group], members)
     literals: dict[Op, None] = {}
     inputs: dict[Value, None] = {}
     for op in members:
@@ -57,7 +61,7 @@ def _fusion(groups: Groups, group: int, members: Sequence[Op]) -> Op:
             producer = groups.producers.get(value)
             if value in inside:
                 continue
-            if producer is not None and _is_literal(producer):
+            if producer is not None and _is_literal(producer) and value is not memory:
                 literals[producer] = None
             else:
                 inputs[value] = None
@@ -69,6 +73,16 @@ def _fusion(groups: Groups, group: int, members: Sequence[Op]) -> Op:
     location = next((op.location for op in reversed(members) if op.location.node), Location())
     attributes = {"kind": groups.kind[group], "stopped": _stopped(groups, group, outputs)}
     return Op("fusion", tuple(inputs), tuple(outputs), attributes, (region,), location)
+
+
+def _written_over(kind: str, members: Sequence[Op]) -> Value | None:
+    """The value whose memory the group's result takes: a literal has none."""
+    hero = members[-1]
+    if kind == "update":
+        return hero.operands[0]
+    lowering = REGISTRY[hero.name].lowering
+    over = lowering.over if isinstance(lowering, Loops) else None
+    return None if over is None else hero.operands[over]
 
 
 def _stopped(groups: Groups, group: int, outputs: Sequence[Value]) -> str:

@@ -43,6 +43,12 @@ class Groups:
             else:
                 pending.extend(op.operands)
 
+    def unshaped(self, value: Value) -> Value:
+        """The value that `value` is a reshape of, or itself."""
+        while (op := self.producers.get(value)) is not None and op.name == "reshape":
+            (value,) = op.operands
+        return value
+
     def can_merge(self, early: int, late: int) -> bool:
         """True if no path leads from `early` to `late` (or back) through a third group."""
         return not self._detour(early, late) and not self._detour(late, early)

@@ -17,6 +17,7 @@ from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
 from tensorkiln.compiler.schedules.rows import schedule_rows
 from tensorkiln.compiler.schedules.tiling import Tiling
+from tensorkiln.compiler.schedules.update import schedule_update
 from tensorkiln.runtime.errors import UnsupportedError
 
 
@@ -49,6 +50,8 @@ def schedule(
             return schedule_accumulate(group, target)
         case "concatenate":
             return schedule_concatenate(group, target)
+        case "update":
+            return schedule_update(group, target)
         case "custom":
             return schedule_custom(group, target)
     raise UnsupportedError(f"no kernel family for groups of kind {kind}")

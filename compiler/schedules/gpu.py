@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tensorkiln.compiler.ir.function import Function, Op
-from tensorkiln.compiler.kernel.program import Program, Slot
+from tensorkiln.compiler.kernel.program import Program, Slot, map_steps
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.gpu_loops import schedule_gpu_loops
@@ -16,7 +16,7 @@ from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.program import assemble, group_of
 from tensorkiln.runtime.errors import UnsupportedError
 
-FAMILIES = ("loops", "rows", "reduce")
+FAMILIES = ("loops", "update", "rows", "reduce")
 _NO_KERNEL = ("constant", "reshape")
 
 
@@ -31,7 +31,9 @@ def lower_to_gpu(fused: Function, target: Target) -> Program:
         for op in fused.ops
         if op.name == "fusion"
     }
-    program = assemble(fused, kernels, {}, lambda group: schedule_gpu_loops(group, target))
+    program = assemble(
+        fused, kernels, {}, lambda group: schedule_gpu_loops(group, target), in_place=False
+    )
     return _in_place(program, fused)
 
 
@@ -45,17 +47,14 @@ def _in_place(program: Program, fused: Function) -> Program:
         Slot("argument", count + position): Slot("argument", donor)
         for position, donor in fused.aliases.items()
     }
-    calls = tuple(
-        replace(call, slots=tuple(donors.get(slot, slot) for slot in call.slots))
-        for call in program.calls
-    )
-    return replace(program, calls=calls)
+    steps = map_steps(program.steps, lambda slot: donors.get(slot, slot), lambda kernel: kernel)
+    return replace(program, steps=steps)
 
 
 def schedule_gpu(kind: str, group: Group, target: Target) -> Kernel:
     """The GPU kernel of a group of one of the kinds in `FAMILIES`."""
     match kind:
-        case "loops":
+        case "loops" | "update":
             return schedule_gpu_loops(group, target)
         case "rows":
             return schedule_gpu_rows(group, target)

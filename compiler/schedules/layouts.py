@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
+from tensorkiln.compiler.lower.sharing import overlaid
 from tensorkiln.compiler.schedules.conv_tiling import (
     ConvShape,
     ConvTiling,
@@ -58,7 +59,7 @@ class _Assigner:
         self.copies: dict[tuple[Value, Layout], Value] = {}
         self.ops: list[Op] = []
         self.row_major = set(function.results) | {
-            v for op in function.ops if op.name == "reshape" for v in op.operands
+            v for op in function.ops if _wants_row_major(op) for v in op.operands
         }
 
     def run(self) -> LaidOut:
@@ -215,6 +216,11 @@ class _Assigner:
         if source is not None:
             self.copies[source, layout] = result
         return result
+
+
+def _wants_row_major(op: Op) -> bool:
+    """True for ops that name, carry or write over their operands' memory."""
+    return op.name != "fusion" or bool(overlaid(op))
 
 
 def copy_fusion(

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from tensorkiln.compiler.ir.function import UNKNOWN, Function, Op, Value
 from tensorkiln.compiler.kernel.expr import Buffer
-from tensorkiln.compiler.kernel.program import Call, Program, Slot
+from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.assign import assign_buffers
 from tensorkiln.compiler.lower.body import place_for
+from tensorkiln.compiler.lower.joining import CONTROL, Joining, inner_bytes
+from tensorkiln.compiler.lower.late_updates import late_updates
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
@@ -27,13 +29,25 @@ from tensorkiln.runtime.errors import UnsupportedError
 def lower_function(fused: Function, target: Target) -> Program:
     """The program of a function in which everything that computes is a fusion."""
     laid_out = assign_layouts(fused, target)
-    function, layouts = laid_out.function, laid_out.layouts
+    function, layouts = late_updates(laid_out.function), laid_out.layouts
     kernels = {
         op: _kernel(op, target, layouts, laid_out.tilings.get(op), _is_final(op, function))
         for op in function.ops
         if op.name == "fusion"
     }
-    return assemble(function, kernels, layouts, lambda group: schedule_loops(group, target))
+    regions = {op: _lowered_regions(op, target) for op in function.ops if op.name in CONTROL}
+    return assemble(
+        function, kernels, layouts, lambda group: schedule_loops(group, target), regions
+    )
+
+
+def _lowered_regions(op: Op, target: Target) -> tuple[Program, ...]:
+    """The programs of a loop's or branch's regions; a body's results take its parameters' memory."""
+    if op.name == "while":
+        cond, body = op.regions
+        aliases = {k: k for k in range(len(body.parameters))}
+        return tuple(lower_function(f, target) for f in (cond, replace(body, aliases=aliases)))
+    return tuple(lower_function(region, target) for region in op.regions)
 
 
 def assemble(
@@ -41,25 +55,36 @@ def assemble(
     kernels: Mapping[Op, Kernel],
     layouts: Mapping[Value, Layout],
     copying: Callable[[Group], Kernel],
+    regions: Mapping[Op, tuple[Program, ...]] | None = None,
+    in_place: bool = True,
 ) -> Program:
-    """The program of a function whose fusions have the given kernels.
+    """The program of a function whose fusions have the given kernels, and regions programs.
 
-    `copying` schedules the kernels that copy a value from one buffer to another.
+    `copying` schedules the kernels that copy a value from one buffer to another.  `in_place`
+    says that kernels of updates write what changes only.
     """
-    plan = assign_buffers(function, kernels, layouts)
+    regions = regions or {}
+    memory = {op: inner_bytes(op, programs) for op, programs in regions.items()}
+    plan = assign_buffers(function, kernels, layouts, memory, in_place)
     table = _Kernels()
-    calls = [_copy(table, copying, *copy) for copy in plan.first_copies]
-    for op, kernel in kernels.items():
-        slots = tuple(plan.slots[v] for v in (*op.operands, *op.results))
-        if all(v.type.elements for v in op.results) or not op.results:
-            calls.append(_call(table, op, kernel, slots))
-    calls += [_copy(table, copying, *copy) for copy in plan.last_copies]
+    steps: list[Step] = [_copy(table, copying, *copy) for copy in plan.first_copies]
+    join = Joining(plan, table.number)
+    for op in function.ops:
+        if op.name != "fusion" and op not in regions:
+            continue
+        steps += [_copy(table, copying, *copy) for copy in plan.copies.get(op, ())]
+        if op in regions:
+            steps.append(join.step(op, regions[op]))
+        elif all(v.type.elements for v in op.results) or not op.results:
+            slots = tuple(plan.slots[v] for v in (*op.operands, *op.results))
+            steps.append(_call(table, op, kernels[op], slots, layouts))
+    steps += [_copy(table, copying, *copy) for copy in plan.last_copies]
     return Program(
         function.name,
         tuple(table.kernels),
-        tuple(calls),
+        tuple(steps),
         len(function.parameters) + len(function.results),
-        plan.constants,
+        join.constants(),
         plan.workspace_bytes,
         plan.workspace_total,
     )
@@ -117,12 +142,20 @@ def _is_final(op: Op, function: Function) -> bool:
     return all(v in function.results and v not in updated for v in op.results)
 
 
-def _call(table: _Kernels, op: Op, kernel: Kernel, slots: tuple[Slot, ...]) -> Call:
+def _call(
+    table: _Kernels,
+    op: Op,
+    kernel: Kernel,
+    slots: tuple[Slot, ...],
+    layouts: Mapping[Value, Layout],
+) -> Call:
     region = op.regions[0]
     nodes = dict.fromkeys(o.location.node for o in region.ops if o.location.node)
     costs = [REGISTRY[o.name].cost(o) for o in region.ops if o.name != "constant"]
     moved = sum(v.type.bytes for v in (*op.operands, *op.results))
-    return Call(table.number(kernel), slots, tuple(nodes), sum(c.flops for c in costs), moved)
+    flops = sum(c.flops for c in costs)
+    orders = tuple(layouts.get(v) for v in (*op.operands, *op.results))
+    return Call(table.number(kernel), slots, tuple(nodes), flops, moved, op, orders)
 
 
 def _copy(

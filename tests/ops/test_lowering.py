@@ -69,7 +69,10 @@ def naive_kernel(op: Op) -> Kernel:
             _element(body, op, lowering)
         case Reduction() as lowering:
             _reduction(body, op, lowering)
-        case Loops(build_loops):
+        case Loops(build_loops, over):
+            if over is not None:
+                with _nest(body, op.result.shape, LoopKind.SERIAL) as index:
+                    body.write(0, index, body.read(op.operands[over], index))
             build_loops(body, op)
     buffers = tuple(place.buffer for place in places.values())
     return Kernel(op.name, buffers, len(op.results), body.finish())

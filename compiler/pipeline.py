@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -83,6 +83,13 @@ PASSES: tuple[Pass, ...] = (
     Pass("fuse", fuse),
 )
 
+# What kernels cannot do without; everything else only makes them faster.
+_NEEDED = (
+    "expand_composites", "legalize_convolution", "legalize_windows", "legalize_dot", "dead_code",
+    "fuse",
+)  # fmt: skip
+REQUIRED_PASSES: tuple[Pass, ...] = tuple(step for step in PASSES if step.name in _NEEDED)
+
 
 @dataclass(frozen=True, slots=True)
 class Stages:
@@ -93,25 +100,33 @@ class Stages:
     llvm: str
 
 
-def optimize_function(function: Function, dump: Dump | None = None) -> Function:
-    """Runs `PASSES` in order, verifying in between."""
+def optimize_function(
+    function: Function, dump: Dump | None = None, passes: Sequence[Pass] = PASSES
+) -> Function:
+    """Runs `passes` in order, verifying in between."""
     dump = dump or Dump()
     dump.write("ir", "txt", lambda: print_function(function, elide=64))
-    for step in PASSES:
+    for step in passes:
         function = step.run(function)
         verify_function(function, REGISTRY.types)
         dump.write(step.name, "txt", partial(print_function, function, elide=64))
     return function
 
 
-def lower(function: Function, target: Target, dump: Dump | None = None) -> Stages:
-    """The function's fused form, its kernels, and their LLVM IR."""
+def lower(
+    function: Function,
+    target: Target,
+    dump: Dump | None = None,
+    passes: Sequence[Pass] = PASSES,
+    traced: bool = False,
+) -> Stages:
+    """The function's fused form, its kernels, and their LLVM IR; `traced` is `emit_program`'s."""
     dump = dump or Dump()
-    fused = optimize_function(function, dump)
+    fused = optimize_function(function, dump, passes)
     program = lower_function(fused, target)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
-    text = str(emit_program(program, target.triple))
+    text = str(emit_program(program, target.triple, traced=traced))
     dump.write("llvm", "ll", lambda: text)
     return Stages(fused, program, text)
 
@@ -150,7 +165,14 @@ def compile_function(
 
 
 def _compile(function: Function, target: Target, dump: Dump) -> Compiled:
-    stages = lower(function, target, dump)
+    return generate(function, lower(function, target, dump), target, dump)
+
+
+def generate(
+    function: Function, stages: Stages, target: Target, dump: Dump | None = None
+) -> Compiled:
+    """Machine code for the stages of `function`."""
+    dump = dump or Dump()
     module = llvm.parse_assembly(stages.llvm)
     module.verify()
     optimize(module, target)

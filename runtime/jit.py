@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+from collections.abc import Mapping
 
 import llvmlite.binding as llvm
 
@@ -20,9 +21,12 @@ _SIGNATURE = ctypes.CFUNCTYPE(
 _NUMBERS = itertools.count()
 
 
-def load_compiled(compiled: Compiled, threads: int = 0) -> Executable:
+def load_compiled(
+    compiled: Compiled, threads: int = 0, symbols: Mapping[str, int] | None = None
+) -> Executable:
     """An Executable that calls `compiled` in this process; `threads` 0 means all processors.
 
+    `symbols` gives addresses to names that the object code leaves open besides the pool's.
     ArtifactError if the code is for another machine or its object code cannot be linked.
     """
     manifest = compiled.manifest
@@ -34,15 +38,20 @@ def load_compiled(compiled: Compiled, threads: int = 0) -> Executable:
             f" its manifest says {manifest.constants_bytes}"
         )
     constants = aligned(compiled.constants)
-    return Executable(manifest, _link(compiled, constants.ctypes.data, constants), threads)
+    body = _link(compiled, constants.ctypes.data, constants, symbols or {})
+    return Executable(manifest, body, threads)
 
 
-def _link(compiled: Compiled, constants_address: int, owner: object) -> Body:
+def _link(
+    compiled: Compiled, constants_address: int, owner: object, symbols: Mapping[str, int]
+) -> Body:
     pool = process_pool()
     library = llvm.JITLibraryBuilder().add_object_img(compiled.object_code)
     library.add_current_process().export_symbol("tk_body")
     library.import_symbol("tk_parallel_for", pool.symbols["tk_parallel_for"])
     library.import_symbol("tk_thread_count", pool.symbols["tk_thread_count"])
+    for name, place in symbols.items():
+        library.import_symbol(name, place)
     try:
         tracker = library.link(linker(), f"tensorkiln.body.{next(_NUMBERS)}")
     except RuntimeError as error:

@@ -22,6 +22,7 @@ from tensorkiln.frontends.cli import (
     compile_command,
     inspect_command,
     run_command,
+    verify_command,
 )
 from tensorkiln.frontends.cli.usage import UsageError
 from tensorkiln.runtime.errors import TensorKilnError
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         run_command,
         inspect_command,
         bench_command,
+        verify_command,
         cache_command,
     ):
         made = command.add(commands)

@@ -27,6 +27,7 @@ from tensorkiln.frontends.cli.usage import (
     add_threads,
     cache_of,
     dims_of,
+    named_files,
 )
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.executable import Executable
@@ -72,7 +73,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: Any) -> int:
     """Runs once and prints or saves the outputs."""
-    named = _named(options.named)
+    named = named_files(options.named)
     output: Path | None = options.output
     if output is not None and output.suffix not in (".npz", ".npy"):
         raise UsageError(f"--output {output}: its name must end in .npz or .npy")
@@ -127,18 +128,6 @@ def _open(options: Any, progress: Progress) -> Executable | _Interpreted:
         cache=cache_of(options), dump=progress.watch(name), tell=progress.step,
     )  # fmt: skip
     return load_compiled(compiled, options.threads)
-
-
-def _named(texts: Sequence[str]) -> dict[str, str]:
-    named: dict[str, str] = {}
-    for text in texts:
-        name, mark, path = text.partition("=")
-        if not (name and mark and path):
-            raise UsageError(f"--input {text}: not NAME=FILE.npy")
-        if name in named:
-            raise UsageError(f"--input {name} is given twice")
-        named[name] = path
-    return named
 
 
 def _line(spec: TensorSpec, array: Array) -> str:

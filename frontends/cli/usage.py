@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from tensorkiln.compiler.cache import Cache, default_cache
@@ -70,6 +71,19 @@ def threads(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 1024):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads (0 to 1024)")
     return int(text)
+
+
+def named_files(texts: Sequence[str]) -> dict[str, str]:
+    """The files given by -i NAME=FILE.npy; UsageError for other texts and names given twice."""
+    named: dict[str, str] = {}
+    for text in texts:
+        name, mark, path = text.partition("=")
+        if not (name and mark and path):
+            raise UsageError(f"--input {text}: not NAME=FILE.npy")
+        if name in named:
+            raise UsageError(f"--input {name} is given twice")
+        named[name] = path
+    return named
 
 
 def dims_of(options: Any) -> dict[str, int]:

@@ -1,0 +1,209 @@
+"""Compiled code against the interpreter: kernel by kernel, then whole, for targets and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tensorkiln.compiler.agreement import MODEL_FACTOR, Gap, gap
+from tensorkiln.compiler.evaluate import evaluate, evaluate_op
+from tensorkiln.compiler.ir.function import UNKNOWN, Array, Function, Op
+from tensorkiln.compiler.kernel.program import Call
+from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.pipeline import PASSES, REQUIRED_PASSES, compile_function
+from tensorkiln.compiler.stepping import Stepper
+from tensorkiln.runtime.errors import UnsupportedError
+from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.processor import missing_features
+
+AGREES, DIFFERS, SKIPPED = "agrees", "differs", "skipped"
+# the last two split small loops unevenly
+THREADS = (1, 2, 3, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison: what was compared, how it came out, and the worst gap.
+
+    `where` names the user's nodes, source places and ops of the first difference.
+    """
+
+    name: str
+    outcome: str
+    text: str
+    gap: Gap | None = None
+    where: tuple[str, ...] = ()
+
+
+@dataclass
+class _Worst:
+    """Keeps the worst gap of many, and the first that is too large, with where they were."""
+
+    gap: Gap | None = None
+    name: str = ""
+    bad: Gap | None = None
+    bad_at: str = ""
+    count: int = field(default=0)
+
+    def add(self, found: Gap, name: str) -> bool:
+        """True if `found` is the first difference."""
+        self.count += 1
+        if self.gap is None or found.units / (found.limit or 1) > self.gap.units / (
+            self.gap.limit or 1
+        ):
+            self.gap, self.name = found, name
+        if found.agrees or self.bad is not None:
+            return False
+        self.bad, self.bad_at = found, name
+        return True
+
+
+class Verifier:
+    """Compares `function`, on `arrays` (one a parameter), in all the ways asked for."""
+
+    def __init__(self, function: Function, arrays: Sequence[Array]) -> None:
+        self.function = function
+        self.arrays = [np.asarray(array) for array in arrays]
+        self.expected = [np.array(array) for array in self._interpret(function)]
+        names = function.result_names or tuple(v.name for v in function.results)
+        self.names = [f"output {name!r}" for name in names]
+
+    def passes(self) -> Check:
+        """The interpreter before and after the compiler's passes; names the first wrong pass."""
+        function = self.function
+        worst = _Worst()
+        for number, step in enumerate(PASSES):
+            function = step.run(function)
+            if number < len(PASSES) - 1:
+                continue
+            if self._whole(self._interpret(function), worst):
+                return _differs("passes", worst, (f"pass {self._wrong_pass()}",))
+        return _agrees("passes", f"the interpreter after {len(PASSES)} passes", worst)
+
+    def kernels(self, target: Target) -> Check:
+        """Each kernel compiled for `target` against the interpreter, on the same operands."""
+        name = f"kernels {target.name}"
+        if missing := missing_features(target.features):
+            return Check(name, SKIPPED, f"this processor lacks {', '.join(missing[:4])}")
+        worst = _Worst()
+        found: list[tuple[Call, list[Array]]] = []
+
+        def watch(call: Call, operands: list[Array], results: list[Array]) -> None:
+            assert call.op is not None
+            if self._group(call.op, operands, results, worst):
+                found.append((call, operands))
+
+        results = Stepper(self.function, target).run(self.arrays, watch)
+        if found:
+            call, operands = found[0]
+            assert call.op is not None
+            return _differs(name, worst, first_wrong(call.op, operands, target))
+        if self._whole(results, worst):
+            return _differs(name, worst, ("no kernel by itself",))
+        return _agrees(name, f"{worst.count} results of kernels and the outputs", worst)
+
+    def threads(self, counts: Sequence[int] = THREADS) -> Check:
+        """Bits of the outputs for several numbers of threads, and again for the first."""
+        executable = load_compiled(compile_function(self.function))
+        return same_bits(executable, self.arrays, counts)
+
+    def plain(self, target: Target) -> Check:
+        """The model compiled with only the passes that kernels need."""
+        worst = _Worst()
+        try:
+            stepper = Stepper(self.function, target, REQUIRED_PASSES)
+        except UnsupportedError as error:
+            return Check("unoptimised", SKIPPED, f"cannot be compiled so: {error}")
+        if self._whole(stepper.run(self.arrays, lambda call, operands, results: None), worst):
+            return _differs("unoptimised", worst, (worst.bad_at,))
+        passes = f"{len(REQUIRED_PASSES)} of {len(PASSES)} passes"
+        return _agrees("unoptimised", f"compiled with {passes}", worst)
+
+    def _interpret(self, function: Function) -> list[Array]:
+        return evaluate(function, self.arrays)
+
+    def _whole(self, results: Iterable[Array], worst: _Worst) -> bool:
+        """True if outputs differ from what was expected."""
+        for name, got, wanted in zip(self.names, results, self.expected, strict=True):
+            worst.add(gap(got, wanted, MODEL_FACTOR, rounded=True), name)
+        return worst.bad is not None
+
+    def _group(
+        self, op: Op, operands: Sequence[Array], results: Sequence[Array], worst: _Worst
+    ) -> bool:
+        rounded = any(v.dtype.is_float for v in op.operands)
+        first = False
+        for value, got, wanted in zip(op.results, results, evaluate_op(op, operands), strict=True):
+            nodes = dict.fromkeys(o.location.node for o in op.regions[0].ops if o.location.node)
+            name = f"%{value.name} ({', '.join(nodes)})" if nodes else f"%{value.name}"
+            first |= worst.add(gap(got, wanted, rounded=rounded), name)
+        return first
+
+    def _wrong_pass(self) -> str:
+        function = self.function
+        for step in PASSES:
+            function = step.run(function)
+            if self._whole(self._interpret(function), _Worst()):
+                return step.name
+        return "unknown"
+
+
+def same_bits(executable: Executable, arrays: Sequence[Array], counts: Sequence[int]) -> Check:
+    """Whether `executable` gives the same bits for these numbers of threads."""
+    names = [spec.name for spec in executable.inputs]
+    first: list[bytes] = []
+    for count in (*counts, counts[0]):
+        results = executable.run(dict(zip(names, arrays, strict=True)), threads=count)
+        bits = [array.tobytes() for array in results]
+        first = first or bits
+        for spec, was, now in zip(executable.outputs, first, bits, strict=True):
+            if was != now:
+                text = f"output {spec.name!r} has other bits with {count} threads"
+                return Check("threads", DIFFERS, text, None, (spec.name,))
+    return Check("threads", AGREES, f"equal bits with {', '.join(map(str, counts))} threads")
+
+
+def first_wrong(op: Op, operands: Sequence[Array], target: Target) -> tuple[str, ...]:
+    """The ops of a wrong group, the first that is wrong by itself if there is one.
+
+    Each op is compiled together with those before it, on the operands of the group.
+    """
+    (region,) = op.regions
+    steps = [inner for inner in region.ops if inner.name != "constant"]
+    for inner in steps:
+        end = region.ops.index(inner) + 1
+        part = replace(
+            region, ops=region.ops[:end], results=inner.results, result_names=(), aliases={}
+        )
+        if not _is_right(part, operands, target):
+            return (_described(inner),)
+    return tuple(dict.fromkeys(map(_described, steps)))
+
+
+def _is_right(part: Function, operands: Sequence[Array], target: Target) -> bool:
+    wanted = evaluate(part, operands)
+    try:
+        executable = load_compiled(compile_function(part, target), 1)
+    except UnsupportedError:
+        return True
+    got = executable(*operands)
+    return all(gap(a, b, rounded=True).agrees for a, b in zip(got, wanted, strict=True))
+
+
+def _described(op: Op) -> str:
+    place = "" if op.location == UNKNOWN else f" of node {op.location}"
+    return f"{op.name}{place}"
+
+
+def _agrees(name: str, text: str, worst: _Worst) -> Check:
+    return Check(name, AGREES, text, worst.gap, (worst.name,) if worst.name else ())
+
+
+def _differs(name: str, worst: _Worst, where: tuple[str, ...]) -> Check:
+    return Check(name, DIFFERS, f"{', '.join(where)}: {worst.bad_at} {worst.bad}", worst.bad, where)
+
+
+__all__ = ["AGREES", "DIFFERS", "SKIPPED", "THREADS", "Check", "Verifier", "same_bits"]

@@ -1,0 +1,36 @@
+"""A shared object against the test vectors inside of it, and against the model it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorkiln.compiler.agreement import MODEL_FACTOR, gap
+from tensorkiln.compiler.evaluate import evaluate
+from tensorkiln.compiler.ir.function import Array, Function
+from tensorkiln.frontends.cli.verify import AGREES, DIFFERS, SKIPPED, Check
+from tensorkiln.runtime.errors import ModelError
+from tensorkiln.runtime.executable import Executable
+
+
+def self_test(path: str, executable: Executable) -> Check:
+    """Runs the test vectors that were put into the artifact."""
+    return Check("self-test", SKIPPED, "the artifact has no test vectors (compile --self-test)")
+
+
+def against_model(executable: Executable, function: Function, arrays: Sequence[Array]) -> Check:
+    """The artifact's outputs against the interpreter's."""
+    wanted = [(v.shape, v.dtype.name) for v in (*function.parameters, *function.results)]
+    has = [(spec.shape, spec.dtype) for spec in (*executable.inputs, *executable.outputs)]
+    if wanted != has:
+        raise ModelError("--against: the model has other inputs and outputs than the artifact")
+    results = executable(*arrays)
+    worst = None
+    for spec, got, expected in zip(
+        executable.outputs, results, evaluate(function, arrays), strict=True
+    ):
+        found = gap(got, expected, MODEL_FACTOR, rounded=True)
+        if not found.agrees:
+            text = f"output {spec.name!r} {found}"
+            return Check("against the model", DIFFERS, text, found, (spec.name,))
+        worst = found if worst is None or found.units > worst.units else worst
+    return Check("against the model", AGREES, "the interpreter's outputs", worst)

@@ -1,0 +1,161 @@
+"""`tensorkiln verify`: compiled code against the interpreter, or an artifact against itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tensorkiln.compiler.codegen.target import NAMES, target_named
+from tensorkiln.frontends.cli.arrays import Array, read_inputs
+from tensorkiln.frontends.cli.progress import Progress
+from tensorkiln.frontends.cli.usage import (
+    Commands,
+    UsageError,
+    add_dims,
+    add_json,
+    dims_of,
+    named_files,
+)
+from tensorkiln.frontends.cli.verify import (
+    AGREES,
+    DIFFERS,
+    THREADS,
+    Check,
+    Verifier,
+    same_bits,
+)
+from tensorkiln.frontends.cli.verify_artifact import against_model, self_test
+from tensorkiln.frontends.onnx import import_model
+from tensorkiln.runtime.load import load
+from tensorkiln.runtime.manifest import TensorSpec
+
+DIFFERENT = 4
+_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
+
+
+def add(commands: Commands) -> argparse.ArgumentParser:
+    """Adds the command's arguments."""
+    parser = commands.add_parser(
+        "verify",
+        help="compare compiled code with the interpreter, value by value",
+        description="Runs a model in the interpreter and compiled, and compares: the model before"
+        " and after all passes; each kernel on its own operands, for each target; compiled without"
+        " optimisation; and the bits for several numbers of threads. The first difference is told"
+        " with the user's node. A shared object runs the test vectors inside of it (see `compile"
+        " --self-test`), and is compared with the ONNX file that --against names. Floats may"
+        " differ by a number of units in the last place of their tensor's largest magnitude.",
+        epilog=f"exit code {DIFFERENT}: something differs",
+    )
+    parser.add_argument("model", help="an ONNX file, or a shared object made by `compile`")
+    parser.add_argument(
+        "arrays", nargs="*", metavar="FILE",
+        help="inputs: .npz by name, .npy in the model's order (others: random)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-i", "--input", action="append", default=[], metavar="NAME=FILE.npy", dest="named",
+        help="one input by name; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    parser.add_argument(
+        "--target", action="append", choices=NAMES, default=[], dest="targets", metavar="NAME",
+        help=f"a target to compile for; may be repeated (default: host, {', '.join(_LEVELS)})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--against", metavar="MODEL.onnx", help="of a shared object: the model it was made from"
+    )
+    add_dims(parser)
+    add_json(parser)
+    return parser
+
+
+def run(options: Any) -> int:
+    """Runs all checks; 0 if nothing differs."""
+    artifact = options.model.endswith(".so")
+    if artifact and options.targets:
+        raise UsageError("--target is for ONNX models; a shared object has its targets in it")
+    if options.against and not artifact:
+        raise UsageError("--against is for shared objects")
+    checks: list[Check] = []
+    with Progress(options.verbose) as progress:
+        made = _artifact_checks(options) if artifact else _model_checks(options, progress)
+        for check in made:
+            checks.append(check)
+            if not options.json:
+                progress.clear()
+                print(_line(check), flush=True)
+    differ = [check for check in checks if check.outcome == DIFFERS]
+    if options.json:
+        print(json.dumps(_report(options.model, checks), allow_nan=False))
+    else:
+        agreed = sum(check.outcome == AGREES for check in checks)
+        skipped = len(checks) - agreed - len(differ)
+        print(f"{agreed} agree, {len(differ)} differ, {skipped} skipped")
+    return DIFFERENT if differ else 0
+
+
+def _model_checks(options: Any, progress: Progress) -> Iterator[Check]:
+    progress.step(f"reading {options.model}")
+    name = Path(options.model).stem
+    function = import_model(options.model, dims=dims_of(options), name=name)
+    specs = [TensorSpec(v.name, v.shape, v.dtype.name) for v in function.parameters]
+    feeds = _feeds(options, specs)
+    progress.step("interpreting")
+    verifier = Verifier(function, [feeds[spec.name] for spec in specs])
+    progress.step("comparing passes")
+    yield verifier.passes()
+    for target in options.targets or ("host", *_LEVELS):
+        progress.step(f"comparing kernels for {target}")
+        yield verifier.kernels(target_named(target))
+    progress.step("comparing unoptimised code")
+    yield verifier.plain(target_named("host"))
+    progress.step("comparing numbers of threads")
+    yield verifier.threads()
+
+
+def _artifact_checks(options: Any) -> Iterator[Check]:
+    executable = load(options.model)
+    yield self_test(options.model, executable)
+    feeds = _feeds(options, list(executable.inputs))
+    arrays = [feeds[spec.name] for spec in executable.inputs]
+    yield same_bits(executable, arrays, THREADS)
+    if options.against:
+        function = import_model(options.against, dims=dims_of(options))
+        yield against_model(executable, function, arrays)
+
+
+def _feeds(options: Any, specs: list[TensorSpec]) -> dict[str, Array]:
+    return read_inputs(specs, options.arrays, named_files(options.named), options.seed)
+
+
+def _line(check: Check) -> str:
+    text = f"{check.outcome:<8} {check.name:<18} {check.text}"
+    if check.gap is not None and check.outcome == AGREES:
+        place = f" in {check.where[0]}" if check.where else ""
+        text += f"; at most {check.gap.units:.3g} of {check.gap.limit:g} units{place}"
+    return text
+
+
+def _report(model: str, checks: list[Check]) -> dict[str, object]:
+    return {
+        "model": model,
+        "agrees": all(check.outcome != DIFFERS for check in checks),
+        "checks": [
+            {
+                "name": check.name,
+                "outcome": check.outcome,
+                "text": check.text,
+                "units": None if check.gap is None else _number(check.gap.units),
+                "limit": None if check.gap is None else check.gap.limit,
+                "where": list(check.where),
+            }
+            for check in checks
+        ],
+    }
+
+
+def _number(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)

@@ -1,0 +1,170 @@
+"""tensorkiln verify: agreement, and finding what was made wrong on purpose."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tensorkiln.benchmarks.models import lenet
+from tensorkiln.compiler import pipeline
+from tensorkiln.compiler.agreement import gap, limit_of
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.lower.assign import arrange
+from tensorkiln.compiler.lower.layout import Layout
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.stepping import restore
+from tensorkiln.frontends.cli import verify
+from tensorkiln.frontends.cli.main import main
+
+
+def save(path: Path, *nodes: onnx.NodeProto) -> str:
+    """A model of `nodes` from x f32[3,5] to y."""
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [3, 5])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, path)
+    return str(path)
+
+
+def chain(path: Path) -> str:
+    return save(
+        path,
+        helper.make_node("Exp", ["x"], ["a"], name="grow"),
+        helper.make_node("Tanh", ["a"], ["b"], name="bend"),
+        helper.make_node("Softmax", ["b"], ["y"], name="share"),
+    )
+
+
+def break_op(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Makes the interpreter wrong for one op, which is as good as making the compiler wrong."""
+    record = REGISTRY[name]
+    real = record.evaluate
+    assert callable(real)
+    wrong = replace(record, evaluate=lambda op, arrays: [a * 1.01 for a in real(op, arrays)])
+    monkeypatch.setitem(REGISTRY._records, name, wrong)
+
+
+def test_a_network_agrees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    onnx.save(lenet(2), tmp_path / "m.onnx")
+    arguments = ["verify", str(tmp_path / "m.onnx"), "--target", "x86-64-v2", "--target", "host"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("5 agree, 0 differ, 0 skipped\n")
+    assert "kernels x86-64-v2" in out
+    assert main([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["agrees"] is True
+    names = [check["name"] for check in report["checks"]]
+    assert names == ["passes", "kernels x86-64-v2", "kernels host", "unoptimised", "threads"]
+    assert all(check["units"] <= check["limit"] for check in report["checks"][:4])
+
+
+def test_the_first_wrong_op_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = chain(tmp_path / "m.onnx")
+    break_op(monkeypatch, "tanh")
+    assert main(["verify", path, "--target", "host"]) == 4
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("differs  kernels"))
+    assert "tanh of node 'bend'" in line
+    assert "exp" not in line
+    assert main(["verify", path, "--target", "host", "--json"]) == 4
+    report = json.loads(capsys.readouterr().out)
+    (kernels,) = [check for check in report["checks"] if check["name"] == "kernels host"]
+    assert kernels["outcome"] == "differs"
+    assert kernels["where"] == ["tanh of node 'bend'"]
+    assert kernels["units"] > kernels["limit"]
+
+
+def test_the_first_wrong_pass_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drop_tanh(function: Function) -> Function:
+        """Gives readers of tanh its operand, in all results and operands."""
+        ops = [op for op in function.ops if op.name == "tanh"]
+        away = {op.result: op.operands[0] for op in ops}
+        kept = tuple(
+            replace(op, operands=tuple(away.get(v, v) for v in op.operands))
+            for op in function.ops
+            if op not in ops
+        )
+        return replace(function, ops=kept)
+
+    wrong = tuple(
+        replace(step, run=drop_tanh) if step.name == "algebra" else step for step in pipeline.PASSES
+    )
+    monkeypatch.setattr(pipeline, "PASSES", wrong)
+    monkeypatch.setattr(verify, "PASSES", wrong)
+    path = chain(tmp_path / "m.onnx")
+    assert main(["verify", path, "--target", "host"]) == 4
+    assert "pass algebra" in capsys.readouterr().out
+
+
+def test_targets_that_cannot_run_here_are_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "missing_features", lambda features: ("avx9",))
+    assert main(["verify", chain(tmp_path / "m.onnx"), "--target", "host"]) == 0
+    assert "skipped  kernels host" in capsys.readouterr().out
+
+
+def test_wrong_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "x.so", "--target", "host"]) == 2
+    assert main(["verify", "x.onnx", "--against", "y.onnx"]) == 2
+    assert main(["verify", str(tmp_path / "none.onnx")]) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_units_of_the_last_place(dtype: str) -> None:
+    wanted = np.array([[8, 0.001], [-3, np.inf]], dtype)
+    eps = float(np.finfo(dtype).eps)
+    assert gap(wanted.copy(), wanted).units == 0
+    got = wanted.copy()
+    got[0, 0] = 8 + 8 * 4 * eps
+    found = gap(got, wanted)
+    assert found.units == pytest.approx(4, rel=0.3)
+    assert found.index == (0, 0)
+    assert found.agrees
+    for bad in (np.nan, np.inf):
+        got[1, 0] = bad
+        assert gap(got, wanted).units == np.inf
+        assert not gap(got, wanted).agrees
+    nothing = np.array([np.nan, np.nan], dtype)
+    assert gap(nothing.copy(), nothing).units == 0
+    assert gap(np.empty((0, 2), dtype), np.empty((0, 2), dtype)).agrees
+
+
+def test_units_of_integers() -> None:
+    wanted = np.array([1, 2**63 - 1], np.int64)
+    assert gap(wanted - 1, wanted).units == 1
+    assert not gap(wanted - 1, wanted).agrees
+    assert gap(wanted - 1, wanted, rounded=True).agrees
+    flags = np.array([True, False])
+    assert gap(flags, ~flags, rounded=True).units == 1
+    assert not gap(flags, ~flags, rounded=True).agrees
+    assert limit_of(np.dtype(np.complex64)) == limit_of(np.dtype(np.float32))
+    assert gap(np.array([1 + 1j], np.complex64), np.array([1 + 2j], np.complex64)).units > 1e5
+
+
+@pytest.mark.parametrize(
+    ("order", "blocks", "shape"),
+    [((0, 1, 2), (), (2, 3, 5)), ((2, 0, 1), (), (2, 3, 5)), ((0, 1, 2), ((1, 4),), (2, 7, 3)),
+     ((1, 0), ((0, 2), (1, 3)), (5, 4)), ((), (), ()), ((0,), ((0, 8),), (3,))],
+)  # fmt: skip
+def test_memory_of_any_layout_comes_back(
+    order: tuple[int, ...], blocks: tuple[tuple[int, int], ...], shape: tuple[int, ...]
+) -> None:
+    layout = Layout(order, blocks)
+    data = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    physical = np.zeros(layout.physical_shape(shape), np.float32)
+    arrange(data, layout, physical)
+    np.testing.assert_array_equal(restore(physical, layout, shape), data)

@@ -39,6 +39,7 @@ from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
+from tensorkiln.compiler.passes.winograd import winograd
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
 from tensorkiln.compiler.schedules.program import lower_function
 from tensorkiln.runtime.compiled import Compiled
@@ -71,6 +72,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("rectifier_masks", rectifier_masks),
     Pass("push_movement", push_movement),
     # The forms that kernels take; what they need of padding and transposes is simplified again.
+    Pass("winograd", winograd),
     Pass("legalize_convolution", legalize_convolution),
     Pass("legalize_windows", legalize_windows),
     Pass("legalize_dot", legalize_dot),

@@ -34,6 +34,7 @@ from tensorkiln.compiler.ops import (
     slicing,
     sort,
     top_k,
+    winograd,
 )
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.registry import Registry
@@ -71,6 +72,7 @@ REGISTRY = Registry(
         *linalg_solve.RECORDS,
         *arg_reduce_window.RECORDS,
         *scan.RECORDS,
+        *winograd.RECORDS,
     )
 )
 

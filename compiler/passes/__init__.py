@@ -20,6 +20,7 @@ from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
+from tensorkiln.compiler.passes.winograd import winograd
 
 PASSES: Mapping[str, Callable[[Function], Function]] = {
     run.__name__: run
@@ -35,6 +36,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         fold_scales,
         push_movement,
         rectifier_masks,
+        winograd,
         legalize_convolution,
         legalize_dot,
         legalize_windows,

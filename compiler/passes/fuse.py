@@ -10,6 +10,7 @@ one element and `reshape`s (which only rename memory) stay outside.  Kinds of gr
     contract     dot_general or convolution with prologue and pointwise epilogue
     concatenate  a concatenation with its producers
     update       a dynamic_update_slice of a small box, with the box's producers
+    winograd     a transform of a Winograd convolution, the output one with pointwise epilogue
     custom       an op with loops of its own
 
 A loop or a branch stays an op, whose regions are fused.
@@ -32,6 +33,7 @@ from tensorkiln.compiler.passes.over_regions import map_regions
 
 CONTROL = ("while", "case")
 CONTRACTIONS = ("dot_general", "convolution")
+WINOGRAD = ("winograd_input", "winograd_output")
 ROW_REDUCTIONS = ("reduce", "arg_reduce")
 DUPLICABLE = ("broadcast_in_dim", "iota")
 MOVEMENT = frozenset(
@@ -65,7 +67,7 @@ def fuse(function: Function) -> Function:
         ):
             _grow_row(groups, op)
     for op in ops:
-        if _kind(op) in ("reduce", "contract"):
+        if _kind(op) in ("reduce", "contract", "winograd"):
             _siblings(groups, op)
             _epilogue(groups, op)
     shared = _absorb_producers(groups, ops)
@@ -91,6 +93,8 @@ def _stays_outside(op: Op) -> bool:
 def _kind(op: Op) -> str:
     if op.name in CONTRACTIONS:
         return "contract"
+    if op.name in WINOGRAD:
+        return "winograd"
     if op.name in CONTROL:
         return "control"
     if op.name == "concatenate":
@@ -305,6 +309,9 @@ def _takes(groups: Groups, target: int, op: Op) -> bool:
         hero = next(m for m in groups.members[target] if m.name in CONTRACTIONS)
         epilogue = not _feeds(groups, op, hero, target)
         return epilogue or (op.name in ("transpose", "convert") and hero.name == "dot_general")
+    if kind == "winograd":
+        hero = next(m for m in groups.members[target] if m.name in WINOGRAD)
+        return not _feeds(groups, op, hero, target)
     return False
 
 

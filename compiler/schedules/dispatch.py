@@ -17,6 +17,7 @@ from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
 from tensorkiln.compiler.schedules.rows import schedule_rows
 from tensorkiln.compiler.schedules.tiling import Tiling
+from tensorkiln.compiler.schedules.winograd import schedule_winograd
 from tensorkiln.compiler.schedules.update import schedule_update
 from tensorkiln.runtime.errors import UnsupportedError
 
@@ -52,6 +53,8 @@ def schedule(
             return schedule_concatenate(group, target)
         case "update":
             return schedule_update(group, target)
+        case "winograd":
+            return schedule_winograd(group, target)
         case "custom":
             return schedule_custom(group, target)
     raise UnsupportedError(f"no kernel family for groups of kind {kind}")

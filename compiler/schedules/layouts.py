@@ -68,6 +68,8 @@ class _Assigner:
                 self.ops.append(op)
             elif op.string("kind") == "contract":
                 self._contraction(op)
+            elif op.string("kind") == "winograd":
+                self._winograd(op)
             else:
                 layout = inherited_layout(op, self.layouts)
                 self._append(op if layout is None else self._laid_out(op, layout))
@@ -153,6 +155,9 @@ class _Assigner:
             return
         constant = self._constant(op, hero.operands[1]) is not None
         tiling = choose_tiling(hero, self.target, constant)
+        if tiling is not None and self._is_transformed(hero.operands[0]):
+            # It comes in rows, lies in a near cache, and is read by few panels of columns.
+            tiling = replace(tiling, pack_left=False)
         if tiling is None:
             self.ops.append(op)
             return
@@ -164,6 +169,30 @@ class _Assigner:
         renewed = self._repacked(op, region, hero, wanted)
         self.tilings[renewed] = tiling
         self._append(renewed)
+
+    def _winograd(self, op: Op) -> None:
+        """A transform reads and writes images in blocks of channels."""
+        (region,) = op.regions
+        hero = next(o for o in region.ops if o.name in ("winograd_input", "winograd_output"))
+        lanes = self.target.lanes(hero.result.dtype.bits)
+        spec = hero.ints("spec")
+        last = spec[1] == len(spec) - 1
+        if hero.name == "winograd_input":
+            (source,) = hero.operands
+            outer = dict(zip(region.parameters, op.operands, strict=True)).get(source, source)
+            if not last and outer not in self.layouts:
+                layout = channel_layout(spec, source.shape[spec[1]], lanes)
+                op = self._repacked(op, region, hero, {source: layout})
+        elif not last:
+            layout = channel_layout(spec, hero.result.shape[spec[1]], lanes)
+            self._laid_out(op, layout)
+        self._append(op)
+
+    def _is_transformed(self, value: Value) -> bool:
+        producer = self.producers.get(value)
+        return producer is not None and any(
+            o.name == "winograd_input" for region in producer.regions for o in region.ops
+        )
 
     def _constant(self, op: Op, value: Value) -> Op | None:
         """The constant behind an operand of a fusion, if it is one."""

@@ -23,6 +23,14 @@ class Formula:
         """The op `name` of this value."""
         return Formula(self.builder, self.builder.one(name, (self.value,), **attributes))
 
+    def join(self, name: str, other: Formula | float) -> Formula:
+        """The op `name` of this value and another."""
+        return self._binary(name, other)
+
+    def full(self, value: float) -> Formula:
+        """`value` in the shape and dtype of this."""
+        return Formula(self.builder, shorthand.full_like(self.builder, self.value, value))
+
     def compare(self, direction: str, other: Formula | float) -> Formula:
         """Where EQ NE LT LE GT or GE holds."""
         builder = self.builder

@@ -19,6 +19,9 @@ _ENTRIES = {
     "export": ("tensorkiln.frontends.compile", "export_model"),
     "load": ("tensorkiln.runtime.load", "load"),
 }
+# The modules that hold the top-level names of the graph API.
+_NAMES = ("names", "names_math", "names_arrays")
+        "bitwise",
 _SUBMODULES = frozenset(
     {"compat", "errors", "initializers", "layers", "math", "nn", "random", "train"}
 )
@@ -34,10 +37,14 @@ def __getattr__(name: str) -> Any:
     elif name in _SUBMODULES:
         found = importlib.import_module(f"tensorkiln.{name}")
     else:
-        try:
-            found = getattr(importlib.import_module("tensorkiln.names"), name)
-        except AttributeError:
-            raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}") from None
+        for module in _NAMES:
+            members = vars(importlib.import_module(f"tensorkiln.{module}"))
+            if name in members:
+                found = members[name]
+                break
+        else:
+            raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}")
+    names = [name for m in _NAMES for name in dir(importlib.import_module(f"tensorkiln.{m}"))]
     globals()[name] = found
     return found
 

@@ -72,5 +72,34 @@ from tensorkiln.frontends.graph.ops_reduce import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_scan import cumprod, cumsum
 from tensorkiln.frontends.graph.ops_select import in_top_k
+from tensorkiln.frontends.graph.ops_special import (
+    bessel_i0,
+    bessel_i0e,
+    bessel_i1,
+    bessel_i1e,
+    erfinv,
+    multiply_no_nan,
+    ndtri,
+    nextafter,
+    polyval,
+    reciprocal_no_nan,
+    xdivy,
+    xlog1py,
+    xlogy,
+from tensorkiln.frontends.graph.ops_special import div_no_nan as divide_no_nan
+from tensorkiln.names import logical_xor, scalar_mul
+from tensorkiln.names_math import (
+    accumulate_n,
+    acosh,
+    asinh,
+    atanh,
+    digamma,
+    is_non_decreasing,
+    is_strictly_increasing,
+    lbeta,
+    lgamma,
+    log_sigmoid,
+    polygamma,
+    zeta,
 
 floormod = mod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
@@ -13,6 +12,7 @@ from tensorkiln.frontends.graph import dtypes, operators
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import FLOATS, NUMBERS, DType
+from tensorkiln.frontends.graph.functions import binary_function, unary_function
 from tensorkiln.frontends.graph.kinds import Lower, OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
@@ -28,38 +28,6 @@ from tensorkiln.frontends.graph.rules import (
     unary,
 )  # fmt: skip
 from tensorkiln.frontends.graph.tensor import Tensor
-
-
-class UnaryFunction(Protocol):
-    """A function of one tensor."""
-
-    def __call__(self, x: object, name: str | None = None) -> Tensor:
-        """The tensor that the op makes."""
-        ...
-
-
-class BinaryFunction(Protocol):
-    """A function of two tensors."""
-
-    def __call__(self, x: object, y: object, name: str | None = None) -> Tensor:
-        """The tensor that the op makes."""
-        ...
-
-
-def _unary_function(kind: str, meaning: str) -> UnaryFunction:
-    def function(x: object, name: str | None = None) -> Tensor:
-        return make(kind, (x,), name)
-
-    function.__doc__, function.__name__ = meaning, kind.lower()
-    return function
-
-
-def _binary_function(kind: str, meaning: str) -> BinaryFunction:
-    def function(x: object, y: object, name: str | None = None) -> Tensor:
-        return make(kind, (x, y), name)
-
-    function.__doc__, function.__name__ = meaning, kind.lower()
-    return function
 
 
 def _quotient_corrected(build: Callable[[Formula, Formula, Formula, Formula], Formula]) -> Lower:
@@ -198,7 +166,7 @@ def add_n(inputs: Sequence[object], name: str | None = None) -> Tensor:
 def scalar_mul(scalar: object, x: object, name: str | None = None) -> Tensor:
     """A scalar times a tensor."""
     tensor = convert_to_tensor(x)
-    return make("Mul", (convert_to_tensor(scalar, base(tensor)), tensor), name or "mul")
+    return make("Mul", (convert_to_tensor(scalar, base(tensor), "scalar"), tensor), name)
 
 
 _FLOAT = {"T": FLOATS}
@@ -210,12 +178,11 @@ _UNARY_FLOAT_IR = {
     "Sqrt": "sqrt", "Rsqrt": "rsqrt", "Exp": "exponential", "Expm1": "exponential_minus_one",
     "Log": "log", "Log1p": "log_plus_one", "Sin": "sine", "Cos": "cosine", "Tan": "tan",
     "Tanh": "tanh", "Sigmoid": "logistic", "Ceil": "ceil", "Floor": "floor",
-    "Rint": "round_nearest_even", "Erf": "erf",
+    "Rint": "round_nearest_even", "Erf": "erf", "Erfc": "erfc",
 }  # fmt: skip
 _UNARY_FORMULAS: dict[str, Callable[[Formula], Formula]] = {
     "Square": _square,
     "Reciprocal": lambda x: 1.0 / x,
-    "Erfc": lambda x: 1.0 - x.apply("erf"),
     "Asin": _asin, "Acos": _acos, "Atan": _atan, "Sinh": _sinh, "Cosh": _cosh,
 }  # fmt: skip
 _BINARY_IR = {
@@ -259,54 +226,55 @@ register(
     OpKind("AddN", "inputs:T*", like_input, _add_n, _NUMBER),
 )  # fmt: skip
 
-add = _binary_function("Add", "x + y, with broadcasting.")
-subtract = _binary_function("Sub", "x - y, with broadcasting.")
-multiply = _binary_function("Mul", "x * y, with broadcasting.")
-divide = _binary_function("RealDiv", "x / y of floats, with broadcasting.")
-pow_ = _binary_function("Pow", "x to the power y.")
-maximum = _binary_function("Maximum", "The larger of x and y; the gradient of a tie goes to x.")
-minimum = _binary_function("Minimum", "The smaller of x and y; the gradient of a tie goes to x.")
-mod = _binary_function("FloorMod", "The remainder with the sign of y, as Python's %.")
-truncatediv = _binary_function("TruncateDiv", "x / y rounded towards zero.")
-truncatemod = _binary_function("TruncateMod", "The remainder with the sign of x.")
-squared_difference = _binary_function("SquaredDifference", "(x - y) squared.")
-atan2 = _binary_function("Atan2", "The angle of the point (y, x).")
-equal = _binary_function("Equal", "x == y, element by element.")
-not_equal = _binary_function("NotEqual", "x != y, element by element.")
-less = _binary_function("Less", "x < y, element by element.")
-less_equal = _binary_function("LessEqual", "x <= y, element by element.")
-greater = _binary_function("Greater", "x > y, element by element.")
-greater_equal = _binary_function("GreaterEqual", "x >= y, element by element.")
-logical_and = _binary_function("LogicalAnd", "x and y of bools.")
-logical_or = _binary_function("LogicalOr", "x or y of bools.")
-negative = _unary_function("Neg", "-x.")
-abs_ = _unary_function("Abs", "The absolute value.")
-sign = _unary_function("Sign", "-1, 0 or 1.")
-sqrt = _unary_function("Sqrt", "The square root.")
-rsqrt = _unary_function("Rsqrt", "One over the square root.")
-exp = _unary_function("Exp", "e to the power x.")
-expm1 = _unary_function("Expm1", "e to the power x, minus 1.")
-log = _unary_function("Log", "The natural logarithm.")
-log1p = _unary_function("Log1p", "The natural logarithm of 1 + x.")
-sin = _unary_function("Sin", "The sine.")
-cos = _unary_function("Cos", "The cosine.")
-tan = _unary_function("Tan", "The tangent.")
-asin = _unary_function("Asin", "The inverse sine.")
-acos = _unary_function("Acos", "The inverse cosine.")
-atan = _unary_function("Atan", "The inverse tangent.")
-sinh = _unary_function("Sinh", "The hyperbolic sine.")
-cosh = _unary_function("Cosh", "The hyperbolic cosine.")
-tanh = _unary_function("Tanh", "The hyperbolic tangent.")
-sigmoid = _unary_function("Sigmoid", "1 / (1 + exp(-x)).")
-ceil = _unary_function("Ceil", "Rounded up.")
-floor = _unary_function("Floor", "Rounded down.")
-rint = _unary_function("Rint", "Rounded to the nearest integer, half to even.")
-round_ = _unary_function("Round", "Rounded to the nearest integer, half to even.")
-erf = _unary_function("Erf", "The error function.")
-erfc = _unary_function("Erfc", "One minus the error function.")
-square = _unary_function("Square", "x times x.")
-reciprocal = _unary_function("Reciprocal", "1 / x.")
-logical_not = _unary_function("LogicalNot", "not x of bools.")
-is_nan = _unary_function("IsNan", "Where x is NaN.")
-is_inf = _unary_function("IsInf", "Where x is infinite.")
-is_finite = _unary_function("IsFinite", "Where x is neither NaN nor infinite.")
+add = binary_function("Add", "x + y, with broadcasting.")
+subtract = binary_function("Sub", "x - y, with broadcasting.")
+multiply = binary_function("Mul", "x * y, with broadcasting.")
+divide = binary_function("RealDiv", "x / y of floats, with broadcasting.")
+pow_ = binary_function("Pow", "x to the power y.")
+maximum = binary_function("Maximum", "The larger of x and y; the gradient of a tie goes to x.")
+minimum = binary_function("Minimum", "The smaller of x and y; the gradient of a tie goes to x.")
+floor_div = binary_function("FloorDiv", "x / y rounded towards minus infinity.")
+mod = binary_function("FloorMod", "The remainder with the sign of y, as Python's %.")
+truncatediv = binary_function("TruncateDiv", "x / y rounded towards zero.")
+truncatemod = binary_function("TruncateMod", "The remainder with the sign of x.")
+squared_difference = binary_function("SquaredDifference", "(x - y) squared.")
+atan2 = binary_function("Atan2", "The angle of the point (y, x).")
+equal = binary_function("Equal", "x == y, element by element.")
+not_equal = binary_function("NotEqual", "x != y, element by element.")
+less = binary_function("Less", "x < y, element by element.")
+less_equal = binary_function("LessEqual", "x <= y, element by element.")
+greater = binary_function("Greater", "x > y, element by element.")
+greater_equal = binary_function("GreaterEqual", "x >= y, element by element.")
+logical_and = binary_function("LogicalAnd", "x and y of bools.")
+logical_or = binary_function("LogicalOr", "x or y of bools.")
+negative = unary_function("Neg", "-x.")
+abs_ = unary_function("Abs", "The absolute value.")
+sign = unary_function("Sign", "-1, 0 or 1.")
+sqrt = unary_function("Sqrt", "The square root.")
+rsqrt = unary_function("Rsqrt", "One over the square root.")
+exp = unary_function("Exp", "e to the power x.")
+expm1 = unary_function("Expm1", "e to the power x, minus 1.")
+log = unary_function("Log", "The natural logarithm.")
+log1p = unary_function("Log1p", "The natural logarithm of 1 + x.")
+sin = unary_function("Sin", "The sine.")
+cos = unary_function("Cos", "The cosine.")
+tan = unary_function("Tan", "The tangent.")
+asin = unary_function("Asin", "The inverse sine.")
+acos = unary_function("Acos", "The inverse cosine.")
+atan = unary_function("Atan", "The inverse tangent.")
+sinh = unary_function("Sinh", "The hyperbolic sine.")
+cosh = unary_function("Cosh", "The hyperbolic cosine.")
+tanh = unary_function("Tanh", "The hyperbolic tangent.")
+sigmoid = unary_function("Sigmoid", "1 / (1 + exp(-x)).")
+ceil = unary_function("Ceil", "Rounded up.")
+floor = unary_function("Floor", "Rounded down.")
+rint = unary_function("Rint", "Rounded to the nearest integer, half to even.")
+round_ = unary_function("Round", "Rounded to the nearest integer, half to even.")
+erf = unary_function("Erf", "The error function.")
+erfc = unary_function("Erfc", "One minus the error function.")
+square = unary_function("Square", "x times x.")
+reciprocal = unary_function("Reciprocal", "1 / x.")
+logical_not = unary_function("LogicalNot", "not x of bools.")
+is_nan = unary_function("IsNan", "Where x is NaN.")
+is_inf = unary_function("IsInf", "Where x is infinite.")
+is_finite = unary_function("IsFinite", "Where x is neither NaN nor infinite.")

@@ -1,0 +1,1 @@
+"""Top-level names of functions that rearrange tensors."""

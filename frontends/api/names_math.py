@@ -1,0 +1,30 @@
+"""Top-level names of mathematics beyond the everyday functions."""
+
+from tensorkiln.frontends.graph.norms import (
+    accumulate_n,
+    cross,
+    is_non_decreasing,
+    is_strictly_increasing,
+    norm,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_bits import bitcast, saturate_cast
+from tensorkiln.frontends.graph.ops_elementwise import divide, floor_div, mod
+from tensorkiln.frontends.graph.ops_quantize import (
+    fake_quant_with_min_max_args,
+    fake_quant_with_min_max_vars,
+    fake_quant_with_min_max_vars_per_channel,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_special import (
+    acosh,
+    asinh,
+    atanh,
+    digamma,
+    div_no_nan,
+    lbeta,
+    lgamma,
+    log_sigmoid,
+    polygamma,
+    zeta,
+)  # fmt: skip
+
+realdiv, floormod = divide, mod

@@ -21,9 +21,21 @@ _ENTRIES = {
 }
 # The modules that hold the top-level names of the graph API.
 _NAMES = ("names", "names_math", "names_arrays")
-        "bitwise",
 _SUBMODULES = frozenset(
-    {"compat", "errors", "initializers", "layers", "math", "nn", "random", "train"}
+    {
+        "bitwise",
+        "compat",
+        "errors",
+        "initializers",
+        "layers",
+        "logging",
+        "math",
+        "nn",
+        "python_io",
+        "random",
+        "summary",
+        "train",
+    }
 )
 
 
@@ -44,13 +56,12 @@ def __getattr__(name: str) -> Any:
                 break
         else:
             raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}")
-    names = [name for m in _NAMES for name in dir(importlib.import_module(f"tensorkiln.{m}"))]
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    names = dir(importlib.import_module("tensorkiln.names"))
+    names = [name for m in _NAMES for name in dir(importlib.import_module(f"tensorkiln.{m}"))]
     return sorted(
         {*globals(), *_ENTRIES, *_SUBMODULES, *(name for name in names if name[0] != "_")}
     )

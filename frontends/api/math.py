@@ -71,6 +71,19 @@ from tensorkiln.frontends.graph.ops_reduce import (
     reduce_sum,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_scan import cumprod, cumsum
+from tensorkiln.frontends.graph.ops_segment import (
+    segment_max,
+    segment_mean,
+    segment_min,
+    segment_prod,
+    segment_sum,
+    unsorted_segment_max,
+    unsorted_segment_mean,
+    unsorted_segment_min,
+    unsorted_segment_prod,
+    unsorted_segment_sqrt_n,
+    unsorted_segment_sum,
+)
 from tensorkiln.frontends.graph.ops_select import in_top_k
 from tensorkiln.frontends.graph.ops_special import (
     bessel_i0,
@@ -86,6 +99,7 @@ from tensorkiln.frontends.graph.ops_special import (
     xdivy,
     xlog1py,
     xlogy,
+)
 from tensorkiln.frontends.graph.ops_special import div_no_nan as divide_no_nan
 from tensorkiln.names import logical_xor, scalar_mul
 from tensorkiln.names_math import (
@@ -101,5 +115,6 @@ from tensorkiln.names_math import (
     log_sigmoid,
     polygamma,
     zeta,
+)
 
 floormod = mod

@@ -143,6 +143,7 @@ from tensorkiln.frontends.graph.ops_elementwise import (
     truncatediv,
     truncatemod,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_gather import batch_gather, gather, gather_nd
 from tensorkiln.frontends.graph.ops_gradient import gradients
 from tensorkiln.frontends.graph.ops_join import concat, split, stack, unstack
 from tensorkiln.frontends.graph.ops_matmul import (
@@ -153,6 +154,11 @@ from tensorkiln.frontends.graph.ops_matmul import (
     matrix_diag,
     tensordot,
     trace,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_partition import (
+    dynamic_partition,
+    dynamic_stitch,
+    parallel_stitch,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_random import (
     random_normal,
@@ -173,7 +179,41 @@ from tensorkiln.frontends.graph.ops_reduce import (
     reduce_sum,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_scan import cumprod, cumsum
-from tensorkiln.frontends.graph.ops_select import gather, one_hot, where
+from tensorkiln.frontends.graph.ops_scatter import (
+    scatter_add,
+    scatter_div,
+    scatter_max,
+    scatter_min,
+    scatter_mul,
+    scatter_nd,
+    scatter_nd_add,
+    scatter_nd_sub,
+    scatter_nd_update,
+    scatter_sub,
+    scatter_update,
+    tensor_scatter_add,
+    tensor_scatter_sub,
+    tensor_scatter_update,
+)
+from tensorkiln.frontends.graph.ops_scatter import tensor_scatter_max as tensor_scatter_nd_max
+from tensorkiln.frontends.graph.ops_scatter import tensor_scatter_min as tensor_scatter_nd_min
+from tensorkiln.frontends.graph.ops_segment import (
+    segment_max,
+    segment_mean,
+    segment_min,
+    segment_prod,
+    segment_sum,
+    sparse_segment_mean,
+    sparse_segment_sqrt_n,
+    sparse_segment_sum,
+    unsorted_segment_max,
+    unsorted_segment_mean,
+    unsorted_segment_min,
+    unsorted_segment_prod,
+    unsorted_segment_sqrt_n,
+    unsorted_segment_sum,
+)
+from tensorkiln.frontends.graph.ops_select import one_hot, where
 from tensorkiln.frontends.graph.ops_shape import (
     broadcast_static_shape,
     broadcast_to,
@@ -188,6 +228,12 @@ from tensorkiln.frontends.graph.ops_shape import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_slice import pad, slice_, strided_slice, tile
 from tensorkiln.frontends.graph.ops_state import assign, assign_add, assign_sub
+from tensorkiln.frontends.graph.ops_where import (
+    boolean_mask,
+    setdiff1d,
+    unique,
+    unique_with_counts,
+)  # fmt: skip
 from tensorkiln.frontends.graph.scopes import (
     colocate_with,
     control_dependencies,
@@ -267,6 +313,8 @@ tuple = tuple_
 mul, sub, neg = multiply, subtract, negative
 floormod, arg_max, arg_min, lin_space = mod, argmax, argmin, linspace
 batch_matmul = matmul
+tensor_scatter_nd_update, tensor_scatter_nd_add = tensor_scatter_update, tensor_scatter_add
+tensor_scatter_nd_sub = tensor_scatter_sub
 initialize_all_variables, all_variables = global_variables_initializer, global_variables
 initialize_local_variables = local_variables_initializer
 initialize_variables = variables_initializer

@@ -14,6 +14,7 @@ from tensorkiln.frontends.graph.dtypes import boolean
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.ops_where import where_true
 from tensorkiln.frontends.graph.rules import axis_in, base
 from tensorkiln.frontends.graph.shapes import ShapeError, compatible, merge, show
 from tensorkiln.frontends.graph.statics import static_integer
@@ -22,12 +23,14 @@ from tensorkiln.runtime.errors import UnsupportedError
 
 
 def where(condition: object, x: object = None, y: object = None, name: str | None = None) -> Tensor:
-    """`x` where the condition holds, `y` elsewhere; a vector condition chooses whole rows."""
+    """`x` where the condition holds, `y` elsewhere; a vector condition chooses whole rows.
+
+    Without `x` and `y` the index tuples of the elements that are true.
+    """
+    if x is None and y is None:
+        return where_true(condition, name)
     if x is None or y is None:
-        raise UnsupportedError(
-            "tf.where(condition) without x and y gives a shape that depends on values, which "
-            "cannot be compiled yet; pass x and y"
-        )
+        raise ValueError("x and y must both be non-None or both be None.")
     return make("Select", (condition, x, y), name)
 
 
@@ -47,27 +50,6 @@ def _select_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
     if len(condition.shape) == 1 and len(x.shape) > 1:
         condition = shorthand.broadcast_in_dim(builder, condition, x.shape, (0,))
     return [shorthand.select(builder, condition, x, y)]
-
-
-def gather(
-    params: object, indices: object, validate_indices: object = None, name: str | None = None,
-    axis: object = 0,
-) -> Tensor:  # fmt: skip
-    """The slices of `params` along `axis` at `indices`."""
-    return make("GatherV2", (params, indices, axis), name)
-
-
-def _gather_infer(op: Operation) -> Sequence[Result]:
-    params, indices, axis = op.inputs[0].sizes, op.inputs[1].sizes, static_integer(op.inputs[2])
-    if params is None or indices is None or axis is None:
-        return [(base(op.inputs[0]), None)]
-    place = axis_in(axis, params)
-    return [(base(op.inputs[0]), (*params[:place], *indices, *params[place + 1 :]))]
-
-
-def _gather_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    axis = lowering.integer(op, 2, values)
-    return [shorthand.take(lowering.builder, values[0], values[1], axis)]
 
 
 def embedding_lookup(
@@ -148,7 +130,6 @@ def _in_top_k_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) 
 
 register(
     OpKind("Select", "condition:bool x:T y:T", _select_infer, _select_lower),
-    OpKind("GatherV2", "params:T indices:index axis:index", _gather_infer, _gather_lower),
     OpKind("OneHot", "indices:I depth:int32 on_value:T off_value:T", _one_hot_infer,
            _one_hot_lower),
     OpKind("InTopK", "predictions:float32 targets:index k:index",

@@ -79,5 +79,7 @@ def nonzeros(matrix: Matrix) -> int:
 def transformed_filter(kernel: NDArray[np.floating]) -> NDArray[np.floating]:
     """G g GT of filters [output, input, 3, 3], as [36, input, output], rounded once from f64."""
     g = as_array(FILTER)
-    found = np.einsum("ai,ocij,bj->abco", g, kernel.astype(np.float64), g, optimize=True)
-    return found.reshape(POINTS * POINTS, *found.shape[2:]).astype(kernel.dtype)
+    found: NDArray[np.floating] = np.einsum(
+        "ai,ocij,bj->abco", g, kernel.astype(np.float64), g, optimize=True
+    ).astype(kernel.dtype)
+    return found.reshape(POINTS * POINTS, *found.shape[2:])

@@ -17,7 +17,7 @@ from fractions import Fraction
 
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Fma, Index, Load
+from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Expr, Fma, Index, Load
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
@@ -35,6 +35,7 @@ def schedule_winograd(group: Group, target: Target) -> Kernel:
         if op.name == "winograd_output":
             return _Output(group, op, target).build()
     raise ValueError(f"group {group.name} has no Winograd transform")
+
 
 BLOCK_VECTORS = 8  # lines that lie together where the matrix multiplies read and write them
 
@@ -210,46 +211,42 @@ class _Output(_Transform):
             for b in range(POINTS):
                 column: list[Expr] = []
                 for a in range(POINTS):
-                    at = (ix.const(a * POINTS + b), self.tile, channel)
                     with ExitStack() as stack:
                         if exists is not None:
                             stack.enter_context(body.guard(exists))
-                        column.append(body.read(m, at))
+                        index = (ix.const(a * POINTS + b), self.tile, channel)
+                        column.append(body.read(m, index))
                 lines.append([self.combine(row, column) for row in OUTPUT])
             for i in range(OUTPUTS):
                 line = [column[i] for column in lines]
                 for j, row in enumerate(OUTPUT):
-                    at = (ix.const(i * OUTPUTS + j), lane)
-                    body.store(sums, at, self.combine(row, line))
+                    body.store(sums, (ix.const(i * OUTPUTS + j), lane), self.combine(row, line))
         with (
-            body.over(OUTPUTS, LoopKind.UNROLLED, "i") as i,
-            body.over(OUTPUTS, LoopKind.UNROLLED, "j") as j,
+            body.over(OUTPUTS, LoopKind.UNROLLED, "i") as row_number,
+            body.over(OUTPUTS, LoopKind.UNROLLED, "j") as column_number,
         ):
-            place = (
-                ix.add(ix.mul(self.row, OUTPUTS), i),
-                ix.add(ix.mul(self.column, OUTPUTS), j),
+            self._store(sums, row_number, column_number, at_edge)
+
+    def _store(self, sums: Buffer, i: Expr, j: Expr, at_edge: bool) -> None:
+        """Sends the vector of channels at one place of the tile through the epilogue."""
+        body = self.body
+        rows, columns = ix.const(self.height), ix.const(self.width)
+        y = ix.add(ix.mul(self.row, OUTPUTS), i)
+        x = ix.add(ix.mul(self.column, OUTPUTS), j)
+        with ExitStack() as stack:
+            if at_edge:
+                within = Binary("and", Binary("lt", y, rows), Binary("lt", x, columns))
+                stack.enter_context(body.when(within))
+            lane, channel, exists = stack.enter_context(self.channel())
+            if exists is not None:
+                stack.enter_context(body.when(exists))
+            body.bound[self.op.result] = lambda _: body.let(
+                Load(sums, (ix.add(ix.mul(i, OUTPUTS), j), lane))
             )
-            with ExitStack() as stack:
-                if at_edge:
-                    within = _all(
-                        [
-                            Binary("lt", position, ix.const(size))
-                            for position, size in zip(
-                                place, (self.height, self.width), strict=True
-                            )
-                        ]
-                    )
-                    assert within is not None
-                    stack.enter_context(body.when(within))
-                lane, channel, exists = stack.enter_context(self.channel())
-                if exists is not None:
-                    stack.enter_context(body.when(exists))
-                at = (ix.add(ix.mul(i, OUTPUTS), j), lane)
-                body.bound[self.op.result] = lambda _: body.let(Load(sums, at))
-                index = self.arranged((self.batch, channel, *place))
-                values = [body.read(v, index) for v in self.group.region.results]
-                for output, value in zip(self.group.outputs, values, strict=True):
-                    body.store(output.buffer, output.index(index), value)
+            index = self.arranged((self.batch, channel, y, x))
+            values = [body.read(v, index) for v in self.group.region.results]
+            for output, value in zip(self.group.outputs, values, strict=True):
+                body.store(output.buffer, output.index(index), value)
 
 
 def _all(conditions: Sequence[Expr]) -> Expr | None:

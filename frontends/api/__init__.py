@@ -20,7 +20,7 @@ _ENTRIES = {
     "load": ("tensorkiln.runtime.load", "load"),
 }
 # The modules that hold the top-level names of the graph API.
-_NAMES = ("names", "names_math", "names_arrays")
+_NAMES = ("names", "names_math", "names_arrays", "names_tools")
 _SUBMODULES = frozenset(
     {
         "bitwise",

@@ -53,6 +53,8 @@ from tensorkiln.frontends.graph.schedules_cosine import (
     noisy_linear_cosine_decay,
 )  # fmt: skip
 from tensorkiln.frontends.graph.session import BaseSession
+from tensorkiln.frontends.graph.summary.event_file import summary_iterator
+from tensorkiln.frontends.graph.summary.writer import FileWriter as SummaryWriter
 
 piecewise_constant_decay = piecewise_constant
 

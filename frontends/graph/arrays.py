@@ -41,7 +41,9 @@ def _untyped(value: object) -> Array:
     if isinstance(value, list | tuple):
         value = [int(item) if isinstance(item, Dimension) else item for item in value]
     try:
-        return np.array(value)
+        array = np.array(value)
+        # numpy's own strings lose the zero bytes at their ends.
+        return np.array(value, dtype=object) if array.dtype.kind in "SU" else array
     except ValueError:
         raise ValueError(
             f"Argument must be a dense tensor: {value!r} - its rows have different lengths."

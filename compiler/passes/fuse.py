@@ -11,6 +11,7 @@ one element and `reshape`s (which only rename memory) stay outside.  Kinds of gr
     concatenate  a concatenation with its producers
     update       a dynamic_update_slice of a small box, with the box's producers
     winograd     a transform of a Winograd convolution, the output one with pointwise epilogue
+    recurrent    a recurrence over a sequence
     custom       an op with loops of its own
 
 A loop or a branch stays an op, whose regions are fused.
@@ -99,6 +100,8 @@ def _kind(op: Op) -> str:
         return "control"
     if op.name == "concatenate":
         return "concatenate"
+    if op.name == "recurrence":
+        return "recurrent"
     if is_small_update(op):
         return "update"
     lowering = REGISTRY[op.name].lowering

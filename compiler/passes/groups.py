@@ -101,7 +101,11 @@ class Groups:
             for value in op.results:
                 outside = any(self.group_of.get(u) != group for u in self.users.get(value, ()))
                 # Loops of an op's own read back what they wrote: each of its results has memory.
-                if outside or value in self._results or self.kind.get(group) == "custom":
+                if (
+                    outside
+                    or value in self._results
+                    or self.kind.get(group) in ("custom", "recurrent")
+                ):
                     found.append(value)
         return found
 

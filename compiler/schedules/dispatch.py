@@ -15,10 +15,11 @@ from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import Group, dependence_levels
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
+from tensorkiln.compiler.schedules.recurrent import schedule_recurrent
 from tensorkiln.compiler.schedules.rows import schedule_rows
 from tensorkiln.compiler.schedules.tiling import Tiling
-from tensorkiln.compiler.schedules.winograd import schedule_winograd
 from tensorkiln.compiler.schedules.update import schedule_update
+from tensorkiln.compiler.schedules.winograd import schedule_winograd
 from tensorkiln.runtime.errors import UnsupportedError
 
 
@@ -55,6 +56,8 @@ def schedule(
             return schedule_update(group, target)
         case "winograd":
             return schedule_winograd(group, target)
+        case "recurrent":
+            return schedule_recurrent(group, target)
         case "custom":
             return schedule_custom(group, target)
     raise UnsupportedError(f"no kernel family for groups of kind {kind}")

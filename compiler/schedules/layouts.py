@@ -28,6 +28,7 @@ from tensorkiln.compiler.schedules.filter_tiling import (
     choose_filter_tiling,
     has_lanes,
 )  # fmt: skip
+from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
 from tensorkiln.compiler.schedules.tiling import (
     Tiling,
     choose_tiling,
@@ -68,6 +69,11 @@ class _Assigner:
                 self.ops.append(op)
             elif op.string("kind") == "contract":
                 self._contraction(op)
+            elif op.string("kind") == "recurrent":
+                (region,) = op.regions
+                hero = next(o for o in region.ops if o.name == "recurrence")
+                wanted = recurrent_layouts(hero, self.target)
+                self._append(self._repacked(op, region, hero, wanted))
             elif op.string("kind") == "winograd":
                 self._winograd(op)
             else:

@@ -1,0 +1,221 @@
+"""A recurrence: all steps in one kernel, the cell computed where its product has just been made.
+
+    histories at their starts = initial values
+    for step {
+        for phase {
+            parallel panels of units { for tile of rows {
+                acc[row, gate, unit] = 0
+                for k { acc[row, gate, unit] += state[row, k] * weight[k, gate, unit] }
+                histories after the step = cell(inputs, acc, states, parameters) } } } }
+
+What a step reads and what it writes are different rows of the histories, so nothing is copied.
+Threads share the panels out and meet after each phase; the order of every sum is fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TypeAlias
+
+from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Expr, Fma, Index, Load
+from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
+from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.lower.body import Body
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.record import Element
+from tensorkiln.compiler.ops.recurrent_parts import parts_of
+from tensorkiln.compiler.schedules.group import Group
+from tensorkiln.compiler.schedules.recurrent_tiling import RecurrentTile, recurrent_tile
+from tensorkiln.compiler.schedules.strips import strips
+from tensorkiln.runtime.errors import UnsupportedError
+
+# Operations of a phase's step below which threads that meet after it cost more than they give.
+PARALLEL_PHASE = 1 << 18
+
+
+def schedule_recurrent(group: Group, target: Target) -> Kernel:
+    """The kernel of a group that is one recurrence."""
+    op = next(op for op in group.region.ops if op.name == "recurrence")
+    return _Recurrent(group, op, target).build()
+
+
+Reader: TypeAlias = Callable[[Index], Expr]
+
+
+class _Recurrent:
+    def __init__(self, group: Group, op: Op, target: Target) -> None:
+        self.group, self.op, self.target = group, op, target
+        self.parts = parts_of(op)
+        self.body: Body = group.body()
+        self.body.places.update(zip(op.results, group.outputs, strict=True))
+        self.steps = op.operands[0].shape[0]
+        self.batch, self.units = op.results[0].shape[1:]
+        self.dtype = op.results[0].dtype
+        self.lanes = target.lanes(self.dtype.bits)
+        for region in op.regions:
+            for inner in cell_ops(region.ops):
+                _check(inner)
+                self.body.producers = {**self.body.producers, inner.results[0]: inner}
+
+    def build(self) -> Kernel:
+        body, reverse = self.body, self.op.flag("reverse")
+        self._start(ix.const(self.steps if reverse else 0))
+        with body.over(self.steps, hint="t") as step:
+            last = ix.const(self.steps - 1)
+            self.time = ix.sub(last, step) if reverse else step
+            self.before = ix.add(self.time, ix.const(1)) if reverse else step
+            self.after = self.time if reverse else ix.add(step, ix.const(1))
+            for phase in range(len(self.op.regions)):
+                self._phase(phase)
+                body.forget()
+        return self.group.kernel(body)
+
+    def _start(self, row: Expr) -> None:
+        """Puts the initial values where the histories begin."""
+        body = self.body
+        for history, initial in zip(self.op.results, self.parts.states, strict=True):
+            with body.over(self.batch, hint="b") as b:
+
+                def copy(_: int, unit: Expr, exists: Expr | None) -> None:
+                    with ExitStack() as stack:
+                        if exists is not None:
+                            stack.enter_context(body.when(exists))
+                        element = body.read(initial, (b, unit))  # noqa: B023
+                        self._store(history, (row, b, unit), element)  # noqa: B023
+
+                strips(body, self.units, self.lanes, 1, copy)
+
+    def _store(self, history: Value, index: Index, element: Expr) -> None:
+        place = self.body.places[history]
+        self.body.store(place.buffer, place.index(index), element)
+
+    def _phase(self, phase: int) -> None:
+        tile = recurrent_tile(self.op, phase, self.target)
+        panels = -(-self.units // tile.columns)
+        weight = self.parts.weights[phase]
+        work = self.batch * (weight.type.elements if weight is not None else self.units)
+        parallel = panels > 1 and 2 * work >= PARALLEL_PHASE
+        kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
+        full, edge = divmod(self.batch, tile.rows)
+        with self.body.over(panels, kind, "panel") as panel:
+            unit = ix.mul(panel, tile.columns)
+            if full:
+                with self.body.over(full) as number:
+                    self._tile(phase, tile, ix.mul(number, tile.rows), tile.rows, unit)
+            if edge:
+                self._tile(phase, tile, ix.const(full * tile.rows), edge, unit)
+
+    def _tile(self, phase: int, tile: RecurrentTile, row: Expr, rows: int, unit: Expr) -> None:
+        sums = self._product(phase, tile, row, rows, unit)
+        body = self.body
+        with (
+            body.over(rows, hint="i") as i,
+            body.over(tile.vectors, hint="j") as j,
+            self._lanes(ix.add(unit, ix.mul(j, tile.lanes))) as lane,
+        ):
+            column = ix.add(ix.mul(j, tile.lanes), lane)
+            at = (ix.add(row, i), ix.add(unit, column))
+            self._cell(phase, at, lambda g: Load(sums, (i, ix.const(g), column)))
+
+    @contextmanager
+    def _lanes(self, unit: Expr) -> Iterator[Expr]:
+        """A vector of units from `unit` on, of those that exist."""
+        with self.body.over(self.lanes, LoopKind.VECTOR, "l") as lane, ExitStack() as stack:
+            if self.units % self.lanes:
+                inside = Binary("lt", ix.add(unit, lane), ix.const(self.units))
+                stack.enter_context(self.body.when(inside))
+            yield lane
+
+    def _product(self, phase: int, tile: RecurrentTile, row: Expr, rows: int, unit: Expr) -> Buffer:
+        """The product of a tile, in memory of its own: [rows, gates, columns]."""
+        body, weight = self.body, self.parts.weights[phase]
+        gates = self.parts.product_gates(phase)
+        shape = (rows, max(gates, 1), tile.columns)
+        sums = body.local(shape, self.dtype, "sums")
+        if weight is None:
+            return sums
+        acc = body.local(shape, self.dtype)
+
+        def each(visit: Callable[[Index], None]) -> None:
+            with (
+                body.over(rows, LoopKind.UNROLLED, "i") as i,
+                body.over(gates, LoopKind.UNROLLED, "g") as g,
+                body.over(tile.vectors, LoopKind.UNROLLED, "j") as j,
+                body.over(tile.lanes, LoopKind.VECTOR, "l") as lane,
+            ):
+                visit((i, g, ix.add(ix.mul(j, tile.lanes), lane)))
+
+        each(lambda at: body.store(acc, at, Const(0.0, self.dtype)))
+        for number in range(weight.shape[0]):
+            source = self.parts.sources[phase] + number
+            time = self._time_of(source, phase)
+            with body.over(self.units, hint="k") as k:
+
+                def multiply(at: Index) -> None:
+                    i, g, column = at
+                    index = (time, ix.add(row, i), k)  # noqa: B023
+                    a = body.read(self.op.results[source], index)  # noqa: B023
+                    panel = (ix.const(number), k, g, ix.add(unit, column))  # noqa: B023
+                    b = body.read(weight, panel)
+                    total = Load(acc, at)
+                    if self.target.has_fma:
+                        body.store(acc, at, Fma(a, b, total))
+                    else:
+                        body.store(acc, at, Binary("add", total, Binary("mul", a, b)))
+
+                each(multiply)
+        each(lambda at: body.store(sums, at, Load(acc, at)))
+        return sums
+
+    def _time_of(self, state: int, phase: int) -> Expr:
+        """The row of a state's history that a phase sees."""
+        return self.after if state < self.parts.first_update(phase) else self.before
+
+    def _cell(self, phase: int, at: Index, product: Callable[[int], Expr]) -> None:
+        """Computes and stores what the cell makes of the elements at row and unit `at`."""
+        body, parts, region = self.body, self.parts, self.op.regions[phase]
+        readers = [
+            self._input_reader(x, gate, at)
+            for x, gates in zip(parts.inputs, parts.gates, strict=False)
+            for gate in range(gates)
+        ]
+        readers += [self._made(product(g)) for g in range(parts.product_gates(phase))]
+        readers += [
+            self._reader(history, (self._time_of(number, phase), *at))
+            for number, history in enumerate(self.op.results)
+        ]
+        readers += [self._reader(value, at) for value in parts.parameters]
+        body.bound.update(zip(region.parameters, readers, strict=True))
+        elements = [body.read(v, at) for v in region.results]
+        first = parts.first_update(phase)
+        for history, element in zip(self.op.results[first:], elements, strict=False):
+            self._store(history, (self.after, *at), element)
+
+    def _input_reader(self, x: Value, gate: int, at: Index) -> Reader:
+        row, unit = at
+        index = (self.time, row, ix.const(gate), unit if x.shape[3] > 1 else ix.ZERO)
+        return self._reader(x, index)
+
+    def _reader(self, value: Value, index: Index) -> Reader:
+        """Cells are elementwise, so they read everything at their own row and unit."""
+        return lambda _: self.body.read(value, index)
+
+    def _made(self, expr: Expr) -> Reader:
+        return lambda _: self.body.let(expr)
+
+
+def cell_ops(ops: tuple[Op, ...]) -> list[Op]:
+    """The ops of a cell; what fusion put together there stands by itself again."""
+    return [
+        inner
+        for op in ops
+        for inner in (cell_ops(op.regions[0].ops) if op.name == "fusion" else (op,))
+    ]
+
+
+def _check(op: Op) -> None:
+    if op.name != "constant" and not isinstance(REGISTRY[op.name].lowering, Element):
+        raise UnsupportedError(f"a recurrence's cell cannot have {op.name}: {op.location}")

@@ -20,6 +20,7 @@ from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import require
 from tensorkiln.compiler.ops.record import LoopContext
 from tensorkiln.compiler.ops.shorthand import (
+    broadcast_in_dim,
     broadcast_to,
     compare,
     dot_general,
@@ -132,6 +133,13 @@ def mirrored_gradient(builder: Builder, g: Value) -> Value:
     return on_diagonal(builder, g, triangle(builder, both, lower=True, strict=True))
 
 
+def mirrored_lower(builder: Builder, x: Value) -> Value:
+    """The symmetric matrices whose lower triangles those of `x` are."""
+    low = triangle(builder, x, lower=True)
+    high = flip(builder, triangle(builder, x, lower=True, strict=True))
+    return builder.one("add", (low, high))
+
+
 def halved_diagonal(builder: Builder, x: Value) -> Value:
     """`x` with half of its diagonal."""
     half = full(builder, x.shape, 0.5, x.dtype)
@@ -145,6 +153,11 @@ def diagonal(builder: Builder, x: Value) -> Value:
     # The longer dim is summed away: each sum has one element that is not zero.
     along = x.type.rank - 2 if rows >= columns else x.type.rank - 1
     return builder.one("reduce", (only,), dimensions=(along,), reducer="add")
+
+
+def as_columns(builder: Builder, x: Value, shape: Sequence[int]) -> Value:
+    """Matrices of `shape` all of whose columns are `x`."""
+    return broadcast_in_dim(builder, x, shape, range(x.type.rank))
 
 
 def identity(builder: Builder, shape: Sequence[int], dtype: DType) -> Value:

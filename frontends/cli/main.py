@@ -21,6 +21,7 @@ from tensorkiln.frontends.cli import (
     cache_command,
     compile_command,
     inspect_command,
+    profile_command,
     run_command,
     verify_command,
 )
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         run_command,
         inspect_command,
         bench_command,
+        profile_command,
         verify_command,
         cache_command,
     ):

@@ -37,8 +37,10 @@ from tensorkiln.compiler.passes.fuse import fuse
 from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
+from tensorkiln.compiler.passes.over_regions import everywhere
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
+from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.winograd import winograd
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
 from tensorkiln.compiler.schedules.program import lower_function
@@ -62,6 +64,7 @@ PASSES: tuple[Pass, ...] = (
     # What the user wrote, without detours; batch norms need to see their constants.
     Pass("canonicalize", canonicalize),
     Pass("fold_constants", fold_constants),
+    Pass("control", simplify_control),
     Pass("fold_batch_norm", fold_batch_norm),
     # Primitives only, from here on; bodies bring new detours with them.
     Pass("expand_composites", expand_composites),
@@ -69,8 +72,10 @@ PASSES: tuple[Pass, ...] = (
     Pass("fold_bodies", fold_constants),
     Pass("algebra", algebra),
     Pass("common_subexpressions", common_subexpressions),
-    Pass("rectifier_masks", rectifier_masks),
-    Pass("push_movement", push_movement),
+    Pass("rectifier_masks", everywhere(rectifier_masks)),
+    # What trips have in common is computed before them; constants go where they are read.
+    Pass("control_bodies", simplify_control),
+    Pass("push_movement", everywhere(push_movement)),
     # The forms that kernels take; what they need of padding and transposes is simplified again.
     Pass("winograd", winograd),
     Pass("legalize_convolution", legalize_convolution),

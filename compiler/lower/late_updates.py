@@ -14,18 +14,24 @@ def late_updates(function: Function) -> Function:
         %1 = update(%0, ...)         %2 = read(%0)
         %2 = read(%0)           ->   %1 = update(%0, ...)
 
-    Otherwise the update would need a copy of the whole operand.
+    Otherwise the update would need a copy of the whole operand.  What makes the new value of
+    donated state moves behind the readers of the old one in the same way.
     """
     ops = list(function.ops)
+    producers = function.producers()
+    written = {op: [op.operands[operand] for operand, _ in overlaid(op)] for op in ops}
+    for position, donor in function.aliases.items():
+        op = producers.get(function.results[position])
+        if op is not None and op.name == "fusion":
+            written[op].append(function.parameters[donor])
     for op in function.ops:
-        if overlaid(op):
-            _move(ops, op)
+        if written[op]:
+            _move(ops, op, set(written[op]))
     return function if ops == list(function.ops) else replace(function, ops=tuple(ops))
 
 
-def _move(ops: list[Op], update: Op) -> None:
+def _move(ops: list[Op], update: Op, names: set[Value]) -> None:
     start = ops.index(update)
-    names = {update.operands[operand] for operand, _ in overlaid(update)}
     names |= {v for op in ops[:start] for v in _sources(op, names)}
     made: set[Value] = set(update.results)
     depending, others = [update], list[Op]()

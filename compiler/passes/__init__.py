@@ -20,6 +20,7 @@ from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
+from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.winograd import winograd
 
 PASSES: Mapping[str, Callable[[Function], Function]] = {
@@ -36,6 +37,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         fold_scales,
         push_movement,
         rectifier_masks,
+        simplify_control,
         winograd,
         legalize_convolution,
         legalize_dot,

@@ -9,6 +9,7 @@ from tensorkiln.compiler.passes import (
     rules_reduce,
     rules_shape,
     rules_slices,
+    rules_updates,
 )
 from tensorkiln.compiler.passes.rewriting import merged, until_stable
 
@@ -41,4 +42,5 @@ RULES = merged(
     rules_shape.RULES,
     rules_slices.RULES,
     rules_reduce.RULES,
+    rules_updates.RULES,
 )

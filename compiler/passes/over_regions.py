@@ -17,6 +17,15 @@ def map_regions(run: Callable[[Function], Function], function: Function) -> Func
     return function if ops == function.ops else replace(function, ops=ops)
 
 
+def everywhere(run: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """`run` on the regions of ops, innermost first, and then on the function."""
+
+    def run_everywhere(function: Function) -> Function:
+        return run(map_regions(run_everywhere, function))
+
+    return run_everywhere
+
+
 def _mapped(run: Callable[[Function], Function], op: Op) -> Op:
     regions = tuple(map(run, op.regions))
     return op if regions == op.regions else replace(op, regions=regions)

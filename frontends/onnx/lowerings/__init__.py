@@ -13,6 +13,7 @@ from tensorkiln.frontends.onnx.lowerings import (
     fourier,
     gather,
     grid_sample,
+    linalg,
     matmul,
     movement,
     normalization,
@@ -23,6 +24,7 @@ from tensorkiln.frontends.onnx.lowerings import (
     scatter,
     slicing,
     softmax,
+    sorting,
     trigonometry,
 )
 from tensorkiln.frontends.onnx.table import Table
@@ -39,6 +41,8 @@ TABLE = Table(
         *gather.LOWERINGS,
         *reductions.LOWERINGS,
         *matmul.LOWERINGS,
+        *linalg.LOWERINGS,
+        *sorting.LOWERINGS,
         *einsum.LOWERINGS,
         *softmax.LOWERINGS,
         *fourier.LOWERINGS,

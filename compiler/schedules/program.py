@@ -150,8 +150,10 @@ def _call(
     layouts: Mapping[Value, Layout],
 ) -> Call:
     region = op.regions[0]
-    nodes = dict.fromkeys(o.location.node for o in region.ops if o.location.node)
-    costs = [REGISTRY[o.name].cost(o) for o in region.ops if o.name != "constant"]
+    # equal constants of several nodes are one, which belongs to none of them
+    computing = [o for o in region.ops if o.name != "constant"]
+    nodes = dict.fromkeys(o.location.node for o in computing if o.location.node)
+    costs = [REGISTRY[o.name].cost(o) for o in computing]
     moved = sum(v.type.bytes for v in (*op.operands, *op.results))
     flops = sum(c.flops for c in costs)
     orders = tuple(layouts.get(v) for v in (*op.operands, *op.results))

@@ -96,6 +96,7 @@ def profile(
     peak, copying = _rates(traced.threads)
     calls = stages.program.calls
     taken = _durations(runs, len(calls))
+    gaps = [total - row.sum() for total, (row, _) in zip(totals, taken, strict=True)]
     medians = np.median([row for row, _ in taken], axis=0)
     counts = np.median([row for _, row in taken], axis=0)
     return Profile(
@@ -104,7 +105,7 @@ def profile(
         runs=len(totals),
         seconds=float(np.median(totals)),
         plain=float(np.median(unclocked.times(seconds / 4, 1000))),
-        between=max(0.0, float(np.median(totals)) - float(medians.sum())),
+        between=float(np.median(gaps)),
         peak=peak,
         copying=copying,
         timings=_timings(stages.program, stages.fused, medians, counts, peak, copying),

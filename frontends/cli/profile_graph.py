@@ -11,10 +11,10 @@ from html import escape
 
 from tensorkiln.frontends.cli.profile import Timing
 
-_WIDTH, _HEIGHT = 250, 52
+_WIDTH, _HEIGHT = 280, 52
 _ACROSS, _DOWN = 30, 34
 _MARGIN = 60
-_LETTERS = 36
+_LETTERS = 34  # of the widest letters as many as fit into a box
 
 
 def graph_svg(timings: Sequence[Timing]) -> str:
@@ -31,7 +31,8 @@ def graph_svg(timings: Sequence[Timing]) -> str:
     ]
     for t in timings:
         parts += [_edge(places[source], places[t.number]) for source in t.after]
-    parts += [_box(t, places[t.number]) for t in timings]
+    most = max((t.share for t in timings), default=0.0) or 1.0
+    parts += [_box(t, places[t.number], heat(t.share / most)) for t in timings]
     return "\n".join([*parts, "</svg>"])
 
 
@@ -74,7 +75,7 @@ def _edge(source: tuple[float, float], target: tuple[float, float]) -> str:
     return f'<path d="{path}" fill="none" stroke="#64748b" marker-end="url(#tip)"/>'
 
 
-def _box(t: Timing, place: tuple[float, float]) -> str:
+def _box(t: Timing, place: tuple[float, float], colour: str) -> str:
     x, y = place
     title = _short(", ".join(t.nodes) or t.kernel)
     detail = f"{t.seconds * 1e6:.1f} us, {t.share:.1%}, {t.peak:.0%} of peak"
@@ -82,7 +83,7 @@ def _box(t: Timing, place: tuple[float, float]) -> str:
     return (
         f'<a href="#call{t.number}"><g><title>{escape(hover)}</title>'
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"'
-        f' fill="{heat(t.share)}" stroke="#334155"/>'
+        f' fill="{colour}" stroke="#334155"/>'
         f'<text x="{x + 10:.0f}" y="{y + 21:.0f}" class="node">{escape(title)}</text>'
         f'<text x="{x + 10:.0f}" y="{y + 40:.0f}" class="time">{escape(detail)}</text></g></a>'
     )
@@ -93,8 +94,8 @@ def _short(text: str) -> str:
 
 
 def heat(share: float) -> str:
-    """A colour from white to orange for a share of the time; a fifth and more is all orange."""
-    part = min(1.0, share * 5) ** 0.6
+    """A colour from white (0) to orange (1)."""
+    part = min(1.0, share) ** 0.6
     low, high = (255, 255, 255), (251, 146, 60)
     channels = (round(a + (b - a) * part) for a, b in zip(low, high, strict=True))
     return "#" + "".join(f"{channel:02x}" for channel in channels)

@@ -13,9 +13,9 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #0f172a; background: #fff; m
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; margin: 0; }
 dt { color: #475569; } dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; }
-.graph { overflow: auto; max-height: 75vh; border: 1px solid #cbd5e1; border-radius: 6px; }
+.graph { overflow: auto; text-align: center; max-height: 75vh; border: 1px solid #cbd5e1; border-radius: 6px; }
 svg text { font-family: system-ui, sans-serif; fill: #0f172a; }
-svg .node { font-size: 13px; font-weight: 600; } svg .time { font-size: 12px; }
+svg .node { font-size: 12px; font-weight: 600; } svg .time { font-size: 12px; }
 svg a:focus rect, svg a:hover rect { stroke-width: 3; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e2e8f0; }
@@ -45,7 +45,9 @@ _HEAD = (
 def page(found: Profile) -> str:
     """The report."""
     title = escape(f"Profile of {found.model}")
-    rows = "\n".join(map(_row, sorted(found.timings, key=lambda t: -t.seconds)))
+    most = max((t.share for t in found.timings), default=0.0) or 1.0
+    by_time = sorted(found.timings, key=lambda t: -t.seconds)
+    rows = "\n".join(_row(t, heat(t.share / most)) for t in by_time)
     head = "".join(
         f'<th scope="col" class="{kind}"><button type="button">{name}</button></th>'
         for name, kind in _HEAD
@@ -92,7 +94,7 @@ def _facts(found: Profile) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
 
 
-def _row(t: Timing) -> str:
+def _row(t: Timing, colour: str) -> str:
     rate = t.runs / t.seconds / 1e9 if t.seconds else 0.0
     numbers = [
         (t.number, f"{t.number}"), (t.seconds, f"{t.seconds * 1e6:.1f}"),
@@ -101,7 +103,7 @@ def _row(t: Timing) -> str:
         (t.bandwidth, f"{t.bandwidth:.0%}"),
     ]  # fmt: skip
     cells = [f'<td data-value="{value:.9g}">{text}</td>' for value, text in numbers]
-    cells[2] = cells[2].replace("<td", f'<td style="background:{heat(t.share)}"', 1)
+    cells[2] = cells[2].replace("<td", f'<td style="background:{colour}"', 1)
     texts = (t.kernel, ", ".join(t.nodes), " ".join(t.operations))
     cells += [f'<td class="text">{escape(text)}</td>' for text in texts]
     return f'<tr id="call{t.number}">{"".join(cells)}</tr>'

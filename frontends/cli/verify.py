@@ -93,7 +93,7 @@ class Verifier:
 
         def watch(call: Call, operands: list[Array], results: list[Array]) -> None:
             assert call.op is not None
-            if self._group(call.op, operands, results, worst):
+            if self._group(call.op, call.nodes, operands, results, worst):
                 found.append((call, operands))
 
         results = Stepper(self.function, target).run(self.arrays, watch)
@@ -132,12 +132,16 @@ class Verifier:
         return worst.bad is not None
 
     def _group(
-        self, op: Op, operands: Sequence[Array], results: Sequence[Array], worst: _Worst
+        self,
+        op: Op,
+        nodes: Sequence[str],
+        operands: Sequence[Array],
+        results: Sequence[Array],
+        worst: _Worst,
     ) -> bool:
         rounded = any(v.dtype.is_float for v in op.operands)
         first = False
         for value, got, wanted in zip(op.results, results, evaluate_op(op, operands), strict=True):
-            nodes = dict.fromkeys(o.location.node for o in op.regions[0].ops if o.location.node)
             name = f"%{value.name} ({', '.join(nodes)})" if nodes else f"%{value.name}"
             first |= worst.add(gap(got, wanted, rounded=rounded), name)
         return first

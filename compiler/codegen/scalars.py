@@ -217,6 +217,8 @@ def _integer_binary(
             sign = "<" if op == "min" else ">"
             keep = builder.icmp_signed(sign, a, b) if signed else builder.icmp_unsigned(sign, a, b)
             return builder.select(keep, a, b)
+        case "pow":
+            return _integer_power(builder, dtype, a, b)
         case "div" | "rem":
             return _divide(builder, op, dtype, a, b)
         case "floordiv" | "mod":
@@ -224,6 +226,50 @@ def _integer_binary(
         case "shl" | "shr_logical" | "shr_arithmetic":
             return _shift(builder, op, dtype, a, b)
     raise UnsupportedError(f"the emitter has no {op} of {dtype}")
+
+
+def _integer_power(builder: ir.IRBuilder, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
+    """x**y by squaring, wrapping, in a loop that ends with the highest bit of any lane's exponent.
+
+    For y < 0 it is the quotient 1 // x**|y|: 0 unless x is 1 or -1.
+    """
+    lanes, kind = lanes_of(x), x.type
+    zero, one = literal(dtype, 0, lanes), literal(dtype, 1, lanes)
+    before = builder.block
+    body, after = builder.append_basic_block("power.loop"), builder.append_basic_block("power.end")
+    builder.branch(body)
+    builder.position_at_end(body)
+    result, power, rest = builder.phi(kind), builder.phi(kind), builder.phi(kind)
+    odd = builder.icmp_unsigned("!=", builder.and_(rest, one), zero)
+    following = (
+        builder.select(odd, builder.mul(result, power), result),
+        builder.mul(power, power),
+        builder.lshr(rest, one),
+    )
+    for phi, start, value in zip((result, power, rest), (one, x, y), following, strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, body)
+    left = following[2]
+    if lanes > 1:
+        left = _reduce_or(builder, left)
+    builder.cbranch(builder.icmp_unsigned("!=", left, literal(dtype, 0)), body, after)
+    builder.position_at_end(after)
+    if dtype.kind == "uint":
+        return following[0]
+    minus = literal(dtype, -1, lanes)
+    unit = builder.or_(builder.icmp_signed("==", x, one), builder.icmp_signed("==", x, minus))
+    is_odd = builder.icmp_unsigned("!=", builder.and_(y, one), zero)
+    quotient = builder.select(unit, builder.select(is_odd, x, one), zero)
+    return builder.select(builder.icmp_signed("<", y, zero), quotient, following[0])
+
+
+def _reduce_or(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    """The bits that any lane has."""
+    name = f"llvm.vector.reduce.or.{_mangle(x.type)}"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(x.type.element, [x.type]), name)
+    return builder.call(function, [x])
 
 
 def _divide(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Value) -> ir.Value:

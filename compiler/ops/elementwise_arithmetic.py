@@ -8,17 +8,12 @@ for bases 1 and -1.  On bools add, maximum are or; multiply, minimum are and.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
-
 import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import dtype_of
-from tensorkiln.compiler.ir.function import Op
-from tensorkiln.compiler.kernel.expr import Binary, Const, Convert, Expr, Index, Select, Unary
-from tensorkiln.compiler.ops.elementwise import Numbers, binary, element, unary
+from tensorkiln.compiler.kernel.expr import Binary, Const, Convert, Expr, Unary
+from tensorkiln.compiler.ops.elementwise import Numbers, binary, unary
 from tensorkiln.compiler.ops.formula import Formula
-from tensorkiln.compiler.ops.record import Element, ElementContext
 from tensorkiln.compiler.ops.rules import BOOLS, NUMBERS, SIGNED
 
 Pair = tuple[Formula | None, Formula | None]
@@ -71,28 +66,6 @@ def _remainder_gradient(a: Formula, b: Formula, y: Formula, g: Formula) -> Pair:
     return g, -g * ((a - y) / b).apply("round_nearest_even")
 
 
-def _power_element(context: ElementContext, op: Op, index: Index) -> Expr:
-    if op.result.dtype.is_float:
-        return element(partial(Binary, "pow"))(context, op, index)
-    # Squaring and multiplying, one step a bit of the exponent.
-    a, b = (context.read(v, index) for v in op.operands)
-    dtype = op.result.dtype
-    zero, one = Const(0, dtype), Const(1, dtype)
-    result: Expr = one
-    base = a
-    for bit in range(dtype.bits - (dtype.kind == "int")):
-        is_set = Binary("ne", Binary("and", b, Const(1 << bit, dtype)), zero)
-        result = context.let(Select(is_set, Binary("mul", result, base), result))
-        base = context.let(Binary("mul", base, base))
-    if dtype.kind == "uint":
-        return result
-    minus = Const(-1, dtype)
-    odd = Binary("ne", Binary("and", b, one), zero)
-    sign = Select(Binary("eq", a, minus), Select(odd, minus, one), zero)
-    inverse = Select(Binary("eq", a, one), one, sign)
-    return context.let(Select(Binary("lt", b, zero), inverse, result))
-
-
 def _numpy_power(a: Numbers, b: Numbers) -> Numbers:
     if not np.issubdtype(a.dtype, np.signedinteger):
         return np.asarray(np.power(a, b))
@@ -134,10 +107,7 @@ RECORDS = (
     ),
     binary("divide", "div", _numpy_divide, _divide_gradient, NUMBERS, 8),
     binary("remainder", "rem", _numpy_remainder, _remainder_gradient, NUMBERS, 8),
-    replace(
-        binary("power", "pow", _numpy_power, _power_gradient, NUMBERS, 32),
-        lowering=Element(_power_element),
-    ),
+    binary("power", "pow", _numpy_power, _power_gradient, NUMBERS, 32),
     binary("maximum", _maximum, np.maximum, _maximum_gradient, (*BOOLS, *NUMBERS)),
     binary("minimum", _minimum, np.minimum, _minimum_gradient, (*BOOLS, *NUMBERS)),
     unary("abs", "abs", np.abs, lambda x, y, g: g * x.apply("sign"), SIGNED),

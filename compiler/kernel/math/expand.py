@@ -2,7 +2,7 @@
 
 After it a kernel holds only: neg not abs sqrt floor ceil trunc round_even is_nan popcount
 count_leading_zeros; add sub mul div rem min max and or xor, shifts, comparisons, floordiv and mod
-of indices; fma, select, convert, bitcast.  f16 and bf16 are computed in f32.
+of indices; pow of integers; fma, select, convert, bitcast.  f16 and bf16 are computed in f32.
 """
 
 from __future__ import annotations

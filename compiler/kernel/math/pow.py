@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tensorkiln.compiler.ir.dtypes import F32, F64, DType
+from tensorkiln.compiler.ir.dtypes import F32, F64
 from tensorkiln.compiler.kernel.expr import Const, Expr
 from tensorkiln.compiler.kernel.math.builder import (
     LetBuilder,
@@ -154,23 +154,22 @@ _SHORT: dict[float, Callable[[LetBuilder, Expr], Expr]] = {
 
 
 def integer_pow(b: LetBuilder, x: Expr, y: Expr) -> Expr:
-    """x**y by squaring, wrapping; for y < 0 the quotient 1 // x**|y|: 0 unless x is 1 or -1."""
-    dtype = x.dtype
-    known = int(y.value) if isinstance(y, Const) else None
-    steps = dtype.bits if known is None else max(known, 0).bit_length()
+    """x**y wrapping; for y < 0 the quotient 1 // x**|y|: 0 unless x is 1 or -1.
+
+    Squarings are written out for exponents that are known; for others the emitter makes a loop.
+    """
+    if not isinstance(y, Const):
+        return b.binary("pow", x, y)
+    dtype, exponent = x.dtype, int(y.value)
+    if exponent < 0:
+        parity = x if exponent % 2 else constant(1, dtype)
+        is_unit = b.binary("or", b.binary("eq", x, 1), b.binary("eq", x, -1))
+        return b.select(is_unit, parity, 0)
     result: Expr = constant(1, dtype)
     power = x
-    for bit in range(steps):
-        chosen = b.binary("ne", b.binary("and", y, constant(_wrapped(1 << bit, dtype), dtype)), 0)
-        result = b.select(chosen, b.mul(result, power), result)
-        power = b.mul(power, power)
-    if not dtype.is_signed:
-        return result
-    parity = b.select(b.binary("eq", b.binary("and", y, 1), 0), constant(1, dtype), x)
-    is_unit = b.binary("or", b.binary("eq", x, 1), b.binary("eq", x, -1))
-    return b.select(b.binary("lt", y, 0), b.select(is_unit, parity, 0), result)
-
-
-def _wrapped(value: int, dtype: DType) -> int:
-    """`value` modulo 2**bits in the range of `dtype`."""
-    return value - (1 << dtype.bits) if dtype.is_signed and value >> (dtype.bits - 1) else value
+    for bit in range(exponent.bit_length()):
+        if exponent >> bit & 1:
+            result = power if result == constant(1, dtype) else b.mul(result, power)
+        if exponent >> bit > 1:
+            power = b.mul(power, power)
+    return result

@@ -44,7 +44,7 @@ class ConvTiling:
     """How a convolution is cut up: `rows` output places by `vectors` of channels in registers.
 
     `block` is the channel block of the input's layout (1: channels are not blocked); `flat` says
-    that all spatial dims are walked as one.
+    that all spatial dims are walked as one (in whole rows, unless the window is 1x1).
     """
 
     rows: int
@@ -105,11 +105,23 @@ def choose_conv_tiling(
     width = math.prod(shape.space) if flat else shape.space[-1]
     channel_vectors = -(-shape.outputs // lanes)
     rows, vectors = _register_tile(width, channel_vectors, target)
+    folded = _folded_rows(shape, target)
+    if not flat and folded > 1 and channel_vectors > 1:
+        # Short rows: a tile of several reads the weights fewer times.
+        rows, vectors, flat = folded * width, 2, True
     panels = -(-channel_vectors // vectors)
     tasks = shape.batch * shape.groups * panels
     steps = -(-width // rows) if flat else math.prod(shape.space[:-1])
     row_blocks = 1 if tasks % 2 == 0 or tasks >= 16 else min(steps, 4)
     return ConvTiling(rows, vectors, lanes, lanes if blocked else 1, flat, row_blocks)
+
+
+def _folded_rows(shape: ConvShape, target: Target) -> int:
+    """Whole rows of the output that fit a register tile of two vectors."""
+    spare = 1 if target.has_fma else 2
+    if len(shape.space) != 2:
+        return 1
+    return min(shape.space[0], (target.registers - 2 - spare) // 2 // shape.space[1])
 
 
 def _register_tile(width: int, channel_vectors: int, target: Target) -> tuple[int, int]:

@@ -23,11 +23,15 @@ from typing import TypeAlias
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Expr, Fma, Index, Load
+from tensorkiln.compiler.kernel.instructions import prefetch
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.conv_tiling import ConvShape, ConvTiling, conv_shape
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
+
+LARGE_WEIGHTS = 1 << 19  # bytes of a kernel that the near caches do not keep
+MOST_SHARES = 16
 
 Each: TypeAlias = Callable[[Callable[[Index, Expr, Expr, Expr | None], None]], None]
 
@@ -47,6 +51,9 @@ class _Convolution:
         self.fma = target.has_fma
         self.body: Body = group.body()
         self.batch: Expr = ix.ZERO
+        self.next_panel: Expr = ix.ZERO
+        self.tiles = 0  # whole tiles of a task
+        self.number: Expr = ix.ZERO  # of the tile in its task
         self.channel_group: Expr = ix.ZERO
 
     def build(self) -> Kernel:
@@ -70,6 +77,9 @@ class _Convolution:
         kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
         with body.over(math.prod(tasks), kind, "task") as task:
             self.batch, self.channel_group, panel, block = ix.unflatten(task, tasks)
+            after = Binary("min", ix.add(panel, ix.const(1)), ix.const(panels - 1))
+            self.next_panel = body.let(ix.mul(after, self.columns))
+            self.tiles = size if t.flat else size * self.full_tiles
             with self._panel(panel, full) as parts:
                 for column, columns in parts:
                     with self._when_panel(panel, full, columns):
@@ -107,6 +117,7 @@ class _Convolution:
             if steps:
                 with body.between(ix.ZERO, stop, size) as step:
                     tile = ix.add(first, step)
+                    self.number = step
                     self._tile(
                         self._flat_place(ix.mul(tile, t.rows), t.rows), t.rows, column, columns
                     )
@@ -122,6 +133,7 @@ class _Convolution:
             row = row if len(self.shape.space) > 1 else ()
             if self.full_tiles:
                 with body.over(self.full_tiles) as tile:
+                    self.number = ix.add(ix.mul(step, self.full_tiles), tile)
                     self._tile(self._place(row, ix.mul(tile, t.rows)), t.rows, column, columns)
             if self.edge_rows:
                 start = ix.const(self.full_tiles * t.rows)
@@ -167,6 +179,8 @@ class _Convolution:
         zero = Const(0.0, acc.dtype)
         each(lambda at, i, channel, exists: body.store(acc, at, zero))
         with self._box() as (channel, window):
+            if rows == self.tiling.rows and columns == self.columns:
+                self._fetch_next_panel(channel, window)
             each(
                 lambda at, i, out, exists: self._multiply(
                     acc, at, place(i), out, channel, window, exists
@@ -191,6 +205,28 @@ class _Convolution:
                 return
             window = tuple(stack.enter_context(body.over(size, hint="w")) for size in s.window)
             yield stack.enter_context(body.over(s.inputs, hint="c")), window
+
+    def _fetch_next_panel(self, channel: Expr, window: Index) -> None:
+        """The tiles of a panel of weights fetch the next one from the outer caches, each its share.
+
+        Of every `share` blocks of channels a tile walks through, each fetches its part of the
+        lines of one block of the next panel.
+        """
+        s, block, kernel = self.shape, self.tiling.block, self.op.operands[1]
+        place = self.body.places.get(kernel)
+        large = kernel.type.bytes >= LARGE_WEIGHTS and place is not None
+        share = 1 << (min(self.tiles, MOST_SHARES).bit_length() - 1)
+        if not large or s.depthwise or s.groups > 1 or block < 2 or share < 2:
+            return
+        assert place is not None
+        outer, inner = ix.floordiv(channel, block), ix.mod(channel, block)
+        blocks = s.inputs // block
+        target = ix.add(ix.mul(self.number, -(-blocks // share)), ix.floordiv(outer, share))
+        target = Binary("min", target, ix.const(blocks - 1))
+        source = ix.add(ix.mul(target, block), inner)
+        column = ix.floordiv(ix.mul(ix.mod(outer, share), self.columns), share)
+        index = _arranged(s.positions[1], (ix.add(self.next_panel, column), source, *window))
+        self.body.emit(prefetch(place.buffer, place.index(index)))
 
     def _multiply(
         self, acc: Buffer, at: Index, place: Index, out: Expr, channel: Expr, window: Index,

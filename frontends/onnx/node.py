@@ -197,6 +197,12 @@ class Node:
         found = self._attribute(name, AttributeProto.FLOATS, default is None)
         return tuple(float(v) for v in (found.floats if found is not None else default or ()))
 
+    def strings(self, name: str) -> list[str]:
+        """An attribute of strings, which must be given."""
+        found = self._attribute(name, AttributeProto.STRINGS, True)
+        assert found is not None
+        return [text.decode("utf-8", "replace") for text in found.strings]
+
     def tensor(self, name: str) -> Array:
         """A tensor attribute."""
         found = self._attribute(name, AttributeProto.TENSOR, True)

@@ -21,6 +21,7 @@ from tensorkiln.compiler.ir.verify import verify_function
 from tensorkiln.compiler.kernel.math.expand import expand_math
 from tensorkiln.compiler.kernel.math.narrow import expand_narrow
 from tensorkiln.compiler.kernel.math.rounding import expand_rounding
+from tensorkiln.compiler.kernel.math.separate import separate_fma
 from tensorkiln.compiler.kernel.program import Program, print_program, step_cost
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
@@ -144,6 +145,7 @@ def finish_kernel(target: Target) -> Callable[[Kernel], Kernel]:
     def finish(kernel: Kernel) -> Kernel:
         kernel = expand_math(kernel, fma=target.has_fma)
         kernel = expand_narrow(kernel, half=target.has_half)
+        kernel = kernel if target.has_fma else separate_fma(kernel)
         return kernel if target.has_rounding else expand_rounding(kernel)
 
     return finish

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tensorkiln.compiler.dump import VARIABLE, Dump
+from tensorkiln.compiler.dump import Dump
+from tensorkiln.compiler.environment import DUMP
 
 
 @pytest.mark.parametrize("name", ["../../escape", "/etc/x", "..", "", "a" * 5000])
 def test_a_model_name_cannot_lead_out(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setenv(DUMP, str(tmp_path))
     dump = Dump.from_environment(name)
     dump.write("stage", "txt", lambda: "text")
     (folder,) = tmp_path.iterdir()
@@ -21,5 +22,5 @@ def test_a_model_name_cannot_lead_out(
 
 
 def test_nothing_is_written_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(DUMP, raising=False)
     assert Dump.from_environment("model").folder is None

@@ -23,10 +23,14 @@ _ENTRIES = {
 _NAMES = ("names", "names_math", "names_arrays", "names_tools")
 _SUBMODULES = frozenset(
     {
+        "app",
         "bitwise",
         "compat",
         "errors",
+        "flags",
+        "gfile",
         "initializers",
+        "io",
         "layers",
         "logging",
         "math",
@@ -34,6 +38,7 @@ _SUBMODULES = frozenset(
         "python_io",
         "random",
         "summary",
+        "test",
         "train",
     }
 )

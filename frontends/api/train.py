@@ -35,6 +35,17 @@ from tensorkiln.frontends.graph.optimizers_proximal import (
     ProximalAdagradOptimizer,
     ProximalGradientDescentOptimizer,
 )  # fmt: skip
+from tensorkiln.frontends.graph.proto_example import (
+    BytesList,
+    Example,
+    Feature,
+    FeatureList,
+    FeatureLists,
+    Features,
+    FloatList,
+    Int64List,
+    SequenceExample,
+)  # fmt: skip
 from tensorkiln.frontends.graph.schedules import (
     assert_global_step,
     create_global_step,

@@ -19,6 +19,7 @@ from tensorkiln.frontends.graph import (
     ops_loss,
     ops_matmul,
     ops_normalize,
+    ops_parsing,
     ops_partition,
     ops_pool,
     ops_quantize,

@@ -1,0 +1,226 @@
+"""Training examples and raw bytes as tensors: host ops, since they read strings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph.apply import apply_op, make
+from tensorkiln.frontends.graph.arrays import Array, make_array
+from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dtypes import DType
+from tensorkiln.frontends.graph.errors import InvalidArgumentError
+from tensorkiln.frontends.graph.files.messages import Proto
+from tensorkiln.frontends.graph.host import HostContext, host_only
+from tensorkiln.frontends.graph.kinds import OpKind, Result, register
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.proto_example import Example
+from tensorkiln.frontends.graph.scopes import name_scope
+from tensorkiln.frontends.graph.shapes import as_sizes, brackets
+from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.runtime.errors import UnsupportedError
+
+
+class FixedLenFeature(NamedTuple):
+    """A feature of one shape in every example; without a default it must be there."""
+
+    shape: object
+    dtype: object
+    default_value: object = None
+
+
+class _Field(NamedTuple):
+    key: str
+    dtype: DType
+    shape: tuple[int, ...]
+    default: Array | None
+
+
+_LISTS = {
+    dtypes.string: ("bytes_list", "string"),
+    dtypes.float32: ("float_list", "float"),
+    dtypes.int64: ("int64_list", "int64"),
+}
+_LIST_TYPES = dict(_LISTS.values())
+
+
+def parse_example(
+    serialized: object,
+    features: Mapping[str, object],
+    name: str | None = None,
+    example_names: object = None,
+) -> dict[str, Tensor]:
+    """The features of a vector of serialised Example messages, each [examples, *shape].
+
+    `features` are FixedLenFeature by key.  A run gives InvalidArgumentError where a feature is
+    missing, or of another type or size.
+    """
+    with name_scope(name, "ParseExample", [serialized]):
+        return _parsed("ParseExample", serialized, features)
+
+
+def parse_single_example(
+    serialized: object,
+    features: Mapping[str, object],
+    name: str | None = None,
+    example_names: object = None,
+) -> dict[str, Tensor]:
+    """The features of one serialised Example; see parse_example."""
+    with name_scope(name, "ParseSingleExample", [serialized]):
+        return _parsed("ParseSingleExample", serialized, features)
+
+
+def _parsed(kind: str, serialized: object, features: Mapping[str, object]) -> dict[str, Tensor]:
+    if not features:
+        raise ValueError("Missing features.")
+    fields = tuple(_field(key, features[key]) for key in sorted(features))
+    data = convert_to_tensor(serialized, dtypes.string, "serialized")
+    operation = apply_op(kind, (data,), kind, {"fields": fields})
+    return {field.key: t for field, t in zip(fields, operation.outputs, strict=True)}
+
+
+def _field(key: str, feature: object) -> _Field:
+    if not isinstance(feature, FixedLenFeature):
+        raise UnsupportedError(
+            f"feature {key!r} is a {type(feature).__name__}: only FixedLenFeature can be parsed"
+        )
+    if feature.dtype is None:
+        raise ValueError(f"Missing type for feature {key}.")
+    dtype, sizes = dtypes.as_dtype(feature.dtype), as_sizes(feature.shape)
+    if dtype not in _LISTS:
+        raise ValueError(f"feature {key} has type {dtype.name}; it may be float32, int64 or string")
+    if sizes is None or None in sizes:
+        raise ValueError(f"The shape of feature {key} must be fully defined, not {sizes}")
+    shape = tuple(size for size in sizes if size is not None)
+    default = None
+    if feature.default_value is not None:
+        default = np.broadcast_to(make_array(feature.default_value, dtype), shape)
+    return _Field(key, dtype, shape, default)
+
+
+def _fields(op: Operation) -> tuple[_Field, ...]:
+    fields = op.attributes["fields"]
+    assert isinstance(fields, tuple)
+    return fields
+
+
+def _infer(op: Operation) -> Sequence[Result]:
+    sizes = op.inputs[0].sizes
+    if op.type == "ParseSingleExample":
+        first: tuple[int | None, ...] = ()
+    else:
+        first = (None,) if sizes is None else sizes
+    return [(field.dtype, (*first, *field.shape)) for field in _fields(op)]
+
+
+def _host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    single = op.type == "ParseSingleExample"
+    examples = [_decode(op, data) for data in arrays[0].reshape(-1).tolist()]
+    found = []
+    for field in _fields(op):
+        rows = [_values(op, field, example, None if single else k)
+                for k, example in enumerate(examples)]  # fmt: skip
+        made = np.empty((len(rows), *field.shape), field.dtype.numpy)
+        for k, row in enumerate(rows):
+            made[k, ...] = row
+        found.append(made.reshape(arrays[0].shape + field.shape))
+    return found
+
+
+def _decode(op: Operation, data: bytes) -> Proto:
+    try:
+        return Example.FromString(data)
+    except DecodeError:
+        raise _error(op, f"Could not parse example input, value: {data[:100]!r}") from None
+
+
+def _values(op: Operation, field: _Field, example: Proto, index: int | None) -> Array:
+    """One feature of one example as an array of its shape; `index` is its place in the batch."""
+    where = "" if index is None else "Name: <unknown>, "
+    place = f"{where}Key: {field.key}" + ("" if index is None else f", Index: {index}")
+    list_name, shown = _LISTS[field.dtype]
+    kind = None
+    if field.key in example.features.feature:
+        feature = example.features.feature[field.key]
+        kind = feature.WhichOneof("kind")
+    if kind is None:
+        if field.default is None:
+            raise _error(
+                op, f"{where}Feature: {field.key} (data type: {shown}) is required but could not "
+                "be found.",
+            )  # fmt: skip
+        return field.default
+    if kind != list_name:
+        raise _error(
+            op, f"{place}.  Data types don't match. Data type: "
+            f"{_LIST_TYPES[kind]} but expected type: {shown}",
+        )  # fmt: skip
+    values = list(getattr(feature, kind).value)
+    flat = np.empty(len(values), field.dtype.numpy)
+    flat[:] = values
+    if flat.size != int(np.prod(field.shape)):
+        raise _error(
+            op, f"{place}.  Number of {shown} values != expected.  Values size: "
+            f"{flat.size} but output shape: {brackets(field.shape)}",
+        )  # fmt: skip
+    return flat.reshape(field.shape)
+
+
+def _error(op: Operation, message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(op.name, op, f"{message}\n\t [[node {op.name} ({op.location})]]")
+
+
+def decode_raw(
+    bytes: object = None,
+    out_type: object = None,
+    little_endian: bool = True,
+    name: str | None = None,
+    input_bytes: object = None,
+) -> Tensor:
+    """The bytes of each string as numbers of `out_type`, in a new last dim."""
+    data = bytes if bytes is not None else input_bytes
+    kind = dtypes.as_dtype(out_type)
+    return make("DecodeRaw", (data,), name, out_type=kind, little_endian=little_endian)
+
+
+def _raw_infer(op: Operation) -> Sequence[Result]:
+    dtype, sizes = op.attributes["out_type"], op.inputs[0].sizes
+    assert isinstance(dtype, DType)
+    return [(dtype, None if sizes is None else (*sizes, None))]
+
+
+def _raw_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    (strings,) = arrays
+    dtype = op.attributes["out_type"]
+    assert isinstance(dtype, DType)
+    items = strings.reshape(-1).tolist()
+    length = len(items[0]) if items else 0
+    for item in items:
+        if len(item) != length:
+            raise _error(
+                op, "DecodeRaw requires input strings to all be the same size, but element "
+                f"{items.index(item)} has size {len(item)} != {length}",
+            )  # fmt: skip
+    if length % dtype.size:
+        raise _error(
+            op, f"Input to DecodeRaw has length {length} that is not a multiple of {dtype.size}, "
+            f"the size of {dtype.name}",
+        )  # fmt: skip
+    flat = np.frombuffer(b"".join(items), dtype.numpy)
+    if op.flag("little_endian") != (sys.byteorder == "little"):
+        flat = flat.byteswap()
+    return [flat.reshape(*strings.shape, length // dtype.size)]
+
+
+register(
+    OpKind("ParseExample", "serialized:string", _infer, host_only, differentiable=False, host=_host),
+    OpKind("ParseSingleExample", "serialized:string", _infer, host_only, differentiable=False,
+           host=_host),
+    OpKind("DecodeRaw", "bytes:string", _raw_infer, host_only, differentiable=False,
+           host=_raw_host),
+)  # fmt: skip

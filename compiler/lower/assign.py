@@ -86,11 +86,14 @@ class _Assigner:
             op: tuple((slots[a], slots[b], a) for a, b in pairs)
             for op, pairs in self.sharing.copies.items()
         }
-        lasting = tuple(
+        lasting = [
             (self.homes[source] if isinstance(source, Value) else source, target, value)
             for source, target, value in last
-        )
-        return Assignment(slots, tuple(self.first), copies, lasting, inner, blob, workspace, total)
+        ]
+        # What lies in donated state is copied before the state gets its last value.
+        lasting.sort(key=lambda copy: copy[0].space != "argument")
+        ends = tuple(lasting)
+        return Assignment(slots, tuple(self.first), copies, ends, inner, blob, workspace, total)
 
     def _is_placed(self, value: Value) -> bool:
         return self.sharing.home(value) in self.homes

@@ -34,11 +34,11 @@ def _hunt(request: pytest.FixtureRequest, few: int, run: Callable[[Function], No
 
 
 def test_compiled_random_loops(request: pytest.FixtureRequest) -> None:
-    _hunt(request, 25, check)
+    _hunt(request, 15, check)
 
 
 def test_interpreted_random_loops(request: pytest.FixtureRequest) -> None:
-    _hunt(request, 15, check_interpreted)
+    _hunt(request, 10, check_interpreted)
 
 
 def test_random_loops_as_text(request: pytest.FixtureRequest) -> None:

@@ -20,7 +20,7 @@ _ENTRIES = {
     "load": ("tensorkiln.runtime.load", "load"),
 }
 # The modules that hold the top-level names of the graph API.
-_NAMES = ("names", "names_math", "names_arrays", "names_tools")
+_NAMES = ("names", "names_math", "names_arrays", "names_tools", "names_files")
 _SUBMODULES = frozenset(
     {
         "app",
@@ -29,6 +29,7 @@ _SUBMODULES = frozenset(
         "errors",
         "flags",
         "gfile",
+        "graph_util",
         "initializers",
         "io",
         "layers",
@@ -37,6 +38,7 @@ _SUBMODULES = frozenset(
         "nn",
         "python_io",
         "random",
+        "saved_model",
         "summary",
         "test",
         "train",

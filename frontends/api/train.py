@@ -18,6 +18,7 @@ from tensorkiln.frontends.graph.files.checkpoint_state import (
     remove_checkpoint,
     update_checkpoint_state,
 )  # fmt: skip
+from tensorkiln.frontends.graph.files.graph_util import write_graph
 from tensorkiln.frontends.graph.files.proto_checkpoint import CheckpointState, SaverDef
 from tensorkiln.frontends.graph.files.saver import Saver
 from tensorkiln.frontends.graph.optimizer import Optimizer

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from tensorkiln.frontends.graph import stack
 from tensorkiln.frontends.graph.control import ControlDependencies
 from tensorkiln.frontends.graph.convert import Convertible
+from tensorkiln.frontends.graph.files import export_graph
+from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.kinds import OpKind
 from tensorkiln.frontends.graph.location import user_location
 from tensorkiln.frontends.graph.naming import Names
@@ -154,6 +156,11 @@ class Graph:
     def is_feedable(self, tensor: object) -> bool:
         """True if runs may feed the tensor."""
         return tensor not in self._unfeedable
+
+    def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Proto:
+        """The graph as a GraphDef message; `from_version`: only operations made since then."""
+        operations = self.get_operations()[from_version or 0 :]
+        return export_graph.graph_def(operations, add_shapes)
 
     # -- scopes ----------------------------------------------------------------------------
 

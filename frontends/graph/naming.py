@@ -39,7 +39,10 @@ class Names:
         """The name of a new op: exactly what stands before a slash at the end, else a unique one."""
         if not _OP_NAME.match(name):
             raise ValueError(f"'{name}' is not a valid node name")
-        return name[:-1] if name.endswith("/") else self.unique(name)
+        if not name.endswith("/"):
+            return self.unique(name)
+        self._uses.setdefault(name[:-1].lower(), 1)
+        return name[:-1]
 
     @contextmanager
     def enter(self, name: str | None) -> Iterator[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tensorkiln.compiler.ir.function import Location
+from tensorkiln.frontends.graph.files import export_graph
+from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.kinds import OpKind
 from tensorkiln.frontends.graph.shapes import ShapeError, brackets
 from tensorkiln.frontends.graph.stack import get_default_session
@@ -61,6 +63,11 @@ class Operation:
         return self.kind.name
 
     @property
+    def node_def(self) -> Proto:
+        """The operation as a NodeDef message."""
+        return export_graph.node_def(self)
+
+    @property
     def traceback(self) -> list[tuple[str, int, str, str]]:
         """Where the user's program made this operation: file, line, function, text."""
         return [(self.location.file, self.location.line, "", "")]
@@ -112,6 +119,9 @@ class Operation:
                 "run(session=sess)."
             )
         session.run(self, feed_dict)
+
+    def __str__(self) -> str:
+        return str(self.node_def)
 
     def __repr__(self) -> str:
         return f"<tf.Operation '{self.name}' type={self.type}>"

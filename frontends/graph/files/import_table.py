@@ -1,0 +1,159 @@
+"""Which op types of graph definitions can be read, and what becomes of them here.
+
+Types of the op table are taken as they are; `BUILDERS` has those that go by another name, have
+another form, or stand for several ops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tensorkiln.frontends.graph.files import import_branches, import_composed, ops_save
+from tensorkiln.frontends.graph.files.adaptations import ADAPTATIONS
+from tensorkiln.frontends.graph.files.import_nodes import Build, Node, renamed, same_kind
+from tensorkiln.frontends.graph.kinds import TABLE
+from tensorkiln.frontends.graph.statics import static_integer, static_integers
+from tensorkiln.frontends.graph.tensor import Tensor
+
+FAMILIES = (ops_save,)
+"""Modules whose op types only files hold."""
+
+
+def builder_of(op_type: str) -> Build | None:
+    """How to read an op type, None if it cannot be read."""
+    found = BUILDERS.get(op_type)
+    if found is None and op_type in TABLE:
+        return same_kind
+    return found or import_composed.BUILDERS.get(op_type)
+
+
+def _const(node: Node) -> Sequence[Tensor]:
+    attributes = node.attributes()
+    value = attributes["value"]
+    if not isinstance(value, np.ndarray):
+        raise ValueError("its value is no tensor")
+    if node.definition.attr["dtype"].type != node.definition.attr["value"].tensor.dtype:
+        raise ValueError("its value is not of its dtype")
+    return node.operation("Const", (), attributes).outputs
+
+
+def _identity(node: Node) -> Sequence[Tensor]:
+    """The hidden reading op of a variable is known by its name."""
+    source = node.inputs[0].op
+    hidden = source.type == "VariableV2" and node.name == f"{source.name}/read"
+    return node.operation("Identity", node.inputs, {"_read": True} if hidden else {}).outputs
+
+
+def _read_variable(node: Node) -> Sequence[Tensor]:
+    return node.operation("Identity", node.inputs, {"_read": True}).outputs
+
+
+def _nothing(node: Node) -> Sequence[Tensor]:
+    return node.operation("Identity", node.inputs, {}).outputs
+
+
+def _variable(node: Node) -> Sequence[Tensor]:
+    attributes = node.attributes()
+    kept = {"dtype": attributes["dtype"], "shape": attributes["shape"]}
+    return node.operation("VariableV2", (), kept).outputs
+
+
+def _gather(node: Node) -> Sequence[Tensor]:
+    inputs = (*node.inputs, node.constant("axis", 0))
+    return node.operation("GatherV2", inputs, {"batch_dims": 0}).outputs
+
+
+def _concat(node: Node) -> Sequence[Tensor]:
+    axis, *values = node.inputs
+    return node.operation("ConcatV2", (*values, axis), {}).outputs
+
+
+def _batch_norm(node: Node) -> Sequence[Tensor]:
+    """Outputs 3 and 4 (and 5) are what a gradient would want: the statistics again."""
+    attributes = {
+        key: value
+        for key, value in node.attributes().items()
+        if key in ("epsilon", "data_format", "is_training")
+    }
+    y, mean, variance = node.operation("FusedBatchNorm", node.inputs, attributes).outputs[:3]
+    return (y, mean, variance, mean, variance, variance)
+
+
+def _in_top_k(node: Node) -> Sequence[Tensor]:
+    k = node.constant("k", node.attributes()["k"])
+    return node.operation("InTopK", (*node.inputs, k), {}).outputs
+
+
+def _squeeze(node: Node) -> Sequence[Tensor]:
+    """The attribute has gone by two names."""
+    attributes = node.attributes()
+    axes = attributes.get("axis") or attributes["squeeze_dims"]
+    return node.operation("Squeeze", node.inputs, {"squeeze_dims": axes}).outputs
+
+
+def _shape_n(node: Node) -> Sequence[Tensor]:
+    attributes = {"out_type": node.attributes()["out_type"]}
+    *first, last = node.inputs
+    shapes = [node.helper(f"shape_{k}", "Shape", (t,), attributes) for k, t in enumerate(first)]
+    return (*shapes, *node.operation("Shape", (last,), attributes).outputs)
+
+
+def _identity_n(node: Node) -> Sequence[Tensor]:
+    *first, last = node.inputs
+    same = [node.helper(f"identity_{k}", "Identity", (t,)) for k, t in enumerate(first)]
+    return (*same, *node.operation("Identity", (last,), {}).outputs)
+
+
+def _split(node: Node) -> Sequence[Tensor]:
+    attributes = node.attributes()
+    if static_integer(node.inputs[0]) is None:
+        raise ValueError("its axis is not known before it runs")
+    return node.operation("Split", node.inputs, attributes).outputs
+
+
+def _transposed_convolution(node: Node) -> Sequence[Tensor]:
+    """The output's shape is an input there and an attribute here."""
+    sizes, kernel, value = node.inputs
+    shape = static_integers(sizes)
+    if shape is None:
+        raise ValueError("its output shape is not known before it runs")
+    full = ADAPTATIONS["Conv2DBackpropInput"].restore(node.attributes(), node.inputs)
+    kept = {key: full[key] for key in ("strides", "padding", "data_format")}
+    attributes = {**kept, "output_shape": shape}
+    return node.operation("Conv2DBackpropInput", (kernel, value), attributes).outputs
+
+
+BUILDERS: dict[str, Build] = {
+    **import_branches.BUILDERS,
+    "AddV2": renamed("AddV2" if "AddV2" in TABLE else "Add"),
+    "AssignVariableOp": renamed("Assign"),
+    "BatchMatMulV2": renamed("BatchMatMulV2" if "BatchMatMulV2" in TABLE else "BatchMatMul"),
+    "BiasAddV1": lambda node: (
+        node.operation("BiasAdd", node.inputs, {"data_format": "NHWC"}).outputs
+    ),
+    "Concat": _concat,
+    "Const": _const,
+    "Conv2DBackpropInput": _transposed_convolution,
+    "FusedBatchNorm": _batch_norm,
+    "FusedBatchNormV2": _batch_norm,
+    "FusedBatchNormV3": _batch_norm,
+    "Gather": _gather,
+    "Identity": _identity,
+    "IdentityN": _identity_n,
+    "InTopK": _in_top_k,
+    "InTopKV2": renamed("InTopK"),
+    "PlaceholderV2": renamed("Placeholder"),
+    "ReadVariableOp": _read_variable,
+    "RefIdentity": _identity,
+    "ShapeN": _shape_n,
+    "Snapshot": _nothing,
+    "Split": _split,
+    "Squeeze": _squeeze,
+    "VarHandleOp": _variable,
+    "VarIsInitializedOp": renamed("IsVariableInitialized"),
+    "Variable": _variable,
+    "VariableV2": _variable,
+}
+"""Types that need more than an entry of the op table."""

@@ -1,0 +1,57 @@
+"""The nodes of a graph definition in an order in which inputs come first."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+from tensorkiln.frontends.graph.files.messages import Proto
+from tensorkiln.runtime.errors import ModelError
+
+
+def parse_input(text: str) -> tuple[str, int | None]:
+    """The node and the output of an input `node`, `node:2` or `^node` (None: after it has run)."""
+    if text.startswith("^"):
+        return text[1:], None
+    name, colon, index = text.rpartition(":")
+    if not colon:
+        return text, 0
+    if not (index.isascii() and index.isdigit() and len(index) < 10):
+        raise ModelError(f"{text!r} is no name of a tensor")
+    return name, int(index)
+
+
+def in_order(graph_def: Proto) -> list[Proto]:
+    """The nodes, inputs first, otherwise as they stand in the definition.
+
+    ModelError for names given twice, inputs that are not there, and cycles.
+    """
+    nodes: dict[str, Proto] = {}
+    for node in graph_def.node:
+        if node.name in nodes:
+            raise ModelError(f"the graph has two nodes named {node.name!r}")
+        nodes[node.name] = node
+    waiting: dict[str, int] = {}
+    readers: dict[str, list[str]] = {}
+    for name, node in nodes.items():
+        sources = {parse_input(text)[0] for text in node.input}
+        waiting[name] = len(sources)
+        for source in sources:
+            if source not in nodes:
+                raise ModelError(f"node {name!r} reads {source!r}, which is not in the graph")
+            readers.setdefault(source, []).append(name)
+    place = {name: number for number, name in enumerate(nodes)}
+    ready = [(place[name], name) for name, count in waiting.items() if not count]
+    heapify(ready)
+    ordered: list[Proto] = []
+    while ready:
+        _, name = heappop(ready)
+        ordered.append(nodes[name])
+        for reader in readers.get(name, ()):
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                heappush(ready, (place[reader], reader))
+    if len(ordered) < len(nodes):
+        stuck = [name for name, count in waiting.items() if count]
+        shown = ", ".join(repr(name) for name in stuck[:5])
+        raise ModelError(f"the graph has a cycle through {shown}: loops cannot be read")
+    return ordered

@@ -1,0 +1,219 @@
+"""How ops look in a graph definition: the names of their type attributes, and defaults.
+
+Facts of TensorFlow's public op definitions, one op a line: `Name(input:Type ...) attribute:kind
+...`.  An input's type is the attribute that holds it, or a fixed dtype; `*N` marks a list whose
+length is the attribute N, `**` one whose items have types of their own.  `=` gives an attribute's
+default.  Ops without a line have the inputs of their entry in the op table, each letter a type
+attribute, and no defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph.kinds import OpKind
+
+_TEXT = """
+All(input:bool reduction_indices:Tidx) keep_dims:bool=false
+Any(input:bool reduction_indices:Tidx) keep_dims:bool=false
+ArgMax(input:T dimension:Tidx) output_type:type=int64
+ArgMerge(inputs:T*N)
+Min(input:T dimension:Tidx) output_type:type=int64
+Assert(condition:bool data:T**) summarize:int=3
+Assign(ref:T value:T) validate_shape:bool=true use_locking:bool=true
+AddV2(x:T y:T)
+AssignVariableOp(resource:resource value:dtype) validate_shape:bool=true
+AvgPool(value:T) ksize:ints strides:ints padding:string data_format:string=NHWC
+AvgPool3D(input:T) ksize:ints strides:ints padding:string data_format:string=NDHWC
+BatchMatMul(x:T y:T) adj_x:bool=false adj_y:bool=false
+BatchMatMulV2(x:T y:T) adj_x:bool=false adj_y:bool=false
+BatchNormWithGlobalNormalization(t:T m:T v:T beta:T gamma:T) variance_epsilon:float scale_after_normalization:bool
+BatchToSpaceND(input:T block_shape:Tblock_shape crops:Tcrops)
+BiasAdd(value:T bias:T) data_format:string=NHWC
+BiasAddV1(value:T bias:T)
+BroadcastTo(input:T shape:Tidx)
+Cast(x:SrcT) DstT:type Truncate:bool=false
+CheckNumerics(tensor:T) message:string
+ClipByValue(t:T clip_value_min:T clip_value_max:T)
+Concat(concat_dim:int32 values:T*N)
+ConcatV2(values:T*N axis:Tidx)
+Const() value:tensor dtype:type
+Conv2D(input:T filter:T) strides:ints use_cudnn_on_gpu:bool=true padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
+Conv2DBackpropInput(input_sizes:int32 filter:T out_backprop:T) strides:ints use_cudnn_on_gpu:bool=true padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
+Conv3D(input:T filter:T) strides:ints padding:string data_format:string=NDHWC dilations:ints=1,1,1,1,1
+CropAndResize(image:T boxes:float32 box_ind:int32 crop_size:int32) method:string=bilinear extrapolation_value:float=0
+Cumprod(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
+Cumsum(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
+DepthToSpace(input:T) block_size:int data_format:string=NHWC
+DepthwiseConv2dNative(input:T filter:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
+DynamicStitch(indices:int32*N data:T*N)
+Einsum(inputs:T*N) equation:string
+ExpandDims(input:T dim:Tdim)
+ExtractImagePatches(images:T) ksizes:ints strides:ints rates:ints padding:string
+FakeQuantWithMinMaxArgs(inputs:float32) min:float=-6 max:float=6 num_bits:int=8 narrow_range:bool=false
+FakeQuantWithMinMaxVars(inputs:float32 min:float32 max:float32) num_bits:int=8 narrow_range:bool=false
+Fill(dims:index_type value:T)
+FusedBatchNorm(x:T scale:T offset:T mean:T variance:T) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
+FusedBatchNormV2(x:T scale:U offset:U mean:U variance:U) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
+FusedBatchNormV3(x:T scale:U offset:U mean:U variance:U) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
+Gather(params:Tparams indices:Tindices) validate_indices:bool=true
+GatherNd(params:Tparams indices:Tindices)
+GatherV2(params:Tparams indices:Tindices axis:Taxis) batch_dims:int=0
+IdentityN(input:T**)
+InTopK(predictions:float32 targets:T) k:int
+InTopKV2(predictions:float32 targets:T k:T)
+InvertPermutation(x:T)
+IsVariableInitialized(ref:dtype)
+LRN(input:T) depth_radius:int=5 bias:float=1 alpha:float=1 beta:float=0.5
+LeakyRelu(features:T) alpha:float=0.2
+LinSpace(start:T stop:T num:Tidx)
+MatMul(a:T b:T) transpose_a:bool=false transpose_b:bool=false
+MatrixBandPart(input:T num_lower:Tindex num_upper:Tindex)
+Max(input:T reduction_indices:Tidx) keep_dims:bool=false
+MaxPool(input:T) ksize:ints strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC
+MaxPool3D(input:T) ksize:ints strides:ints padding:string data_format:string=NDHWC
+MaxPoolWithArgmax(input:T) ksize:ints strides:ints Targmax:type=int64 padding:string include_batch_in_index:bool=false
+Mean(input:T reduction_indices:Tidx) keep_dims:bool=false
+Merge(inputs:T*N)
+Min(input:T reduction_indices:Tidx) keep_dims:bool=false
+MirrorPad(input:T paddings:Tpaddings) mode:string
+Multinomial(logits:T num_samples:int32) seed:int=0 seed2:int=0 output_dtype:type=int64
+OneHot(indices:TI depth:int32 on_value:T off_value:T) axis:int=-1
+Pack(values:T*N) axis:int=0
+Pad(input:T paddings:Tpaddings)
+PadV2(input:T paddings:Tpaddings constant_values:T)
+Placeholder() dtype:type shape:shape=?
+PlaceholderV2() dtype:type shape:shape
+PlaceholderWithDefault(input:dtype) shape:shape
+PreventGradient(input:T) message:string=
+Print(input:T data:U**) message:string= first_n:int=-1 summarize:int=3
+Prod(input:T reduction_indices:Tidx) keep_dims:bool=false
+RandomShuffle(value:T) seed:int=0 seed2:int=0
+RandomStandardNormal(shape:T) seed:int=0 seed2:int=0 dtype:type
+RandomUniform(shape:T) seed:int=0 seed2:int=0 dtype:type
+RandomUniformInt(shape:T minval:Tout maxval:Tout) seed:int=0 seed2:int=0
+Range(start:Tidx limit:Tidx delta:Tidx)
+ReadVariableOp(resource:resource)
+RefIdentity(input:T)
+Reshape(tensor:T shape:Tshape)
+ResizeBilinear(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
+ResizeNearestNeighbor(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
+RestoreV2(prefix:string tensor_names:string shape_and_slices:string) dtypes:types
+ReverseSequence(input:T seq_lengths:Tlen) seq_dim:int batch_dim:int=0
+ReverseV2(tensor:T axis:Tidx)
+SaveV2(prefix:string tensor_names:string shape_and_slices:string tensors:dtypes**)
+ScatterNd(indices:Tindices updates:T shape:Tindices)
+SelectV2(condition:bool t:T e:T)
+Shape(input:T) out_type:type=int32
+ShapeN(input:T*N) out_type:type=int32
+Size(input:T) out_type:type=int32
+Slice(input:T begin:Index size:Index)
+Snapshot(input:T)
+SpaceToBatchND(input:T block_shape:Tblock_shape paddings:Tpaddings)
+SpaceToDepth(input:T) block_size:int data_format:string=NHWC
+SparseSoftmaxCrossEntropyWithLogits(features:T labels:Tlabels)
+Split(split_dim:int32 value:T) num_split:int
+SplitV(value:T size_splits:Tlen split_dim:int32) num_split:int
+Squeeze(input:T) squeeze_dims:ints=
+StridedSlice(input:T begin:Index end:Index strides:Index) begin_mask:int=0 end_mask:int=0 ellipsis_mask:int=0 new_axis_mask:int=0 shrink_axis_mask:int=0
+Sum(input:T reduction_indices:Tidx) keep_dims:bool=false
+Switch(data:T pred:bool)
+Tile(input:T multiples:Tmultiples)
+TopKV2(input:T k:int32) sorted:bool=true
+Transpose(x:T perm:Tperm)
+TruncatedNormal(shape:T) seed:int=0 seed2:int=0 dtype:type
+Unpack(value:T) num:int axis:int=0
+UnsortedSegmentSum(data:T segment_ids:Tindices num_segments:Tnumsegments)
+VarHandleOp() container:string= shared_name:string= dtype:type shape:shape
+VarIsInitializedOp(resource:resource)
+Variable() shape:shape dtype:type container:string= shared_name:string=
+VariableV2() shape:shape dtype:type container:string= shared_name:string=
+"""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input: its type (an attribute or a dtype's name) and, for lists, `*N` or `**`."""
+
+    name: str
+    type: str
+    is_list: bool = False
+    number: str = ""
+
+    @property
+    def is_attribute(self) -> bool:
+        """True if the type is an attribute of the node."""
+        return self.type not in _FIXED
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute that does not follow from the inputs; `default` is None where it has none."""
+
+    name: str
+    kind: str
+    default: object = None
+    has_default: bool = False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How one op looks in a graph definition."""
+
+    inputs: tuple[Input, ...]
+    attributes: tuple[Attribute, ...] = ()
+
+    def derived(self) -> set[str]:
+        """The attributes that follow from the inputs."""
+        names = {item.type for item in self.inputs if item.is_attribute}
+        return names | {item.number for item in self.inputs if item.number}
+
+
+_FIXED = {dtype.name for dtype in dtypes.ALL} | {"index", "any", "resource"}
+_KINDS: dict[str, Callable[[str], object]] = {
+    "bool": lambda text: text == "true",
+    "int": int,
+    "float": float,
+    "string": str,
+    "type": dtypes.as_dtype,
+    "ints": lambda text: tuple(int(part) for part in text.split(",") if part),
+    "shape": lambda text: None,
+}
+
+
+def _signature(line: str) -> tuple[str, Signature]:
+    head, _, tail = line.partition(")")
+    name, _, inputs = head.partition("(")
+    attributes = []
+    for part in tail.split():
+        label, equals, default = part.partition("=")
+        key, kind = label.split(":")
+        value: object = _KINDS[kind](default) if equals else None
+        attributes.append(Attribute(key, kind, value, bool(equals)))
+    return name, Signature(tuple(_input(part) for part in inputs.split()), tuple(attributes))
+
+
+def _input(text: str) -> Input:
+    name, kind = text.split(":")
+    if kind.endswith("**"):
+        return Input(name, kind[:-2], True)
+    plain, star, number = kind.partition("*")
+    return Input(name, plain, bool(star), number)
+
+
+SIGNATURES = dict(_signature(line) for line in _TEXT.strip().splitlines())
+"""The ops that have a line of their own."""
+
+
+def signature_of(kind: OpKind) -> Signature:
+    """The op's line, or what its entry in the op table says."""
+    if kind.name in SIGNATURES:
+        return SIGNATURES[kind.name]
+    return Signature(
+        tuple(
+            Input(a.name, a.type, a.is_list, "N" if a.is_list and a.type != "any" else "")
+            for a in kind.arguments
+        )
+    )

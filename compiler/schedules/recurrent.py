@@ -3,9 +3,9 @@
     histories at their starts = initial values
     for step {
         for phase {
-            parallel panels of units { for tile of rows {
-                acc[row, gate, unit] = 0
-                for k { acc[row, gate, unit] += state[row, k] * weight[k, gate, unit] }
+            parallel panels of units { for block of rows {
+                for block of k { for tile of rows {
+                    for k { acc[row, gate, unit] += state[row, k] * weight[k, gate, unit] } } }
                 histories after the step = cell(inputs, acc, states, parameters) } } } }
 
 What a step reads and what it writes are different rows of the histories, so nothing is copied.
@@ -15,7 +15,8 @@ Threads share the panels out and meet after each phase; the order of every sum i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from tensorkiln.compiler.ir.function import Op, Value
@@ -43,6 +44,18 @@ def schedule_recurrent(group: Group, target: Target) -> Kernel:
 
 
 Reader: TypeAlias = Callable[[Index], Expr]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows from `top` of a block by `depth` contracted units from `first` of source `number`."""
+
+    phase: int
+    number: int
+    first: Expr
+    depth: int
+    top: Expr
+    rows: int
 
 
 class _Recurrent:
@@ -99,18 +112,31 @@ class _Recurrent:
         work = self.batch * (weight.type.elements if weight is not None else self.units)
         parallel = panels > 1 and 2 * work >= PARALLEL_PHASE
         kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
-        full, edge = divmod(self.batch, tile.rows)
         with self.body.over(panels, kind, "panel") as panel:
             unit = ix.mul(panel, tile.columns)
-            if full:
-                with self.body.over(full) as number:
-                    self._tile(phase, tile, ix.mul(number, tile.rows), tile.rows, unit)
-            if edge:
-                self._tile(phase, tile, ix.const(full * tile.rows), edge, unit)
+            for row, rows in self._runs(self.batch, tile.block_rows):
+                with row as first:
+                    self._block(phase, tile, first, rows, unit)
 
-    def _tile(self, phase: int, tile: RecurrentTile, row: Expr, rows: int, unit: Expr) -> None:
-        sums = self._product(phase, tile, row, rows, unit)
+    def _runs(self, count: int, size: int) -> Iterator[tuple[AbstractContextManager[Expr], int]]:
+        """`count` in a loop over runs of `size` and what is left over: (first, how many)."""
+        full, edge = divmod(count, size)
+        if full:
+            yield self._scaled(full, size), size
+        if edge:
+            yield nullcontext(ix.const(full * size)), edge
+
+    @contextmanager
+    def _scaled(self, count: int, size: int) -> Iterator[Expr]:
+        with self.body.over(count) as number:
+            yield ix.mul(number, size)
+
+    def _block(self, phase: int, tile: RecurrentTile, row: Expr, rows: int, unit: Expr) -> None:
+        """The products of some rows for one panel, in memory of their own, and then their cells."""
         body = self.body
+        gates = max(self.parts.product_gates(phase), 1)
+        sums = body.local((rows, gates, tile.columns), self.dtype, "sums")
+        self._products(phase, tile, sums, row, unit)
         with (
             body.over(rows, hint="i") as i,
             body.over(tile.vectors, hint="j") as j,
@@ -129,46 +155,78 @@ class _Recurrent:
                 stack.enter_context(self.body.when(inside))
             yield lane
 
-    def _product(self, phase: int, tile: RecurrentTile, row: Expr, rows: int, unit: Expr) -> Buffer:
-        """The product of a tile, in memory of its own: [rows, gates, columns]."""
+    def _products(
+        self, phase: int, tile: RecurrentTile, sums: Buffer, row: Expr, unit: Expr
+    ) -> None:
+        """Sums up the products of a block, part of the depth after part of the depth."""
         body, weight = self.body, self.parts.weights[phase]
-        gates = self.parts.product_gates(phase)
-        shape = (rows, max(gates, 1), tile.columns)
-        sums = body.local(shape, self.dtype, "sums")
         if weight is None:
-            return sums
-        acc = body.local(shape, self.dtype)
-
-        def each(visit: Callable[[Index], None]) -> None:
-            with (
-                body.over(rows, LoopKind.UNROLLED, "i") as i,
-                body.over(gates, LoopKind.UNROLLED, "g") as g,
-                body.over(tile.vectors, LoopKind.UNROLLED, "j") as j,
-                body.over(tile.lanes, LoopKind.VECTOR, "l") as lane,
-            ):
-                visit((i, g, ix.add(ix.mul(j, tile.lanes), lane)))
-
-        each(lambda at: body.store(acc, at, Const(0.0, self.dtype)))
+            return
+        once = weight.shape[0] == 1 and self.units <= tile.depth
+        if not once:
+            with body.over(sums.shape[0], hint="i") as i:
+                self._each(tile, 1, sums, lambda at: self._clear(sums, (i, *at[1:])))
         for number in range(weight.shape[0]):
-            source = self.parts.sources[phase] + number
-            time = self._time_of(source, phase)
-            with body.over(self.units, hint="k") as k:
+            for start, depth in self._runs(self.units, tile.depth):
+                with start as first:
+                    for place, rows in self._runs(sums.shape[0], tile.rows):
+                        with place as top:
+                            part = _Part(phase, number, first, depth, top, rows)
+                            self._tile(part, tile, sums, (row, unit), once)
 
-                def multiply(at: Index) -> None:
-                    i, g, column = at
-                    index = (time, ix.add(row, i), k)  # noqa: B023
-                    a = body.read(self.op.results[source], index)  # noqa: B023
-                    panel = (ix.const(number), k, g, ix.add(unit, column))  # noqa: B023
-                    b = body.read(weight, panel)
-                    total = Load(acc, at)
-                    if self.target.has_fma:
-                        body.store(acc, at, Fma(a, b, total))
-                    else:
-                        body.store(acc, at, Binary("add", total, Binary("mul", a, b)))
+    def _clear(self, buffer: Buffer, at: Index) -> None:
+        self.body.store(buffer, at, Const(0.0, self.dtype))
 
-                each(multiply)
-        each(lambda at: body.store(sums, at, Load(acc, at)))
-        return sums
+    def _each(
+        self, tile: RecurrentTile, rows: int, sums: Buffer, visit: Callable[[Index], None]
+    ) -> None:
+        """Visits the vectors of a tile: row, gate and column."""
+        body = self.body
+        with (
+            body.over(rows, LoopKind.UNROLLED, "i") as i,
+            body.over(sums.shape[1], LoopKind.UNROLLED, "g") as g,
+            body.over(tile.vectors, LoopKind.UNROLLED, "j") as j,
+            body.over(tile.lanes, LoopKind.VECTOR, "l") as lane,
+        ):
+            visit((i, g, ix.add(ix.mul(j, tile.lanes), lane)))
+
+    def _tile(
+        self, part: _Part, tile: RecurrentTile, sums: Buffer, at: tuple[Expr, Expr], once: bool
+    ) -> None:
+        """One register tile over one part of the depth."""
+        body, (row, unit) = self.body, at
+        weight = self.parts.weights[part.phase]
+        assert weight is not None
+        acc = body.local((part.rows, *sums.shape[1:]), self.dtype)
+
+        def there(place: Index) -> Index:
+            return (ix.add(part.top, place[0]), *place[1:])
+
+        def begin(place: Index) -> None:
+            if once:
+                self._clear(acc, place)
+            else:
+                body.store(acc, place, Load(sums, there(place)))
+
+        self._each(tile, part.rows, sums, begin)
+        source = self.parts.sources[part.phase] + part.number
+        time = self._time_of(source, part.phase)
+        with body.over(part.depth, hint="k") as inner:
+            k = ix.add(part.first, inner)
+
+            def multiply(place: Index) -> None:
+                i, g, column = place
+                index = (time, ix.add(row, ix.add(part.top, i)), k)
+                a = body.read(self.op.results[source], index)
+                b = body.read(weight, (ix.const(part.number), k, g, ix.add(unit, column)))
+                total = Load(acc, place)
+                if self.target.has_fma:
+                    body.store(acc, place, Fma(a, b, total))
+                else:
+                    body.store(acc, place, Binary("add", total, Binary("mul", a, b)))
+
+            self._each(tile, part.rows, sums, multiply)
+        self._each(tile, part.rows, sums, lambda p: body.store(sums, there(p), Load(acc, p)))
 
     def _time_of(self, state: int, phase: int) -> Expr:
         """The row of a state's history that a phase sees."""

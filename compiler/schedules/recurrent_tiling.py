@@ -15,6 +15,8 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.ops.recurrent_parts import parts_of
 
+PART_BYTES = 20 << 10  # of a weight's panel, to stay in the nearest cache beside the states
+BLOCK_TILES = 8
 CHAINS = 8  # sums that must be under way to keep multiply-add units busy
 
 
@@ -25,6 +27,8 @@ class RecurrentTile:
     rows: int
     vectors: int
     lanes: int
+    block_rows: int  # rows that share a part of a panel while it is in the nearest cache
+    depth: int  # contracted units of such a part
 
     @property
     def columns(self) -> int:
@@ -39,13 +43,20 @@ def recurrent_tile(op: Op, phase: int, target: Target) -> RecurrentTile:
     gates = parts_of(op).product_gates(phase)
     panels = -(-units // lanes)
     if gates == 0:
-        return RecurrentTile(1, 1, lanes)
+        return RecurrentTile(1, 1, lanes, min(batch, 64), units)
     vectors = max(1, min(panels, CHAINS // (gates * min(batch, CHAINS))))
     if gates == 1 and batch >= CHAINS:
         vectors = min(2, panels)
     most = max(1, (target.registers - 1) // (gates * vectors) - 1)
-    tiles = -(-batch // most)
-    return RecurrentTile(-(-batch // tiles), vectors, lanes)
+    rows = _even(batch, most)
+    depth = PART_BYTES // (gates * vectors * lanes * op.results[0].dtype.bytes)
+    depth = units if rows == batch else _even(units, max(depth, 1))
+    return RecurrentTile(rows, vectors, lanes, _even(batch, BLOCK_TILES * rows), depth)
+
+
+def _even(extent: int, most: int) -> int:
+    """The size of as few equal parts of at most `most` as make up the extent."""
+    return -(-extent // -(-extent // most)) if extent else 1
 
 
 def recurrent_layouts(op: Op, target: Target) -> Mapping[Value, Layout]:

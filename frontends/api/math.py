@@ -1,6 +1,12 @@
 """`tf.math`: the mathematical functions under one roof."""
 
 from tensorkiln.frontends.graph.ops_activation import softplus, softsign
+from tensorkiln.frontends.graph.ops_counting import (
+    reduce_euclidean_norm,
+    reduce_std,
+    reduce_variance,
+    zero_fraction,
+)
 from tensorkiln.frontends.graph.ops_elementwise import (
     abs_ as abs,
 )  # fmt: skip
@@ -102,6 +108,7 @@ from tensorkiln.frontends.graph.ops_special import (
 )
 from tensorkiln.frontends.graph.ops_special import div_no_nan as divide_no_nan
 from tensorkiln.names import logical_xor, scalar_mul
+from tensorkiln.names_arrays import bincount, confusion_matrix, count_nonzero, invert_permutation
 from tensorkiln.names_math import (
     accumulate_n,
     acosh,

@@ -147,11 +147,10 @@ from tensorkiln.frontends.graph.ops_gather import batch_gather, gather, gather_n
 from tensorkiln.frontends.graph.ops_gradient import gradients
 from tensorkiln.frontends.graph.ops_join import concat, split, stack, unstack
 from tensorkiln.frontends.graph.ops_matmul import (
-    diag,
-    diag_part,
     eye,
     matmul,
     matrix_diag,
+    matrix_diag_part,
     tensordot,
     trace,
 )  # fmt: skip

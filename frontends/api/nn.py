@@ -21,6 +21,7 @@ from tensorkiln.frontends.graph.ops_convolution import (
     depthwise_conv2d,
     separable_conv2d,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_counting import zero_fraction
 from tensorkiln.frontends.graph.ops_elementwise import sigmoid, tanh
 from tensorkiln.frontends.graph.ops_loss import (
     l2_loss,

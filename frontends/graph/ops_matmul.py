@@ -140,12 +140,7 @@ def _diagonal_mask(lowering: Lowering, shape: Sequence[int]) -> Value:
     return shorthand.compare(lowering.builder, "EQ", rows, columns)
 
 
-def diag(diagonal: object, name: str | None = None) -> Tensor:
-    """The matrix with this diagonal (batched over leading dims as `matrix_diag`)."""
-    return make("MatrixDiag", (diagonal,), name or "Diag")
-
-
-def matrix_diag(diagonal: object, name: str | None = None) -> Tensor:
+def matrix_diag(diagonal: object, name: str = "diag") -> Tensor:
     """Matrices with these diagonals."""
     return make("MatrixDiag", (diagonal,), name)
 
@@ -163,9 +158,9 @@ def _diag_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> S
     return [shorthand.select(builder, _diagonal_mask(lowering, shape), spread, zeros)]
 
 
-def diag_part(input: object, name: str | None = None) -> Tensor:
-    """The diagonal of a matrix (of the last two dims)."""
-    return make("MatrixDiagPart", (input,), name or "DiagPart")
+def matrix_diag_part(input: object, name: str = "diag_part") -> Tensor:
+    """The diagonals of matrices (of the last two dims)."""
+    return make("MatrixDiagPart", (input,), name)
 
 
 def _part_infer(op: Operation) -> Sequence[Result]:
@@ -187,8 +182,8 @@ def _part_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> S
 
 def trace(x: object, name: str | None = None) -> Tensor:
     """The sum of the diagonal."""
-    with graph_of([x]).name_scope(name or "Trace"):
-        return make("Sum", (diag_part(x), [-1]), keep_dims=False)
+    with graph_of([x]).name_scope(name or "Trace") as scope:
+        return make("Sum", (matrix_diag_part(x), [-1]), scope, keep_dims=False)
 
 
 register(

@@ -7,6 +7,7 @@ out in `recorded/<family>.npz`; the tests run it here, interpreted and compiled,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,9 @@ def weighted(tf: Any, outputs: Sequence[Any]) -> Any:
     total = 0.0
     for output in outputs:
         if output.dtype.is_floating:
-            sizes = output.shape.as_list() if output.shape.is_fully_defined() else None
-            weights = 1.0 if sizes is None else np.cos(np.arange(np.prod(sizes)).reshape(sizes))
-            part = tf.reduce_sum(tf.cast(output, tf.float64) * weights)
-            total = part + total
+            count = tf.cast(tf.range(tf.size(output)), tf.float64)
+            weights = tf.reshape(tf.cos(count), tf.shape(output))
+            total = tf.reduce_sum(tf.cast(output, tf.float64) * weights) + total
     return total
 
 
@@ -120,6 +120,18 @@ def compare_together(
         fetches[name] = without_none(wanted)
     for name, found in session.run(fetches, feeds).items():
         check(family, name, found)
+
+
+def check_shapes(family: Mapping[str, Any], name: str, outputs: Sequence[Any]) -> None:
+    """Fails unless all that TensorFlow knows of a shape while building is known here too."""
+    for output, text in zip(outputs, family[f"{name}|shapes"], strict=True):
+        if text == "<unknown>":
+            continue
+        known = [int(size) if size.isdigit() else None for size in re.findall(r"[\w?]+", str(text))]
+        found = output.shape.as_list()
+        assert len(found) == len(known), f"{name}: {output.shape}, not {text}"
+        for own, other in zip(found, known, strict=True):
+            assert own == other or other is None, f"{name}: {output.shape}, not {text}"
 
 
 def _same(value: Any, expected: Any, place: str) -> None:

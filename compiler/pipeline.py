@@ -31,6 +31,7 @@ from tensorkiln.compiler.passes.broadcast_reshapes import broadcast_reshapes
 from tensorkiln.compiler.passes.canonicalize import canonicalize
 from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
 from tensorkiln.compiler.passes.dead_code import dead_code
+from tensorkiln.compiler.passes.epilogue_reshapes import epilogue_reshapes
 from tensorkiln.compiler.passes.expand_composites import expand_composites
 from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
@@ -82,6 +83,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("legalize_convolution", legalize_convolution),
     Pass("legalize_windows", legalize_windows),
     Pass("legalize_dot", legalize_dot),
+    # Products of matrices again have the ops that follow them next to them.
+    Pass("epilogue_reshapes", epilogue_reshapes),
     Pass("canonicalize_legal", canonicalize),
     Pass("fold_legal", fold_constants),
     Pass("common_legal", common_subexpressions),

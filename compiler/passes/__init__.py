@@ -10,6 +10,7 @@ from tensorkiln.compiler.passes.broadcast_reshapes import broadcast_reshapes
 from tensorkiln.compiler.passes.canonicalize import canonicalize
 from tensorkiln.compiler.passes.common_subexpressions import common_subexpressions
 from tensorkiln.compiler.passes.dead_code import dead_code
+from tensorkiln.compiler.passes.epilogue_reshapes import epilogue_reshapes
 from tensorkiln.compiler.passes.expand_composites import expand_composites
 from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
@@ -42,6 +43,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         legalize_convolution,
         legalize_dot,
         legalize_windows,
+        epilogue_reshapes,
         broadcast_reshapes,
         fuse,
     )

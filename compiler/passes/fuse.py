@@ -311,11 +311,19 @@ def _takes(groups: Groups, target: int, op: Op) -> bool:
     if kind == "contract":
         hero = next(m for m in groups.members[target] if m.name in CONTRACTIONS)
         epilogue = not _feeds(groups, op, hero, target)
-        return epilogue or (op.name in ("transpose", "convert") and hero.name == "dot_general")
+        if epilogue or hero.name == "dot_general":
+            return epilogue or op.name in ("transpose", "convert")
+        return op.name == "pad" and not any(op.ints("interior")) and _is_depthwise(hero)
     if kind == "winograd":
         hero = next(m for m in groups.members[target] if m.name in WINOGRAD)
         return not _feeds(groups, op, hero, target)
     return False
+
+
+def _is_depthwise(op: Op) -> bool:
+    """True for a convolution of each channel alone, which reads what it needs a vector at a time."""
+    outputs, inputs, *_ = (op.operands[1].shape[d] for d in op.ints("rhs_spec"))
+    return op.integer("feature_groups") == outputs > 1 == inputs
 
 
 def _feeds_box(groups: Groups, op: Op, target: int) -> bool:

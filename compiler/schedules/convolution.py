@@ -32,6 +32,7 @@ from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 
 LARGE_WEIGHTS = 1 << 19  # bytes of a kernel that the near caches do not keep
 MOST_SHARES = 16
+MOST_TAPS = 25  # of a window that is unrolled over the padding
 
 Each: TypeAlias = Callable[[Callable[[Index, Expr, Expr, Expr | None], None]], None]
 
@@ -50,6 +51,7 @@ class _Convolution:
         self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
         self.fma = target.has_fma
         self.body: Body = group.body()
+        self.padded = any(o.result is op.operands[0] for o in group.region.ops)
         self.batch: Expr = ix.ZERO
         self.next_panel: Expr = ix.ZERO
         self.tiles = 0  # whole tiles of a task
@@ -131,13 +133,33 @@ class _Convolution:
         with body.between(ix.ZERO, stop, size) as step:
             row = ix.unflatten(ix.add(first, step), outer)
             row = row if len(self.shape.space) > 1 else ()
-            if self.full_tiles:
-                with body.over(self.full_tiles) as tile:
-                    self.number = ix.add(ix.mul(step, self.full_tiles), tile)
-                    self._tile(self._place(row, ix.mul(tile, t.rows)), t.rows, column, columns)
+
+            def visit(tile: Expr, row: Index = row, step: Expr = step) -> None:
+                self.number = ix.add(ix.mul(step, self.full_tiles), tile)
+                self._tile(self._place(row, ix.mul(tile, t.rows)), t.rows, column, columns)
+
+            self._along_row(visit)
             if self.edge_rows:
                 start = ix.const(self.full_tiles * t.rows)
                 self._tile(self._place(row, start), self.edge_rows, column, columns)
+
+    def _along_row(self, visit: Callable[[Expr], None]) -> None:
+        """Visits the whole tiles of a row; where padding is read, the outer ones by themselves.
+
+        A constant place lets the compiler drop the questions that have one answer there.
+        """
+        if not self.padded:
+            if self.full_tiles:
+                with self.body.over(self.full_tiles) as number:
+                    visit(number)
+            return
+        if self.full_tiles:
+            visit(ix.ZERO)
+        if self.full_tiles > 2:
+            with self.body.over(self.full_tiles - 2) as number:
+                visit(ix.add(number, ix.const(1)))
+        if self.full_tiles > 1:
+            visit(ix.const(self.full_tiles - 1))
 
     @contextmanager
     def _last_block(self, block: Expr, blocks: int) -> Iterator[None]:
@@ -194,7 +216,9 @@ class _Convolution:
         body, s, block = self.body, self.shape, self.tiling.block
         with ExitStack() as stack:
             if s.depthwise:
-                window = tuple(stack.enter_context(body.over(size, hint="w")) for size in s.window)
+                short = self.padded and math.prod(s.window) <= MOST_TAPS
+                kind = LoopKind.UNROLLED if short else LoopKind.SERIAL
+                window = tuple(stack.enter_context(body.over(size, kind, "w")) for size in s.window)
                 yield ix.ZERO, window
                 return
             if block > 1 and s.inputs % block == 0:

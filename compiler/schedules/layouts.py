@@ -127,6 +127,8 @@ class _Assigner:
             self.ops.append(op)
             return
         source, kernel = hero.operands
+        padding = next((o for o in region.ops if o.result is source and o.name == "pad"), None)
+        source = source if padding is None else padding.operands[0]
         wanted = {kernel: kernel_layout(shape, tiling)}
         present = self.layouts.get(
             dict(zip(region.parameters, op.operands, strict=True)).get(source, source)
@@ -213,8 +215,10 @@ class _Assigner:
         for value, layout in wanted.items():
             chain = _chain(value, inner)
             moved[value] = self._copy(value, chain, operands, layout)
+        # A pad in front of a convolution reads in its place.
+        readers = (hero, *(o for o in region.ops if o.name == "pad"))
         ops = [
-            replace(o, operands=tuple(moved.get(v, v) for v in o.operands)) if o is hero else o
+            replace(o, operands=tuple(moved.get(v, v) for v in o.operands)) if o in readers else o
             for o in region.ops
         ]
         ops = _needed(ops, region.results)

@@ -29,10 +29,20 @@ ELEMENTS: dict[str, Element] = {
         Element("u16", np.dtype(np.uint16), "uint16_t"),
         Element("u32", np.dtype(np.uint32), "uint32_t"),
         Element("u64", np.dtype(np.uint64), "uint64_t"),
-        # C99 has no 16-bit floats: their bits travel as integers
+        # One a byte, in its lower half
+        Element("i4", np.dtype(ml_dtypes.int4), "uint8_t"),
+        Element("u4", np.dtype(ml_dtypes.uint4), "uint8_t"),
+        # C99 has no floats of 8 and 16 bits: their bits travel as integers
+        Element("f8e4m3fn", np.dtype(ml_dtypes.float8_e4m3fn), "uint8_t"),
+        Element("f8e5m2", np.dtype(ml_dtypes.float8_e5m2), "uint8_t"),
+        Element("f8e4m3fnuz", np.dtype(ml_dtypes.float8_e4m3fnuz), "uint8_t"),
+        Element("f8e5m2fnuz", np.dtype(ml_dtypes.float8_e5m2fnuz), "uint8_t"),
         Element("f16", np.dtype(np.float16), "uint16_t"),
         Element("bf16", np.dtype(ml_dtypes.bfloat16), "uint16_t"),
         Element("f32", np.dtype(np.float32), "float"),
         Element("f64", np.dtype(np.float64), "double"),
+        # Pairs of a real and an imaginary part, as C99's complex types and C++'s lie in memory
+        Element("c64", np.dtype(np.complex64), "float"),
+        Element("c128", np.dtype(np.complex128), "double"),
     )
 }

@@ -25,13 +25,14 @@ _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="
 
 
 def register_type(dtype: DType) -> ir.Type:
-    """The LLVM type of one value in a register: a bool is an i1, a 16-bit float its bits."""
+    """The LLVM type of one value in a register: a bool is an i1, a narrow float its bits, and an
+    integer of 4 bits its byte."""
     if dtype.kind == "bool":
         return ir.IntType(1)
     if dtype.is_integer:
+        return ir.IntType(8 * dtype.bytes)
+    if dtype.bits < 32:
         return ir.IntType(dtype.bits)
-    if dtype.bits == 16:
-        return ir.IntType(16)
     return _FLOATS[dtype.bits]
 
 
@@ -84,11 +85,12 @@ def literal(dtype: DType, value: bool | int | float, lanes: int = 1) -> ir.Const
     if dtype.kind == "bool":
         scalar = ir.Constant(ir.IntType(1), int(bool(value)))
     elif dtype.is_integer:
-        scalar = ir.Constant(ir.IntType(dtype.bits), int(value))
-    elif dtype.bits == 16:
-        with np.errstate(over="ignore"):
-            bits = np.array(value).astype(dtype.numpy).view(np.uint16)
-        scalar = ir.Constant(ir.IntType(16), int(bits))
+        number = int(value) if dtype.bits >= 8 else int(value) & 0xF
+        scalar = ir.Constant(register_type(dtype), number)
+    elif dtype.bits < 32:
+        with np.errstate(over="ignore", invalid="ignore"):
+            bits = np.array(value).astype(dtype.numpy).view(f"u{dtype.bytes}")
+        scalar = ir.Constant(register_type(dtype), int(bits))
     else:
         scalar = ir.Constant(register_type(dtype), float(value))
     return SplatConstant(scalar, lanes) if lanes > 1 else scalar
@@ -323,7 +325,7 @@ def convert(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) ->
         return x
     lanes = lanes_of(x)
     kind = widen(register_type(target), lanes)
-    if 16 in (source.bits, target.bits) and source.is_float and target.is_float:
+    if F16 in (source, target) and source.is_float and target.is_float:
         return _convert_half(builder, x, source, target)
     if target.kind == "bool":
         zero = literal(source, 0, lanes)

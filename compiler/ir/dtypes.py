@@ -12,8 +12,8 @@ import numpy as np
 class DType:
     """An element type; there is one object of each, so they compare by identity.
 
-    `kind` is one of "bool", "int", "uint", "float"; `bits` is the width in memory (a bool takes
-    a whole byte there).
+    `kind` is one of "bool", "int", "uint", "float"; `bits` is the width in memory, where a bool
+    and a number of 4 bits take a whole byte (the upper half of it is 0).
     """
 
     name: str
@@ -46,6 +46,16 @@ class DType:
 
     def __repr__(self) -> str:
         return self.name
+    @property
+    def is_storage(self) -> bool:
+        """True for the kinds that are stored only: to be computed with they are converted."""
+        return self.kind != "bool" and self.bits < (16 if self.is_float else 8)
+
+    @property
+    def is_number(self) -> bool:
+        """True for numbers that are computed with."""
+        return self.kind != "bool" and not self.is_storage
+
 
 
 BOOL = DType("bool", "bool", 8, np.dtype(np.bool_))
@@ -63,10 +73,21 @@ F32 = DType("f32", "float", 32, np.dtype(np.float32))
 F64 = DType("f64", "float", 64, np.dtype(np.float64))
 
 DTYPES: tuple[DType, ...] = (
-    BOOL, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64,
+    BOOL, I4, I8, I16, I32, I64, U4, U8, U16, U32, U64,
+    F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F16, BF16, F32, F64,
 )  # fmt: skip
 _BY_NAME = {dtype.name: dtype for dtype in DTYPES}
 _BY_NUMPY = {dtype.numpy: dtype for dtype in DTYPES}
+# Integers of 4 bits lie in a byte each, as in numpy: single elements can be addressed, and the
+# models that hold them unpack them once.
+I4 = DType("i4", "int", 4, np.dtype(ml_dtypes.int4))
+U4 = DType("u4", "uint", 4, np.dtype(ml_dtypes.uint4))
+# The 8-bit floats of Micikevicius et al., FP8 formats for deep learning (2022), and their forms
+# without infinities and -0 (Noune et al., 8-bit numerical formats for deep neural networks, 2022).
+F8E4M3FN = DType("f8e4m3fn", "float", 8, np.dtype(ml_dtypes.float8_e4m3fn))
+F8E5M2 = DType("f8e5m2", "float", 8, np.dtype(ml_dtypes.float8_e5m2))
+F8E4M3FNUZ = DType("f8e4m3fnuz", "float", 8, np.dtype(ml_dtypes.float8_e4m3fnuz))
+F8E5M2FNUZ = DType("f8e5m2fnuz", "float", 8, np.dtype(ml_dtypes.float8_e5m2fnuz))
 
 
 def dtype_named(name: str) -> DType:

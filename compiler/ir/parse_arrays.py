@@ -37,6 +37,8 @@ def _bytes(tokens: Tokens, kind: TensorType) -> Array:
     little = np.frombuffer(raw, np.uint8).copy()
     if kind.dtype.kind == "bool" and little.size and little.max() > 1:
         tokens.fail("a bool is 00 or 01", token)
+    if kind.dtype.bits == 4 and little.size and little.max() > 0xF:
+        tokens.fail(f"an element of {kind.dtype} is one of 00 to 0f", token)
     return np.asarray(little.view(kind.dtype.numpy.newbyteorder("<")).astype(kind.dtype.numpy))
 
 
@@ -57,6 +59,8 @@ def _through(dtype: DType) -> type[np.generic]:
 def _number(tokens: Tokens, dtype: DType) -> int | float:
     negative = tokens.accept("-")
     token = tokens.token
+    if dtype.is_complex:
+        tokens.fail("complex numbers are written as bytes, in hexadecimal", token)
     if dtype.is_float and token.kind == "name" and token.text in ("inf", "nan"):
         value: int | float = float(tokens.advance().text)
     else:

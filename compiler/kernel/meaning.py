@@ -61,7 +61,10 @@ def convert(source: DType, target: DType, x: Lanes) -> Lanes:
             return np.asarray(x != 0)
         if source.is_float and target.is_integer:
             return _saturate(x.astype(np.float64), target)
-        if target == BF16 and source not in (F16, F32):
+        if source.is_integer and source.is_storage:
+            x = x.astype(np.int8)  # numpy has no way from one such dtype to another
+        via_f32 = target == BF16 or (target.is_float and target.is_storage)
+        if via_f32 and source not in (F16, F32):
             return _odd_float32(_odd_float64(x)).astype(target.numpy)
         return x.astype(target.numpy)
 

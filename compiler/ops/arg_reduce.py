@@ -39,7 +39,7 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     require(fits, f"C1: {x} has no dimension {axis}")
     assert isinstance(axis, int)
     require(at_most(1, x.shape[axis]), f"C1: dimension {axis} of {x} may be empty")
-    require(x.dtype.kind != "bool", f"C2: the operand {x} does not hold numbers")
+    require(x.dtype.is_number, f"C2: the operand {x} does not hold numbers")
     require(attributes["kind"] in KINDS, f"C3: kind is max or min, not {attributes['kind']!r}")
     require(dtype in (I32, I64), f"C4: indices are i32 or i64, not {dtype}")
     assert isinstance(dtype, DType)

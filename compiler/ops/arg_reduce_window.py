@@ -140,7 +140,7 @@ def _arg_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     (x,), dtype = expect(types, 1), attributes["dtype"]
     values = _counts(_window_dims(attributes, x.rank), x)
     require(attributes["kind"] in KINDS, f"C3: kind is max or min, not {attributes['kind']!r}")
-    require(x.dtype.kind != "bool", f"C4: the operand {x} does not hold numbers")
+    require(x.dtype.is_number, f"C4: the operand {x} does not hold numbers")
     require(dtype in (I32, I64), f"C5: indices are i32 or i64, not {dtype}")
     assert isinstance(dtype, DType)
     return values, values.with_dtype(dtype)
@@ -226,7 +226,7 @@ def _scatter_types(types: Types, attributes: Attributes) -> tuple[TensorType, ..
     require(indices.dtype in (I32, I64), f"C3: indices are i32 or i64, not {indices.dtype}")
     fits = source == counts and indices.shape == counts.shape
     require(fits, f"C4: {indices} and {source} for windows {counts} over {result}")
-    require(source.dtype.kind != "bool", f"C5: the source {source} does not hold numbers")
+    require(source.dtype.is_number, f"C5: the source {source} does not hold numbers")
     return (result,)
 
 
@@ -302,7 +302,7 @@ def _select_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...
     x, source = expect(types, 2)
     counts = _counts(_window_dims(attributes, x.rank), x)
     require(source == counts, f"C3: source {source} for windows {counts} over {x}")
-    require(x.dtype.kind != "bool", f"C4: the operand {x} does not hold numbers")
+    require(x.dtype.is_number, f"C4: the operand {x} does not hold numbers")
     return (x,)
 
 

@@ -68,7 +68,7 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     kernel's.  C7: output features are a multiple of the groups.  C8: the batch is a multiple of
     batch_groups."""
     x, kernel = expect(types, 2)
-    numbers = x.dtype == kernel.dtype and x.dtype.kind != "bool"
+    numbers = x.dtype == kernel.dtype and x.dtype.is_number
     require(numbers, f"C1: operands {x} and {kernel} must have one dtype, a number")
     specs = [ints(attributes, name) for name in ("lhs_spec", "rhs_spec", "out_spec")]
     for spec in specs:

@@ -64,7 +64,7 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     """C1: the operands have one dtype, a number.  C2: batch and contracting dims are different
     dims of their operand.  C3: lhs and rhs have as many of each.  C4: paired dims are equal."""
     a, b = expect(types, 2)
-    numbers = a.dtype == b.dtype and a.dtype.kind != "bool"
+    numbers = a.dtype == b.dtype and a.dtype.is_number
     require(numbers, f"C1: operands {a} and {b} must have one dtype, a number")
     left, right = sides(attributes, (a.rank, b.rank))
     for kind, side in ((a, left), (b, right)):

@@ -41,6 +41,7 @@ def check_reducer(name: object, dtype: DType, constraint: str) -> Reducer:
     known = ", ".join(REDUCERS)
     require(reducer is not None, f"{constraint}: no reducer is named {name!r}; there are {known}")
     assert reducer is not None
+    require(not dtype.is_storage, f"{constraint}: reducer {name} does not take {dtype}: convert it")
     logical = reducer.name in ("and", "or")
     fits = not dtype.is_float if logical else dtype.kind != "bool"
     require(fits, f"{constraint}: reducer {name} does not take {dtype}")

@@ -11,9 +11,10 @@ from tensorkiln.compiler.ops.record import TypeRule, Types
 from tensorkiln.runtime.errors import TypeRuleError
 
 BOOLS = tuple(d for d in DTYPES if d.kind == "bool")
-INTEGERS = tuple(d for d in DTYPES if d.is_integer)
-FLOATS = tuple(d for d in DTYPES if d.is_float)
-SIGNED = tuple(d for d in DTYPES if d.is_signed)  # signed integers and floats
+# Dtypes to compute with: those that are stored only are converted first.
+INTEGERS = tuple(d for d in DTYPES if d.is_integer and not d.is_storage)
+FLOATS = tuple(d for d in DTYPES if d.is_float and not d.is_storage)
+SIGNED = tuple(d for d in (*INTEGERS, *FLOATS) if d.is_signed)
 NUMBERS = (*INTEGERS, *FLOATS)
 BITS = (*BOOLS, *INTEGERS)
 

@@ -55,7 +55,7 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     check_map(x, indices, index_map)
     reducer = attributes["reducer"]
     require(reducer in NAMES, f"C8: the reducer is one of {', '.join(NAMES)}, not {reducer!r}")
-    fits = updates.dtype == x.dtype and (reducer == "set" or x.dtype.kind != "bool")
+    fits = updates.dtype == x.dtype and (reducer == "set" or x.dtype.is_number)
     require(fits, f"C4: updates {updates} for operand {x} and reducer {reducer}")
     window = ints(attributes, "update_window_dims")
     inserted = (*ints(attributes, "inserted_window_dims"), *index_map.batching)

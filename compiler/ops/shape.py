@@ -182,7 +182,7 @@ def _iota_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     )
     fits = isinstance(dimension, int) and 0 <= dimension < len(shape)
     require(fits, f"C1: shape {shape} has no dimension {dimension}")
-    number = isinstance(dtype, DType) and dtype.kind != "bool"
+    number = isinstance(dtype, DType) and dtype.is_number
     require(number, f"C2: iota gives numbers, not {dtype}")
     assert isinstance(dtype, DType)
     require(all(map(is_size, shape)), f"C3: shape {shape} has a negative size")

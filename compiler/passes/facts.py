@@ -6,13 +6,19 @@ import math
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import DType
+from tensorkiln.compiler.ir.dtypes import DType, dtype_of
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.passes.rewriting import Rewriter
 
-# Stored bits of the significand and least exponent of a normal number.
-_SIGNIFICAND = {"f16": 10, "bf16": 7, "f32": 23, "f64": 52}
-_EXPONENT = {"f16": 5, "bf16": 8, "f32": 8, "f64": 11}
+# Stored bits of the significand and of the exponent.
+_SIGNIFICAND = {
+    "f8e4m3fn": 3, "f8e5m2": 2, "f8e4m3fnuz": 3, "f8e5m2fnuz": 2, "f16": 10, "bf16": 7, "f32": 23,
+    "f64": 52,
+}  # fmt: skip
+_EXPONENT = {
+    "f8e4m3fn": 4, "f8e5m2": 5, "f8e4m3fnuz": 4, "f8e5m2fnuz": 5, "f16": 5, "bf16": 8, "f32": 8,
+    "f64": 11,
+}  # fmt: skip
 
 
 def is_number(array: Array | None, number: float) -> bool:
@@ -30,8 +36,10 @@ def is_lossless(source: DType, target: DType) -> bool:
     if target.kind == "bool":
         return False
     if source.is_float:
+        # The 8-bit floats differ in ranges and special numbers.
         return (
             target.is_float
+            and not target.is_storage
             and _SIGNIFICAND[source.name] <= _SIGNIFICAND[target.name]
             and _EXPONENT[source.name] <= _EXPONENT[target.name]
         )
@@ -46,7 +54,7 @@ def is_lossless(source: DType, target: DType) -> bool:
 
 def exact_reciprocal(array: Array | None) -> Array | None:
     """`1 / array` for a float power of two whose reciprocal is a normal number, else None."""
-    if array is None or array.dtype.kind in "biu":
+    if array is None or array.dtype.kind in "biu" or dtype_of(array.dtype).is_storage:
         return None
     mantissa, exponent = math.frexp(float(array))
     if abs(mantissa) != 0.5:

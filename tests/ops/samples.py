@@ -22,13 +22,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorkiln.compiler.ir.dtypes import DType, dtype_of
+from tensorkiln.compiler.ir.dtypes import DType, dtype_of, part_of
 from tensorkiln.compiler.ir.function import Array, Attribute, Function
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder
 
 Numbers: TypeAlias = NDArray[Any]  # an array that numpy's operators take without a proof
-RELATIVE = {"f64": 1e-12, "f32": 2e-6, "f16": 2e-3, "bf16": 1.6e-2}
+RELATIVE = {"f64": 1e-12, "f32": 2e-6, "f16": 2e-3, "bf16": 1.6e-2} | dict.fromkeys(("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz"), 0.0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class Sample:
 
 
 def widen(array: Array) -> Array:
-    """Floats as f64, everything else as it is."""
+    """Floats as f64, complex numbers as c128, everything else as it is."""
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128)
     return array.astype(np.float64) if dtype_of(array.dtype).is_float else array
 
 
@@ -97,6 +99,9 @@ def draw(
 ) -> Numbers:
     """Uniform numbers in [low, high), the same for the same arguments; bools are coin flips."""
     generator = np.random.default_rng(seed)
+    if dtype.is_complex:
+        both = generator.uniform(low, high, (2, *shape))
+        return np.asarray(both[0] + 1j * both[1]).astype(dtype.numpy)
     if dtype.kind == "bool":
         return generator.integers(0, 2, tuple(shape)).astype(np.bool_)
     if dtype.is_integer:
@@ -111,6 +116,7 @@ def assert_agrees(sample: Sample, found: Sequence[Array], expected: Sequence[Arr
     assert len(found) == len(expected)
     for got, want in zip(found, expected, strict=True):
         assert type_of(got) == type_of(want), f"{sample.name}: {type_of(got)}, not {type_of(want)}"
+        got, want = _in_parts(got), _in_parts(want)
         kind = dtype_of(want.dtype)
         if sample.exact or not kind.is_float:
             same = np.asarray(got).tobytes() == np.asarray(want).tobytes()
@@ -123,6 +129,14 @@ def assert_agrees(sample: Sample, found: Sequence[Array], expected: Sequence[Arr
                 widen(want) / np.maximum(1, np.abs(_finite(want))),
                 rtol=0, atol=allowed, err_msg=sample.name,
             )  # fmt: skip
+
+
+def _in_parts(array: Array) -> Array:
+    """Complex numbers as pairs of floats, everything else as it is."""
+    dense = np.ascontiguousarray(array).reshape(array.shape)
+    if dense.dtype.kind != "c":
+        return dense
+    return dense.reshape(*array.shape, 1).view(part_of(dtype_of(dense.dtype)).numpy)
 
 
 def _finite(array: Array) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from tensorkiln.compiler.ir.dims import Dim, Symbol, add_dims, scale_dim, symbol_dim
-from tensorkiln.compiler.ir.dtypes import BOOL, F32, I8, I32, I64, DType
+from tensorkiln.compiler.ir.dtypes import BOOL, F8E5M2, F32, I4, I8, I32, I64, DType
 from tensorkiln.compiler.ir.function import Attribute
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder
@@ -79,6 +79,10 @@ BROKEN: list[tuple[str, tuple[TensorType, ...], Mapping[str, Attribute], str]] =
     ("reduce", (_f32(3),), {"dimensions": (0,), "reducer": "mean"}, "C2"),
     ("reduce", (_f32(3),), {"dimensions": (0,), "reducer": "and"}, "C2"),
     ("reduce", (_f32(3, dtype=BOOL),), {"dimensions": (0,), "reducer": "add"}, "C2"),
+    ("reduce", (_f32(3, dtype=F8E5M2),), {"dimensions": (0,), "reducer": "add"}, "C2"),
+    ("dot_general", (_f32(3, 5, dtype=I4), _f32(5, 2, dtype=I4)), DOT, "C1"),
+    ("iota", (), {"shape": (3,), "dtype": F8E5M2, "dimension": 0}, "C2"),
+    ("arg_reduce", (_f32(3, dtype=I4),), {"kind": "max", "dimension": 0, "dtype": I32}, "C2"),
     ("arg_reduce", (_f32(0),), {"kind": "max", "dimension": 0, "dtype": I32}, "C1"),
     ("arg_reduce", (_f32(3, dtype=BOOL),), {"kind": "max", "dimension": 0, "dtype": I32}, "C2"),
     ("arg_reduce", (_f32(3),), {"kind": "mid", "dimension": 0, "dtype": I32}, "C3"),

@@ -1,14 +1,28 @@
-"""16-bit floats (f16, bf16) on machines that compute in 32 bits.
+"""16-bit floats (f16, bf16) on machines that compute in 32 bits, and what is stored only.
 
 After `expand_narrow` a kernel does nothing with 16-bit floats but load, store, select and bitcast
 them; where the machine converts between f16 and f32 those two conversions remain.  Everything else
 is integer arithmetic on their bits.  Conversions round once, to nearest, ties to even; subnormals,
-infinities and NaN are kept (NaN payloads are not).
+infinities and NaN are kept (NaN payloads are not).  8-bit floats are computed in f32 as well and
+4-bit integers in 8 bits (narrow_float8.py, narrow_integers.py).
 """
 
 from __future__ import annotations
 
-from tensorkiln.compiler.ir.dtypes import BF16, BOOL, F16, F32, F64, I32, U16, U32, U64, DType
+from tensorkiln.compiler.ir.dtypes import (
+    BF16,
+    BOOL,
+    F16,
+    F32,
+    F64,
+    I4,
+    I32,
+    U4,
+    U16,
+    U32,
+    U64,
+    DType,
+)  # fmt: skip
 from tensorkiln.compiler.kernel.expr import (
     Binary,
     Bitcast,
@@ -21,10 +35,13 @@ from tensorkiln.compiler.kernel.expr import (
     with_children,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.math.builder import LetBuilder, constant
+from tensorkiln.compiler.kernel.math.narrow_float8 import FORMATS, narrow_float8, widen_float8
+from tensorkiln.compiler.kernel.math.narrow_integers import narrow_integer, widen_integer
 from tensorkiln.compiler.kernel.math.rewriting import Rewrite, rewrite_expressions
 from tensorkiln.compiler.kernel.stmt import Kernel
 
-NARROW = (F16, BF16)
+NARROW = (F16, BF16, *FORMATS)
+TINY = (I4, U4)
 
 
 def expand_narrow(kernel: Kernel, half: bool) -> Kernel:
@@ -44,8 +61,14 @@ def narrow_expander(half: bool) -> Rewrite:
         new = tuple(expand(b, child) for child in old)
         expr = expr if new == old else with_children(expr, new)
         match expr:
+            case Convert(x, dtype) if x.dtype in TINY or dtype in TINY:
+                return _convert_tiny(b, b.let(x), dtype, half)
             case Convert(x, dtype) if x.dtype in NARROW or dtype in NARROW:
                 return _convert(b, b.let(x), dtype, half)
+            case Unary() | Binary() if new and new[0].dtype in TINY:
+                wide = [b.let(widen_integer(b, b.let(child))) for child in new]
+                result = b.let(with_children(expr, tuple(wide)))
+                return result if result.dtype == BOOL else narrow_integer(b, result, new[0].dtype)
             case Unary() | Binary() | Fma() if new and new[0].dtype in NARROW:
                 wide = [b.let(widen(b, b.let(child), half)) for child in new]
                 result = b.let(with_children(expr, tuple(wide)))
@@ -65,13 +88,27 @@ def _convert(b: LetBuilder, x: Expr, dtype: DType, half: bool) -> Expr:
     return narrow(b, _to_f32(b, x, dtype), dtype, half)
 
 
+def _convert_tiny(b: LetBuilder, x: Expr, dtype: DType, half: bool) -> Expr:
+    if x.dtype == dtype:
+        return x
+    if x.dtype in TINY:
+        x = b.let(widen_integer(b, x))
+        return _convert_tiny(b, x, dtype, half) if dtype in TINY else _whole(b, x, dtype, half)
+    return narrow_integer(b, widen(b, x, half) if x.dtype in NARROW else x, dtype)
+
+
+def _whole(b: LetBuilder, x: Expr, dtype: DType, half: bool) -> Expr:
+    """An integer of 8 bits as any dtype."""
+    return _convert(b, x, dtype, half) if dtype in NARROW else b.convert(x, dtype)
+
+
 def _to_f32(b: LetBuilder, x: Expr, dtype: DType) -> Expr:
     """A number as an f32 that rounds to `dtype` as the number itself does."""
     if x.dtype == F64:
         return _odd_f32(b, x)
     exact = x.dtype == F32 or x.dtype.bits <= 16
-    # Integers that f32 does not hold are beyond the range of f16.
-    if exact or dtype == F16:
+    # Integers that f32 does not hold are beyond the range of f16 and the 8-bit floats.
+    if exact or dtype == F16 or dtype in FORMATS:
         return b.convert(x, F32)
     return _odd_f32(b, b.convert(_odd_integer(b, x), F64))
 
@@ -106,9 +143,11 @@ def _odd_integer(b: LetBuilder, x: Expr) -> Expr:
 
 
 def widen(b: LetBuilder, x: Expr, half: bool) -> Expr:
-    """A 16-bit float as f32, exact."""
+    """A 16-bit or 8-bit float as f32, exact."""
     if isinstance(x, Const):
         return constant(x.value, F32)
+    if x.dtype in FORMATS:
+        return widen_float8(b, x)
     if x.dtype == F16 and half:
         return b.convert(x, F32)
     bits = b.convert(b.let(Bitcast(x, U16)), U32)
@@ -130,7 +169,9 @@ def _widen_f16(b: LetBuilder, bits: Expr) -> Expr:
 
 
 def narrow(b: LetBuilder, x: Expr, dtype: DType, half: bool) -> Expr:
-    """An f32 as a 16-bit float."""
+    """An f32 as a 16-bit or 8-bit float."""
+    if dtype in FORMATS:
+        return narrow_float8(b, x, dtype)
     if dtype == F16 and half:
         return b.convert(x, F16)
     bits = b.bits(x)

@@ -37,16 +37,6 @@ class DType:
         return self.kind in ("int", "uint")
 
     @property
-    def is_signed(self) -> bool:
-        """True where negative values exist."""
-        return self.kind in ("int", "float")
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return self.name
-    @property
     def is_storage(self) -> bool:
         """True for the kinds that are stored only: to be computed with they are converted."""
         return self.kind != "bool" and self.bits < (16 if self.is_float else 8)
@@ -56,6 +46,16 @@ class DType:
         """True for numbers that are computed with."""
         return self.kind != "bool" and not self.is_storage
 
+    @property
+    def is_signed(self) -> bool:
+        """True where negative values exist."""
+        return self.kind in ("int", "float")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 BOOL = DType("bool", "bool", 8, np.dtype(np.bool_))
@@ -67,6 +67,16 @@ U8 = DType("u8", "uint", 8, np.dtype(np.uint8))
 U16 = DType("u16", "uint", 16, np.dtype(np.uint16))
 U32 = DType("u32", "uint", 32, np.dtype(np.uint32))
 U64 = DType("u64", "uint", 64, np.dtype(np.uint64))
+# Integers of 4 bits lie in a byte each, as in numpy: single elements can be addressed, and the
+# models that hold them unpack them once.
+I4 = DType("i4", "int", 4, np.dtype(ml_dtypes.int4))
+U4 = DType("u4", "uint", 4, np.dtype(ml_dtypes.uint4))
+# The 8-bit floats of Micikevicius et al., FP8 formats for deep learning (2022), and their forms
+# without infinities and -0 (Noune et al., 8-bit numerical formats for deep neural networks, 2022).
+F8E4M3FN = DType("f8e4m3fn", "float", 8, np.dtype(ml_dtypes.float8_e4m3fn))
+F8E5M2 = DType("f8e5m2", "float", 8, np.dtype(ml_dtypes.float8_e5m2))
+F8E4M3FNUZ = DType("f8e4m3fnuz", "float", 8, np.dtype(ml_dtypes.float8_e4m3fnuz))
+F8E5M2FNUZ = DType("f8e5m2fnuz", "float", 8, np.dtype(ml_dtypes.float8_e5m2fnuz))
 F16 = DType("f16", "float", 16, np.dtype(np.float16))
 BF16 = DType("bf16", "float", 16, np.dtype(ml_dtypes.bfloat16))
 F32 = DType("f32", "float", 32, np.dtype(np.float32))
@@ -78,16 +88,6 @@ DTYPES: tuple[DType, ...] = (
 )  # fmt: skip
 _BY_NAME = {dtype.name: dtype for dtype in DTYPES}
 _BY_NUMPY = {dtype.numpy: dtype for dtype in DTYPES}
-# Integers of 4 bits lie in a byte each, as in numpy: single elements can be addressed, and the
-# models that hold them unpack them once.
-I4 = DType("i4", "int", 4, np.dtype(ml_dtypes.int4))
-U4 = DType("u4", "uint", 4, np.dtype(ml_dtypes.uint4))
-# The 8-bit floats of Micikevicius et al., FP8 formats for deep learning (2022), and their forms
-# without infinities and -0 (Noune et al., 8-bit numerical formats for deep neural networks, 2022).
-F8E4M3FN = DType("f8e4m3fn", "float", 8, np.dtype(ml_dtypes.float8_e4m3fn))
-F8E5M2 = DType("f8e5m2", "float", 8, np.dtype(ml_dtypes.float8_e5m2))
-F8E4M3FNUZ = DType("f8e4m3fnuz", "float", 8, np.dtype(ml_dtypes.float8_e4m3fnuz))
-F8E5M2FNUZ = DType("f8e5m2fnuz", "float", 8, np.dtype(ml_dtypes.float8_e5m2fnuz))
 
 
 def dtype_named(name: str) -> DType:

@@ -32,6 +32,16 @@ class DType:
         return self.kind == "float"
 
     @property
+    def is_complex(self) -> bool:
+        """True for the complex kinds."""
+        return self.kind == "complex"
+
+    @property
+    def is_inexact(self) -> bool:
+        """True for the kinds that have gradients: floats and complex numbers."""
+        return self.kind in ("float", "complex")
+
+    @property
     def is_integer(self) -> bool:
         """True for signed and unsigned integers, not for bool."""
         return self.kind in ("int", "uint")
@@ -86,8 +96,23 @@ DTYPES: tuple[DType, ...] = (
     BOOL, I4, I8, I16, I32, I64, U4, U8, U16, U32, U64,
     F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F16, BF16, F32, F64,
 )  # fmt: skip
-_BY_NAME = {dtype.name: dtype for dtype in DTYPES}
-_BY_NUMPY = {dtype.numpy: dtype for dtype in DTYPES}
+# Pairs of floats, the real part first.  Only tensors have them: kernels see the parts.
+C64 = DType("c64", "complex", 64, np.dtype(np.complex64))
+C128 = DType("c128", "complex", 128, np.dtype(np.complex128))
+COMPLEX: tuple[DType, ...] = (C64, C128)
+
+_BY_NAME = {dtype.name: dtype for dtype in (*DTYPES, *COMPLEX)}
+_BY_NUMPY = {dtype.numpy: dtype for dtype in (*DTYPES, *COMPLEX)}
+
+
+def part_of(dtype: DType) -> DType:
+    """The dtype of the parts of a complex one."""
+    return {C64: F32, C128: F64}[dtype]
+
+
+def complex_of(dtype: DType) -> DType:
+    """The complex dtype whose parts are f32 or f64."""
+    return {F32: C64, F64: C128}[dtype]
 
 
 def dtype_named(name: str) -> DType:
@@ -101,5 +126,5 @@ def is_dtype_name(name: str) -> bool:
 
 
 def dtype_of(value: np.dtype[np.generic] | type) -> DType:
-    """The dtype of a numpy dtype; KeyError if tensors cannot have it (strings, objects, complex)."""
+    """The dtype of a numpy dtype; KeyError if tensors cannot have it (strings, objects)."""
     return _BY_NUMPY[np.dtype(value).newbyteorder("=")]

@@ -19,6 +19,8 @@ from tensorkiln.frontends.graph.files.checkpoint_state import (
     update_checkpoint_state,
 )  # fmt: skip
 from tensorkiln.frontends.graph.files.graph_util import write_graph
+from tensorkiln.frontends.graph.files.import_meta import import_meta_graph
+from tensorkiln.frontends.graph.files.meta_graph import export_meta_graph
 from tensorkiln.frontends.graph.files.proto_checkpoint import CheckpointState, SaverDef
 from tensorkiln.frontends.graph.files.saver import Saver
 from tensorkiln.frontends.graph.optimizer import Optimizer

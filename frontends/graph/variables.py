@@ -70,6 +70,18 @@ class Variable(Operand):
             keys.append(GraphKeys.TRAINABLE_VARIABLES)
         graph.add_to_collections(keys, self)
 
+    @classmethod
+    def of_operations(
+        cls, variable: Tensor, initializer: Operation, snapshot: Tensor, initial_value: Tensor,
+        trainable: bool = True,
+    ) -> Variable:  # fmt: skip
+        """A variable whose operations are in the graph already, as those of an imported one."""
+        made = cls.__new__(cls)
+        made.trainable, made.constraint = trainable, None
+        made._ref, made._initializer = variable, initializer
+        made._snapshot, made._initial = snapshot, initial_value
+        return made
+
     @property
     def name(self) -> str:
         """The name of the variable's tensor, such as `Variable:0`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
@@ -9,7 +10,7 @@ from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.files.import_nodes import Node, check_inputs
 from tensorkiln.frontends.graph.files.import_table import builder_of
 from tensorkiln.frontends.graph.files.messages import Proto
-from tensorkiln.frontends.graph.files.node_order import in_order, parse_input
+from tensorkiln.frontends.graph.files.node_order import in_order, order_of, parse_input
 from tensorkiln.frontends.graph.files.proto_graph import GraphDef
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.operation import Operation
@@ -17,6 +18,7 @@ from tensorkiln.frontends.graph.stack import get_default_graph
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
+_LOGGER = logging.getLogger("tensorflow")
 _SHOWN = 3
 
 
@@ -89,15 +91,41 @@ def _check_supported(nodes: Sequence[Proto]) -> None:
     for node in nodes:
         if builder_of(node.op) is None:
             missing.setdefault(str(node.op), []).append(str(node.name))
-    if not missing:
-        return
+    if missing:
+        raise UnsupportedError(
+            f"the graph has {len(missing)} op types that cannot be read: {listed(missing)}"
+        )
+
+
+def listed(missing: Mapping[str, Sequence[str]]) -> str:
+    """Op types with some of their nodes' names."""
     lines = []
     for kind, names in sorted(missing.items()):
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         lines.append(f"{kind} ({', '.join(repr(name) for name in names[:_SHOWN])}{more})")
-    raise UnsupportedError(
-        f"the graph has {len(missing)} op types that cannot be read: {'; '.join(lines)}"
-    )
+    return "; ".join(lines)
+
+
+def readable_part(definition: Proto) -> Proto:
+    """The definition without the nodes that cannot be read or lie on a loop, and without all that
+    depends on them; a warning lists them."""
+    kept = order_of(definition, lambda node: builder_of(node.op) is not None)
+    if len(kept) == len(definition.node):
+        return definition
+    names = {node.name for node in kept}
+    dropped = [node for node in definition.node if node.name not in names]
+    missing: dict[str, list[str]] = {}
+    for node in dropped:
+        if builder_of(node.op) is None:
+            missing.setdefault(str(node.op), []).append(str(node.name))
+    _LOGGER.warning(
+        "%d of %d nodes are left out: those of op types that cannot be read (%s), on loops, and "
+        "what depends on them", len(dropped), len(definition.node), listed(missing) or "none",
+    )  # fmt: skip
+    result = GraphDef()
+    result.node.extend(node for node in definition.node if node.name in names)
+    result.versions.CopyFrom(definition.versions)
+    return result
 
 
 class Importer:

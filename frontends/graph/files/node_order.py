@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from tensorkiln.frontends.graph.files.messages import Proto
@@ -25,6 +26,18 @@ def in_order(graph_def: Proto) -> list[Proto]:
 
     ModelError for names given twice, inputs that are not there, and cycles.
     """
+    ordered = order_of(graph_def, lambda node: True)
+    if len(ordered) < len(graph_def.node):
+        done = {node.name for node in ordered}
+        stuck = [node.name for node in graph_def.node if node.name not in done]
+        shown = ", ".join(repr(name) for name in stuck[:5])
+        raise ModelError(f"the graph has a cycle through {shown}: loops cannot be read")
+    return ordered
+
+
+def order_of(graph_def: Proto, accepts: Callable[[Proto], bool]) -> list[Proto]:
+    """The nodes in order, without those that are not accepted, that lie on a cycle, or that
+    depend on such nodes."""
     nodes: dict[str, Proto] = {}
     for node in graph_def.node:
         if node.name in nodes:
@@ -45,13 +58,11 @@ def in_order(graph_def: Proto) -> list[Proto]:
     ordered: list[Proto] = []
     while ready:
         _, name = heappop(ready)
+        if not accepts(nodes[name]):
+            continue
         ordered.append(nodes[name])
         for reader in readers.get(name, ()):
             waiting[reader] -= 1
             if not waiting[reader]:
                 heappush(ready, (place[reader], reader))
-    if len(ordered) < len(nodes):
-        stuck = [name for name, count in waiting.items() if count]
-        shown = ", ".join(repr(name) for name in stuck[:5])
-        raise ModelError(f"the graph has a cycle through {shown}: loops cannot be read")
     return ordered

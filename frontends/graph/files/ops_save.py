@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import numpy as np
+
 from tensorkiln.frontends.graph.arrays import Array
-from tensorkiln.frontends.graph.dtypes import DType
+from tensorkiln.frontends.graph.dtypes import DType, boolean, string
 from tensorkiln.frontends.graph.errors import InvalidArgumentError, NotFoundError, OpError
 from tensorkiln.frontends.graph.files import data_types
 from tensorkiln.frontends.graph.files.bundle import Bundle, write_bundle
 from tensorkiln.frontends.graph.host import HostContext, host_only
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.runtime.errors import UnsupportedError
 
 
 def read_checked(bundle: Bundle, name: str, dtype: DType, op: Operation) -> Array:
@@ -73,9 +76,55 @@ def _restored(op: Operation) -> Sequence[Result]:
     return [(kind, None) for kind in kinds]
 
 
+def _join(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    texts = [[_text(item) for item in array.flat] for array in arrays]
+    shape = max((array.shape for array in arrays), key=len)
+    count = max(len(part) for part in texts)
+    separator = str(op.attributes.get("separator", ""))
+    columns = [part * count if len(part) == 1 else part for part in texts]
+    joined = [separator.join(row).encode() for row in zip(*columns, strict=True)]
+    return [np.array(joined, object).reshape(shape)]
+
+
+def _joined(op: Operation) -> Sequence[Result]:
+    return [(string, max((t.sizes for t in op.inputs), key=lambda s: len(s or ()), default=()))]
+
+
+def _shard_name(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    base, shard, count = (array.reshape(()).item() for array in arrays)
+    return [f"{_text(base)}-{int(shard):05d}-of-{int(count):05d}".encode()]
+
+
+def _matches(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    """Only the pattern with which TensorFlow asks for remote file systems is known."""
+    pattern = op.text("pattern")
+    if pattern != "^s3://.*":
+        raise UnsupportedError(f"{op.name!r} matches strings with {pattern!r}")
+    (array,) = arrays
+    found = [_text(item).startswith("s3://") for item in array.flat]
+    return [np.array(found).reshape(array.shape)]
+
+
+def _merge(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    prefixes, destination = arrays
+    parts = [open_bundle(_text(item), op) for item in prefixes.flat]
+    write_bundle(
+        _text(destination.reshape(()).item()),
+        {name: part.read(name) for part in parts for name in part.entries},
+    )
+    return []
+
+
 register(
     OpKind("SaveV2", "prefix:string tensor_names:string shape_and_slices:string tensors:any*",
            lambda op: [], host_only, differentiable=False, host=_save),
     OpKind("RestoreV2", "prefix:string tensor_names:string shape_and_slices:string", _restored,
            host_only, differentiable=False, host=_restore),
+    OpKind("StringJoin", "inputs:string*", _joined, host_only, differentiable=False, host=_join),
+    OpKind("ShardedFilename", "basename:string shard:int32 num_shards:int32",
+           lambda op: [(string, ())], host_only, differentiable=False, host=_shard_name),
+    OpKind("StaticRegexFullMatch", "input:string", lambda op: [(boolean, op.inputs[0].sizes)],
+           host_only, differentiable=False, host=_matches),
+    OpKind("MergeV2Checkpoints", "checkpoint_prefixes:string destination_prefix:string",
+           lambda op: [], host_only, differentiable=False, host=_merge),
 )  # fmt: skip

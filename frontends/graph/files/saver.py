@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from tensorkiln.frontends.graph.files.checkpoint_state import (
     update_checkpoint_state,
 )
 from tensorkiln.frontends.graph.files.messages import Proto
+from tensorkiln.frontends.graph.files.meta_graph import export_meta_graph
 from tensorkiln.frontends.graph.files.ops_save import at, open_bundle, read_checked
 from tensorkiln.frontends.graph.files.proto_checkpoint import SaverDef
 from tensorkiln.frontends.graph.files.retention import Retention, delete_all
@@ -142,6 +143,9 @@ class Saver:
                 save_relative_paths=self._save_relative_paths,
             )  # fmt: skip
             delete_all(surplus, meta_graph_suffix)
+        if write_meta_graph:
+            with sess.graph.as_default():
+                self.export_meta_graph(f"{prefix}.{meta_graph_suffix}")
         return prefix
 
     def _check_built(self, what: str) -> None:
@@ -178,8 +182,7 @@ class Saver:
             raise ValueError(f"The passed save_path is not a valid checkpoint: {path}")
         if not self._variables:
             return
-        prefix = self.saver_def.restore_op_name.rpartition("/")[0]
-        op = sess.graph.get_operation_by_name(f"{prefix}/RestoreV2" if prefix else "RestoreV2")
+        op = self._restore_op(sess)
         try:
             source = open_bundle(path, op)
             values = {
@@ -194,6 +197,13 @@ class Saver:
             raise InvalidArgumentError(error.node_def, error.op, text) from None
         for variable, value in values.items():
             sess.assign_value(variable, value)
+
+    def _restore_op(self, sess: BaseSession) -> Operation:
+        """The op that errors name: the reading one, or that which waits for all."""
+        name = str(self.saver_def.restore_op_name)
+        reading = f"{name.rpartition('/')[0]}/RestoreV2".removeprefix("/")
+        known = reading in {op.name for op in sess.graph.get_operations()}
+        return sess.graph.get_operation_by_name(reading if known else name)
 
     def _value(self, source: bundle.Bundle, name: str, variable: Operation, op: Operation) -> Array:
         tensor = variable.outputs[0]
@@ -240,6 +250,23 @@ class Saver:
     def to_proto(self, export_scope: str | None = None) -> Proto:
         """The description of the saver's ops (SaverDef)."""
         return self.saver_def
+
+    def export_meta_graph(
+        self,
+        filename: str | None = None,
+        collection_list: Collection[str] | None = None,
+        as_text: bool = False,
+        export_scope: str | None = None,
+        clear_devices: bool = False,
+        clear_extraneous_savers: bool = False,
+        strip_default_attrs: bool = False,
+        save_debug_info: bool = False,
+    ) -> Proto:
+        """The default graph with this saver as a MetaGraphDef, written to `filename` if given."""
+        return export_meta_graph(
+            filename, saver_def=self.saver_def, collection_list=collection_list, as_text=as_text,
+            export_scope=export_scope, clear_devices=clear_devices,
+        )  # fmt: skip
 
     @staticmethod
     def from_proto(saver_def: Proto, import_scope: str | None = None) -> Saver:

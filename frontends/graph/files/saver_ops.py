@@ -88,10 +88,19 @@ def saver_variables(graph: Graph, saver_def: Proto) -> dict[str, Operation]:
         op = waiting.pop()
         if op.type == "NoOp":
             waiting += op.control_inputs
-        elif op.type == "Assign" and op.inputs[1].op.type == "RestoreV2":
+        elif op.type == "Assign":
             source = op.inputs[1]
-            names = source.op.inputs[1].op.attributes["value"]
-            assert isinstance(names, np.ndarray)
-            key = names.reshape(-1)[source.value_index]
-            found[key.decode() if isinstance(key, bytes) else str(key)] = op.inputs[0].op
+            while source.op.type == "Identity":
+                source = source.op.inputs[0]
+            if source.op.type == "RestoreV2":
+                found[_key(source)] = op.inputs[0].op
     return dict(sorted(found.items()))
+
+
+def _key(restored: Tensor) -> str:
+    """The name in the checkpoint of an output of RestoreV2."""
+    names = restored.op.inputs[1].op.attributes.get("value")
+    if not isinstance(names, np.ndarray) or restored.value_index >= names.size:
+        raise ValueError(f"{restored.op.name!r} has no list of names")
+    name = names.reshape(-1)[restored.value_index]
+    return name.decode() if isinstance(name, bytes) else str(name)

@@ -20,6 +20,7 @@ All(input:bool reduction_indices:Tidx) keep_dims:bool=false
 Any(input:bool reduction_indices:Tidx) keep_dims:bool=false
 ArgMax(input:T dimension:Tidx) output_type:type=int64
 ArgMerge(inputs:T*N)
+MergeV2Checkpoints(checkpoint_prefixes:string destination_prefix:string) delete_old_dirs:bool=true
 Min(input:T dimension:Tidx) output_type:type=int64
 Assert(condition:bool data:T**) summarize:int=3
 Assign(ref:T value:T) validate_shape:bool=true use_locking:bool=true
@@ -77,6 +78,7 @@ MaxPool3D(input:T) ksize:ints strides:ints padding:string data_format:string=NDH
 MaxPoolWithArgmax(input:T) ksize:ints strides:ints Targmax:type=int64 padding:string include_batch_in_index:bool=false
 Mean(input:T reduction_indices:Tidx) keep_dims:bool=false
 Merge(inputs:T*N)
+MergeV2Checkpoints(checkpoint_prefixes:string destination_prefix:string) delete_old_dirs:bool=true
 Min(input:T reduction_indices:Tidx) keep_dims:bool=false
 MirrorPad(input:T paddings:Tpaddings) mode:string
 Multinomial(logits:T num_samples:int32) seed:int=0 seed2:int=0 output_dtype:type=int64
@@ -118,6 +120,7 @@ Split(split_dim:int32 value:T) num_split:int
 SplitV(value:T size_splits:Tlen split_dim:int32) num_split:int
 Squeeze(input:T) squeeze_dims:ints=
 StridedSlice(input:T begin:Index end:Index strides:Index) begin_mask:int=0 end_mask:int=0 ellipsis_mask:int=0 new_axis_mask:int=0 shrink_axis_mask:int=0
+StringJoin(inputs:string*N) separator:string=
 Sum(input:T reduction_indices:Tidx) keep_dims:bool=false
 Switch(data:T pred:bool)
 Tile(input:T multiples:Tmultiples)

@@ -1,5 +1,32 @@
 """Top-level names of the graph API: messages, summaries by their older names."""
 
+from tensorkiln.frontends.graph.assertions import (
+    assert_equal,
+    assert_greater,
+    assert_greater_equal,
+    assert_integer,
+    assert_less,
+    assert_less_equal,
+    assert_near,
+    assert_negative,
+    assert_non_negative,
+    assert_non_positive,
+    assert_none_equal,
+    assert_positive,
+    assert_proper_iterable,
+    assert_rank,
+    assert_rank_at_least,
+    assert_rank_in,
+    assert_scalar,
+    assert_type,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_checks import (
+    Assert,
+    Print,
+    add_check_numerics_ops,
+    check_numerics,
+    verify_tensor_all_finite,
+)  # fmt: skip
 from tensorkiln.frontends.graph.ops_parsing import (
     FixedLenFeature,
     decode_raw,

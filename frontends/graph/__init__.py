@@ -6,6 +6,7 @@ Importing the package fills the table of op types.
 from __future__ import annotations
 
 from tensorkiln.frontends.graph import (
+    ops_checks,
     norms,
     ops_activation,
     ops_apply,
@@ -46,6 +47,8 @@ from tensorkiln.frontends.graph.summary import ops as ops_summary
     ops_counting,
     ops_einsum,
 OP_FAMILIES = (
+    ops_checks,
+    ops_parsing,
     norms,
     ops_activation,
     ops_apply,

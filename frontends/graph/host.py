@@ -54,8 +54,8 @@ def runs_on_host(op: Operation) -> bool:
     """True for host ops and for others with strings; UnsupportedError if those have no way to."""
     if op.kind.lower is host_only:
         return True
-    tensors = (*op.inputs, *op.outputs)
-    if not any(tensor.dtype.base_dtype is dtypes.string for tensor in tensors):
+    strings = [t for t in (*op.inputs, *op.outputs) if t.dtype.base_dtype is dtypes.string]
+    if not strings or (op.kind.texts and all(t.op.type == "Const" for t in strings)):
         return False
     if op.kind.host is None:
         raise UnsupportedError(f"'{op.name}' ({op.location}): {op.type} of strings is not there")

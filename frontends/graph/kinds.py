@@ -57,6 +57,8 @@ class OpKind:
 
     `host(context, op, arrays)` computes the outputs on the host, from arrays that it must not
     change: always if `lower` is `host.host_only`, else where an input or output is a string.
+    `texts` marks ops whose lowering takes string constants from the inputs' ops: they are no
+    values.
     """
 
     name: str
@@ -67,6 +69,7 @@ class OpKind:
     writes: bool = False
     differentiable: bool = True
     host: Host | None = None
+    texts: bool = False
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

@@ -16,6 +16,7 @@ from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.dtypes import string
 from tensorkiln.frontends.graph.effects import Effect, React
 from tensorkiln.frontends.graph.errors import InvalidArgumentError, OpError
 from tensorkiln.frontends.graph.operation import Operation
@@ -215,9 +216,13 @@ class Lowering:
                 self._lower_op(op, values)
 
     def _inputs(self, op: Operation) -> list[Value]:
-        """The values of all inputs that are not mutable arguments."""
+        """The values of all inputs that are neither mutable arguments nor texts."""
         mutable = {k for k, argument in enumerate(op.kind.arguments) if argument.is_ref}
-        return [self.value(tensor) for k, tensor in enumerate(op.inputs) if k not in mutable]
+        return [
+            self.value(tensor)
+            for k, tensor in enumerate(op.inputs)
+            if k not in mutable and not (op.kind.texts and tensor.dtype.base_dtype is string)
+        ]
 
     def _lower_op(self, op: Operation, values: Sequence[Value]) -> None:
         try:

@@ -65,7 +65,9 @@ class Plan:
         self.parts: list[ClusterPart | HostPart] = []
         for stage in stages:
             if stage.on_host:
-                self.parts.append(HostPart(stage, context, known, self._place))
+                part = HostPart(stage, wanted, context, known, self._place)
+                if part.operations:
+                    self.parts.append(part)
                 continue
             # The last cluster gives the variables' values, which are those at the end of the run.
             last = stage is next(s for s in reversed(stages) if not s.on_host)
@@ -77,8 +79,8 @@ class Plan:
             ]
             outputs.sort(key=lambda tensor: (tensor.op.number, tensor.value_index))
             if outputs or any(not is_free(op) for op in stage.own):
-                part = ClusterPart(stage, outputs, context, make_step, known, self._place)
-                self.parts.append(part)
+                cluster = ClusterPart(stage, outputs, context, make_step, known, self._place)
+                self.parts.append(cluster)
         self._results = [(self._places[tensor], tensor in known) for tensor in fetched]
         self._empty = [np.empty(0)] * (len(self._places) - len(fed))
 
@@ -149,16 +151,21 @@ class ClusterPart:
 
 
 class HostPart:
-    """Host ops that run one after another."""
+    """Host ops that run one after another, constants aside: readers have their values."""
 
     def __init__(
         self,
         stage: Stage,
+        wanted: Collection[Tensor],
         context: HostContext,
         fed: Collection[Tensor],
         place: Callable[[Tensor], int],
     ) -> None:
-        self.operations = list(stage.operations())
+        self.operations = [
+            op
+            for op in stage.operations()
+            if op.type != "Const" or any(t in wanted for t in op.outputs)
+        ]
         self._context = context
         self._calls = [
             (op, [_source(t, fed, place) for t in op.inputs], [place(t) for t in op.outputs])
@@ -212,6 +219,7 @@ def _inputs(stage: Stage, fed: Collection[Tensor]) -> Iterable[Tensor]:
         tensor
         for op in stage.operations()
         for tensor in op.inputs
+        if not (op.kind.texts and tensor.dtype.base_dtype is dtypes.string)
         if tensor in fed or (variable_of(tensor) is None and tensor.op not in members)
     )
 

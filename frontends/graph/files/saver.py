@@ -222,6 +222,11 @@ class Saver:
             )  # fmt: skip
         return value
 
+    @property
+    def variables(self) -> dict[str, Operation]:
+        """The variables' operations by their names in checkpoints."""
+        return dict(self._variables)
+
     # -- what has been saved ---------------------------------------------------------------
 
     @property

@@ -209,6 +209,16 @@ def _input(text: str) -> Input:
 SIGNATURES = dict(_signature(line) for line in _TEXT.strip().splitlines())
 """The ops that have a line of their own."""
 
+PRIVATE = frozenset(
+    (
+        "AtMostOne", "BatchGatherNd", "Conv1D", "DenseRows", "Eye", "InitializedValue",
+        "LogisticLoss", "PartitionPlaces", "RegionInput", "SegmentCount", "SparseApplyAdaMax",
+        "SparseApplyAdam", "SparseApplyGradientDescent", "StitchSources", "SymbolicGradient",
+        "TensorArrayStack", "TensorArrayUnstack", "TensorDot",
+    )
+)  # fmt: skip
+"""Op types of this front end that TensorFlow has not, or of another meaning."""
+
 
 def signature_of(kind: OpKind) -> Signature:
     """The op's line, or what its entry in the op table says."""

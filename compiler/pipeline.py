@@ -42,6 +42,7 @@ from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.over_regions import everywhere
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
+from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.winograd import winograd
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
@@ -63,6 +64,8 @@ class Pass:
 
 
 PASSES: tuple[Pass, ...] = (
+    # Complex numbers as pairs: no later pass and no kernel knows them.
+    Pass("split_complex", split_complex),
     # What the user wrote, without detours; batch norms need to see their constants.
     Pass("canonicalize", canonicalize),
     Pass("fold_constants", fold_constants),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.compiler.ops.activity import active_values
+from tensorkiln.compiler.ops.complex_rules import expand_complex, has_complex_body
 from tensorkiln.compiler.ops.record import FromBody, GradientByRegions, NoGradient
 from tensorkiln.compiler.ops.shorthand import ones_like, zeros_like
 from tensorkiln.runtime.errors import TypeRuleError
@@ -54,6 +55,8 @@ def _back(
     builder: Builder, op: Op, cotangents: Sequence[Value | None], active: Collection[Value]
 ) -> Sequence[Value | None]:
     how = REGISTRY[op.name].gradient
+    if has_complex_body(op):
+        how = FromBody(expand_complex)
     if isinstance(how, FromBody):
         return differentiate(builder, how.body(builder, op), op.operands, cotangents)
     if isinstance(how, NoGradient):
@@ -74,7 +77,7 @@ def gradient(function: Function, wrt: Sequence[int] | None = None) -> Function:
     parameters = [builder.parameter(v.name, v.type) for v in function.parameters]
     outputs = builder.inline(function, parameters)
     if wrt is None:
-        inputs = [v for v in parameters if v.dtype.is_float]
+        inputs = [v for v in parameters if v.dtype.is_inexact]
     else:
         inputs = [parameters[k] for k in wrt]
     found = differentiate(builder, outputs, inputs)

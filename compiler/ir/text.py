@@ -8,7 +8,7 @@
 
 A name with characters other than letters, digits, `_` and `.` is quoted (`%"conv/w:0"`); a symbolic
 size whose name would read as something else is written `$"N+1"`.  Arrays are decimal up to 16
-elements, else hexadecimal bytes, little-endian.
+elements, complex and larger ones hexadecimal bytes, little-endian.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _array(array: Array, elide: int | None) -> str:
     head = f"{dtype_of(array.dtype)}[{','.join(map(str, array.shape))}]"
     if elide is not None and array.size > elide:
         return f"{head} ..."
-    if 0 < array.size <= READABLE:
+    if 0 < array.size <= READABLE and array.dtype.kind != "c":
         numbers = [_number(array.dtype.type(v)) for v in array.ravel()]
         if all(text is not None for text in numbers):
             return f"{head} {' '.join(text for text in numbers if text is not None)}"

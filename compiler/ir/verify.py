@@ -22,14 +22,14 @@ from typing import NoReturn, TypeAlias
 import numpy as np
 
 from tensorkiln.compiler.ir.dims import Affine, Symbol
-from tensorkiln.compiler.ir.dtypes import DTYPES, DType
+from tensorkiln.compiler.ir.dtypes import COMPLEX, DTYPES, DType
 from tensorkiln.compiler.ir.function import UNKNOWN, Attribute, Function, Op, Value
 from tensorkiln.compiler.ir.text import print_op
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.runtime.errors import TypeRuleError, VerifyError
 
 Types: TypeAlias = Callable[[Op], tuple[TensorType, ...]]
-_NUMPY_DTYPES = frozenset(dtype.numpy for dtype in DTYPES)
+_NUMPY_DTYPES = frozenset(dtype.numpy for dtype in (*DTYPES, *COMPLEX))
 _SHOWN = 4  # elements up to which an error message shows an array
 
 

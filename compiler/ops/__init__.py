@@ -9,6 +9,8 @@ from tensorkiln.compiler.ops import (
     composite_layer_norm,
     composite_softmax,
     composite_special,
+    complex_functions,
+    complex_parts,
     constant,
     control,
     convolution,
@@ -19,6 +21,7 @@ from tensorkiln.compiler.ops import (
     elementwise_convert,
     elementwise_logic,
     elementwise_math,
+    fft,
     fusion,
     gather,
     jacobi,
@@ -42,6 +45,7 @@ from tensorkiln.compiler.ops import (
     winograd,
 )
 from tensorkiln.compiler.ops.builder import Builder
+from tensorkiln.compiler.ops.complex_rules import COMPLEX_RULES, OWN_RULES
 from tensorkiln.compiler.ops.registry import Registry
 
 REGISTRY = Registry(
@@ -80,10 +84,14 @@ REGISTRY = Registry(
         *linalg_qr.RECORDS,
         *jacobi.RECORDS,
         *linalg_eigen.RECORDS,
+        *complex_parts.RECORDS,
+        *complex_functions.RECORDS,
+        *fft.RECORDS,
         *arg_reduce_window.RECORDS,
         *scan.RECORDS,
         *winograd.RECORDS,
-    )
+    ),
+    of_complex=frozenset((*COMPLEX_RULES, *OWN_RULES)),
 )
 
 __all__ = ["REGISTRY", "Builder", "Registry"]

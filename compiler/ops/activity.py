@@ -11,9 +11,9 @@ from tensorkiln.compiler.ops.registry import Registry
 
 def active_values(registry: Registry, ops: Sequence[Op], inputs: Iterable[Value]) -> set[Value]:
     """The float values that depend on an input through ops that have gradients."""
-    active = {v for v in inputs if v.dtype.is_float}
+    active = {v for v in inputs if v.dtype.is_inexact}
     for op in ops:
         passes = not isinstance(registry[op.name].gradient, NoGradient)
         if passes and any(v in active for v in op.operands):
-            active.update(v for v in op.results if v.dtype.is_float)
+            active.update(v for v in op.results if v.dtype.is_inexact)
     return active

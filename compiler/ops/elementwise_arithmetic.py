@@ -8,13 +8,18 @@ for bases 1 and -1.  On bools add, maximum are or; multiply, minimum are and.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import dtype_of
+from tensorkiln.compiler.ir.dtypes import dtype_of, part_of
+from tensorkiln.compiler.ir.function import Attributes
+from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Binary, Const, Convert, Expr, Unary
 from tensorkiln.compiler.ops.elementwise import Numbers, binary, unary
 from tensorkiln.compiler.ops.formula import Formula
-from tensorkiln.compiler.ops.rules import BOOLS, NUMBERS, SIGNED
+from tensorkiln.compiler.ops.record import Types
+from tensorkiln.compiler.ops.rules import BOOLS, NUMBERS, SIGNED, same_types
 
 Pair = tuple[Formula | None, Formula | None]
 
@@ -35,8 +40,14 @@ def _minimum(a: Expr, b: Expr) -> Expr:
     return Binary("and" if a.dtype.kind == "bool" else "min", a, b)
 
 
+def _abs_rule(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
+    """As of any unary op, but sizes of complex numbers are real."""
+    (kind,) = same_types(1, SIGNED)(types, attributes)
+    return (kind.with_dtype(part_of(kind.dtype)) if kind.dtype.is_complex else kind,)
+
+
 def _numpy_divide(a: Numbers, b: Numbers) -> Numbers:
-    if dtype_of(a.dtype).is_float:
+    if dtype_of(a.dtype).is_inexact:
         return np.asarray(np.divide(a, b))
     remainder = _numpy_remainder(a, b)
     safe = np.where(_is_edge(b), 1, b).astype(b.dtype)
@@ -110,7 +121,10 @@ RECORDS = (
     binary("power", "pow", _numpy_power, _power_gradient, NUMBERS, 32),
     binary("maximum", _maximum, np.maximum, _maximum_gradient, (*BOOLS, *NUMBERS)),
     binary("minimum", _minimum, np.minimum, _minimum_gradient, (*BOOLS, *NUMBERS)),
-    unary("abs", "abs", np.abs, lambda x, y, g: g * x.apply("sign"), SIGNED),
+    replace(
+        unary("abs", "abs", np.abs, lambda x, y, g: g * x.apply("sign"), SIGNED),
+        type_rule=_abs_rule,
+    ),
     unary("negate", "neg", np.negative, lambda x, y, g: -g, NUMBERS),
     # TensorFlow gives zeros, not "no gradient".
     unary("sign", _sign, np.sign, lambda x, y, g: g * 0.0, SIGNED),

@@ -30,6 +30,8 @@ def _compare_rule(types: Types, attributes: Attributes) -> tuple[TensorType, ...
     if attributes["direction"] not in DIRECTIONS:
         names = ", ".join(DIRECTIONS)
         raise TypeRuleError(f"C3: direction is {attributes['direction']!r}, not one of {names}")
+    if types[0].dtype.is_complex and attributes["direction"] not in ("EQ", "NE"):
+        raise TypeRuleError(f"C4: {types[0]} has no order; only EQ and NE compare it")
     return (types[0].with_dtype(BOOL),)
 
 

@@ -34,7 +34,10 @@ def _target(attributes: Attributes) -> DType:
 
 def _convert_rule(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     check_count(types, 1)
-    return (types[0].with_dtype(_target(attributes)),)
+    target = _target(attributes)
+    if types[0].dtype.is_complex and not target.is_complex:
+        raise TypeRuleError(f"C2: {types[0]} has two parts; take real or imag, then convert")
+    return (types[0].with_dtype(target),)
 
 
 def _convert_element(context: ElementContext, op: Op, index: Index) -> Expr:
@@ -47,6 +50,8 @@ def convert_array(array: Array, dtype: DType) -> Array:
     Float to integer truncates and saturates, NaN gives 0; to bool is `!= 0`; integer to a
     narrower integer wraps; to a float rounds to nearest, ties to even.
     """
+    if dtype.is_complex:
+        return array.astype(dtype.numpy)
     return meaning.convert(dtype_of(array.dtype), dtype, array)
 
 
@@ -59,7 +64,7 @@ def _convert_gradient(
 ) -> Sequence[Value | None]:
     (g,) = cotangents
     source = op.operands[0].dtype
-    if g is None or not source.is_float or not op.result.dtype.is_float:
+    if g is None or not source.is_inexact or not op.result.dtype.is_inexact:
         return [None]
     return [builder.one("convert", (g,), dtype=source)]
 

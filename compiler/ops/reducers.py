@@ -43,7 +43,8 @@ def check_reducer(name: object, dtype: DType, constraint: str) -> Reducer:
     assert reducer is not None
     require(not dtype.is_storage, f"{constraint}: reducer {name} does not take {dtype}: convert it")
     logical = reducer.name in ("and", "or")
-    fits = not dtype.is_float if logical else dtype.kind != "bool"
+    fits = not dtype.is_inexact if logical else dtype.kind != "bool"
+    fits = fits and (not dtype.is_complex or reducer.name == "add")
     require(fits, f"{constraint}: reducer {name} does not take {dtype}")
     return reducer
 

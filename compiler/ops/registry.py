@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from tensorkiln.runtime.errors import TypeRuleError
 
 
 class Registry:
-    """Op records by name."""
+    """Op records by name; only the ops `of_complex` take and give complex numbers."""
 
-    def __init__(self, records: Iterable[OpRecord]) -> None:
+    def __init__(self, records: Iterable[OpRecord], of_complex: Container[str] = ()) -> None:
         self._records: dict[str, OpRecord] = {}
+        self._of_complex = of_complex
         for record in records:
             if record.name in self._records:
                 raise ValueError(f"two records for op {record.name}")
@@ -42,15 +43,24 @@ class Registry:
         """The result types of an op; TypeRuleError cites the constraint that is broken."""
         record = self[name]
         _check_attributes(record, attributes)
-        if isinstance(record.type_rule, RegionRule):
-            return record.type_rule.rule(types, attributes, regions)
-        if regions:
-            raise TypeRuleError(f"takes no regions, but {len(regions)} are given")
-        return record.type_rule(types, attributes)
+        results = _results(record, types, attributes, regions)
+        if name not in self._of_complex and any(t.dtype.is_complex for t in (*types, *results)):
+            raise TypeRuleError("C0: it is not defined for complex numbers")
+        return results
 
     def types(self, op: Op) -> tuple[TensorType, ...]:
         """The result types that the op's type rule gives."""
         return self.infer(op.name, [v.type for v in op.operands], op.attributes, op.regions)
+
+
+def _results(
+    record: OpRecord, types: Types, attributes: Attributes, regions: Sequence[Function]
+) -> tuple[TensorType, ...]:
+    if isinstance(record.type_rule, RegionRule):
+        return record.type_rule.rule(types, attributes, regions)
+    if regions:
+        raise TypeRuleError(f"takes no regions, but {len(regions)} are given")
+    return record.type_rule(types, attributes)
 
 
 def _is_int(value: Attribute) -> bool:

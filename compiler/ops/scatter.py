@@ -56,6 +56,7 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     reducer = attributes["reducer"]
     require(reducer in NAMES, f"C8: the reducer is one of {', '.join(NAMES)}, not {reducer!r}")
     fits = updates.dtype == x.dtype and (reducer == "set" or x.dtype.is_number)
+    fits = fits and (not x.dtype.is_complex or reducer in ("set", "add"))
     require(fits, f"C4: updates {updates} for operand {x} and reducer {reducer}")
     window = ints(attributes, "update_window_dims")
     inserted = (*ints(attributes, "inserted_window_dims"), *index_map.batching)

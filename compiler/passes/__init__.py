@@ -21,12 +21,14 @@ from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
+from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.winograd import winograd
 
 PASSES: Mapping[str, Callable[[Function], Function]] = {
     run.__name__: run
     for run in (
+        split_complex,
         fold_batch_norm,
         expand_composites,
         canonicalize,

@@ -10,8 +10,8 @@ from ops.samples import Numbers, Sample, all_samples, assert_agrees, build, draw
 
 from tensorkiln.compiler.differentiate import differentiate
 from tensorkiln.compiler.evaluate import evaluate
-from tensorkiln.compiler.ir.dtypes import F64, dtype_of
-from tensorkiln.compiler.ir.function import Function, Value
+from tensorkiln.compiler.ir.dtypes import C128, F64, DType, dtype_of
+from tensorkiln.compiler.ir.function import Array, Function, Value
 from tensorkiln.compiler.ir.parse import parse_function
 from tensorkiln.compiler.ir.text import print_function
 from tensorkiln.compiler.ir.verify import verify_function
@@ -27,7 +27,7 @@ def _smooth() -> list[Sample]:
     """One sample for each use of an op that has a gradient, whatever its dtypes."""
     found: dict[object, Sample] = {}
     for sample in SAMPLES:
-        inexact = any(dtype_of(a.dtype).is_float for a in sample.arrays)
+        inexact = any(dtype_of(a.dtype).is_inexact for a in sample.arrays)
         if inexact and not isinstance(REGISTRY[sample.op].gradient, NoGradient):
             shapes = tuple(a.shape for a in sample.arrays)
             attributes = {k: v for k, v in sample.attributes.items() if k != "dtype"}
@@ -70,6 +70,8 @@ def test_text_reads_back_and_cost_is_known(sample: Sample) -> None:
 
 
 def _double(array: Numbers) -> Numbers:
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128)
     return array.astype(np.float64) if dtype_of(array.dtype).is_float else array
 
 
@@ -94,12 +96,19 @@ def _finish(
 
 def _weighted(function: Function, arrays: Sequence[Numbers], weights: Sequence[Numbers]) -> float:
     found = evaluate(function, arrays)
-    return sum(float((a * w).sum()) for a, w in zip(found, weights, strict=True) if w.size)
+    return sum(_inner(a, w) for a, w in zip(found, weights, strict=True))
+
+
+def _inner(a: Array, b: Array) -> float:
+    """The sum of the products of elements, and of parts of complex ones."""
+    return float(np.vdot(a, b).real) if a.size else 0.0
 
 
 def _weights(function: Function) -> list[Numbers]:
     return [
-        draw(v.shape, F64, seed=50 + k) if v.dtype.is_float else np.zeros(v.shape, v.dtype.numpy)
+        draw(v.shape, _widest(v.dtype), seed=50 + k)
+        if v.dtype.is_inexact
+        else np.zeros(v.shape, v.dtype.numpy)
         for k, v in enumerate(function.results)
     ]
 
@@ -115,7 +124,11 @@ def _slope(function: Function, arrays: list[Numbers], weights: list[Numbers], k:
 
 
 def _direction(array: Numbers, k: int) -> Numbers:
-    return draw(array.shape, F64, seed=90 + k)
+    return draw(array.shape, _widest(dtype_of(array.dtype)), seed=90 + k)
+
+
+def _widest(dtype: DType) -> DType:
+    return C128 if dtype.is_complex else F64
 
 
 @pytest.mark.parametrize("sample", SMOOTH, ids=lambda sample: sample.name)
@@ -123,14 +136,14 @@ def test_gradient_is_the_finite_difference(sample: Sample) -> None:
     arrays = [_double(a) for a in sample.arrays]
     inputs = sample.differentiate
     if inputs is None:
-        inputs = tuple(k for k, a in enumerate(arrays) if dtype_of(a.dtype).is_float)
+        inputs = tuple(k for k, a in enumerate(arrays) if dtype_of(a.dtype).is_inexact)
     forward = build(sample, arrays)
     weights = _weights(forward)
     backward = _backward(sample, arrays, inputs)
     found = evaluate(backward, [*arrays, *weights])
     for k, slope in zip(inputs, found, strict=True):
         expected = _slope(forward, arrays, weights, k)
-        assert (slope * _direction(arrays[k], k)).sum() == pytest.approx(expected, 1e-5, 1e-6)
+        assert _inner(slope, _direction(arrays[k], k)) == pytest.approx(expected, 1e-5, 1e-6)
 
 
 TWICE = (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 
+_RENAMING = frozenset(("identity", "reshape", "stop_gradient"))
 _MIRRORED = {"LT": "GT", "LE": "GE", "GT": "LT", "GE": "LE"}
 
 
@@ -32,7 +33,7 @@ class _Counting:
 
     def most(self, condition: Value) -> int | None:
         """The most trips while `condition` holds."""
-        op = self.cond_ops.get(condition)
+        op = self.cond_ops.get(plain(condition, self.cond_ops.get))
         if op is None:
             return None
         if op.name == "and":
@@ -40,7 +41,7 @@ class _Counting:
             return min(known, default=None)
         if op.name != "compare" or op.operands[0].dtype.is_float:
             return None
-        left, right = op.operands
+        left, right = (plain(v, self.cond_ops.get) for v in op.operands)
         direction = op.string("direction")
         found = self._compared(left, direction, right)
         if found is None and direction in _MIRRORED:
@@ -71,10 +72,11 @@ class _Counting:
 
     def _step(self, position: int) -> int | None:
         """What every trip adds to the carried value."""
-        own, made = self.body.parameters[position], self.body_ops.get(self.body.results[position])
+        own = self.body.parameters[position]
+        made = self.body_ops.get(plain(self.body.results[position], self.body_ops.get))
         if made is None or made.name not in ("add", "subtract"):
             return None
-        left, right = made.operands
+        left, right = (plain(v, self.body_ops.get) for v in made.operands)
         if made.name == "add" and right is own:
             left, right = right, left
         step = self._known(right, self.body, self.body_ops)
@@ -92,8 +94,16 @@ class _Counting:
         return constant_integer(value, producers.get)
 
 
+def plain(value: Value, producer: Callable[[Value], Op | None]) -> Value:
+    """The value that `value` is the same number as, behind ops that only rename or reshape it."""
+    while (op := producer(value)) is not None and op.name in _RENAMING:
+        value = op.operands[0]
+    return value
+
+
 def constant_integer(value: Value, producer: Callable[[Value], Op | None]) -> int | None:
     """The integer that a scalar value is, where its producer is a constant."""
+    value = plain(value, producer)
     op = producer(value)
     if op is None or op.name != "constant" or value.dtype.is_float:
         return None

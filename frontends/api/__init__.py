@@ -20,7 +20,7 @@ _ENTRIES = {
     "load": ("tensorkiln.runtime.load", "load"),
 }
 # The modules that hold the top-level names of the graph API.
-_NAMES = ("names", "names_math", "names_arrays", "names_tools", "names_files")
+_NAMES = ("names", "names_control", "names_math", "names_arrays", "names_tools", "names_files")
 _SUBMODULES = frozenset(
     {
         "app",

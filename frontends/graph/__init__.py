@@ -14,6 +14,7 @@ from tensorkiln.frontends.graph import (
     ops_constant,
     ops_counting,
     ops_einsum,
+    ops_control_flow,
     ops_convolution,
     ops_elementwise,
     ops_gather,
@@ -40,6 +41,7 @@ from tensorkiln.frontends.graph import (
     ops_slice,
     ops_special,
     ops_state,
+    ops_tensor_array,
     ops_where,
 )
 from tensorkiln.frontends.graph.summary import ops as ops_summary
@@ -56,6 +58,7 @@ OP_FAMILIES = (
     ops_matrix,
     ops_constant,
     ops_patches,
+    ops_control_flow,
     ops_convolution,
     ops_elementwise,
     ops_rearrange,
@@ -79,6 +82,7 @@ OP_FAMILIES = (
     ops_slice,
     ops_special,
     ops_state,
+    ops_tensor_array,
     ops_where,
     ops_summary,
 )

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.indexed_slices import IndexedSlices, IndexedSlicesValue
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.regions import is_inside
 from tensorkiln.frontends.graph.tensor import Tensor
 
 Rebuild: TypeAlias = Callable[[Sequence[object]], object]
@@ -58,6 +59,16 @@ class Fetches:
         return lambda values: [part(values) for part in parts]
 
     def _element(self, item: object) -> Tensor | Operation:
+        element = self._any_element(item)
+        op = element.op if isinstance(element, Tensor) else element
+        if is_inside(op):
+            raise ValueError(
+                f"Operation {op.name!r} has been marked as not fetchable: it runs inside of a loop "
+                "or branch. Fetch what tf.while_loop or tf.cond returns."
+            )
+        return element
+
+    def _any_element(self, item: object) -> Tensor | Operation:
         try:
             return self._graph.as_graph_element(item)
         except TypeError as error:

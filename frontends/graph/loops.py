@@ -1,0 +1,134 @@
+"""Builds the op that runs a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph.apply import make
+from tensorkiln.frontends.graph.branches import run_regions
+from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.nest import (
+    assert_same_structure,
+    flatten,
+    is_nested,
+    pack_sequence_as,
+)  # fmt: skip
+from tensorkiln.frontends.graph.regions import RegionRecorder
+from tensorkiln.frontends.graph.rules import base
+from tensorkiln.frontends.graph.shapes import Sizes, as_sizes, compatible, show
+from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.frontends.graph.tensor_array import TensorArray
+
+
+class Loop:
+    """A loop under construction, in the current name scope."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        cond: Callable[..., object],
+        body: Callable[..., object],
+        loop_vars: list[object],
+        invariants: object,
+    ) -> None:
+        self._graph, self._cond, self._body, self._loop_vars = graph, cond, body, loop_vars
+        self._leaves = flatten(loop_vars)
+        self._starts = [
+            leaf.flow if isinstance(leaf, TensorArray) else convert_to_tensor(leaf)
+            for leaf in self._leaves
+        ]
+        self._sizes = self._invariants(invariants)
+
+    def run(self) -> list[object]:
+        """The loop variables after the loop."""
+        recorder = RegionRecorder(self._graph)
+        entered = self._parameters("Merge")
+        test = _condition(self._cond(*self._packed(entered)))
+        condition = recorder.region(entered, [test])
+        recorder = RegionRecorder(self._graph)
+        carried = self._parameters("Identity")
+        packed = self._packed(carried)
+        after = self._results(packed, self._body(*packed))
+        body = recorder.region(carried, after)
+        results = tuple(
+            (base(start), sizes) for start, sizes in zip(self._starts, self._sizes, strict=True)
+        )
+        op = run_regions(self._graph, "While", self._starts, (condition, body), results)
+        exits = [make("Exit", (tensor,), "Exit") for tensor in op.outputs]
+        return self._packed(exits)
+
+    def _parameters(self, name: str) -> list[Tensor]:
+        return [
+            make("RegionInput", (), name, dtype=base(start), shape=sizes)
+            for start, sizes in zip(self._starts, self._sizes, strict=True)
+        ]
+
+    def _packed(self, tensors: Sequence[Tensor]) -> list[object]:
+        leaves = [
+            leaf.with_flow(tensor) if isinstance(leaf, TensorArray) else tensor
+            for leaf, tensor in zip(self._leaves, tensors, strict=True)
+        ]
+        return cast("list[object]", pack_sequence_as(self._loop_vars, leaves))
+
+    def _results(self, before: list[object], after: object) -> list[Tensor]:
+        if isinstance(after, Mapping) or not is_nested(after):
+            after = [after]
+        listed = list(cast("Sequence[object]", after))
+        assert_same_structure(before, listed)
+        found = []
+        for leaf, start, sizes in zip(flatten(listed), self._starts, self._sizes, strict=True):
+            if isinstance(leaf, TensorArray):
+                found.append(leaf.flow)
+                continue
+            tensor = convert_to_tensor(leaf, base(start))
+            if not _fits(tensor.sizes, sizes):
+                raise ValueError(
+                    f"Input tensor '{start.name}' enters the loop with shape {show(sizes)}, but "
+                    f"has shape {show(tensor.sizes)} after one iteration. To allow the shape to "
+                    "vary across iterations, use the `shape_invariants` argument of tf.while_loop "
+                    "to specify a less-specific shape."
+                )
+            found.append(tensor)
+        return found
+
+    def _invariants(self, given: object) -> list[Sizes]:
+        known: list[Sizes] = [
+            None if isinstance(leaf, TensorArray) else start.sizes
+            for leaf, start in zip(self._leaves, self._starts, strict=True)
+        ]
+        if given is None:
+            return known
+        assert_same_structure(self._loop_vars, list(cast("Sequence[object]", given)), False)
+        found: list[Sizes] = []
+        for start, sizes, shape in zip(self._starts, known, flatten(given), strict=True):
+            wanted = as_sizes(shape)
+            if not compatible(sizes, wanted) or not _fits(sizes, wanted):
+                raise ValueError(
+                    f"The shape invariant specified for {start.name} is not compatible with the "
+                    "initial shape of the loop variable. It enters the loop with shape "
+                    f"{show(sizes)}, but the specified shape invariant is {show(wanted)}."
+                )
+            found.append(wanted)
+        return found
+
+
+def _fits(sizes: Sizes, invariant: Sizes) -> bool:
+    """True if a tensor of `sizes` is sure to have the invariant's shape."""
+    if invariant is None:
+        return True
+    if sizes is None or len(sizes) != len(invariant):
+        return False
+    return all(b is None or a == b for a, b in zip(sizes, invariant, strict=True))
+
+
+def _condition(made: object) -> Tensor:
+    test = convert_to_tensor(made)
+    if base(test) is not dtypes.boolean:
+        raise TypeError(
+            f"Input 'input' of 'LoopCond' Op has type {base(test).name} that does not match "
+            "expected type of bool."
+        )
+    return make("Identity", (test,), "LoopCond")

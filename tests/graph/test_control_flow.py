@@ -1,0 +1,273 @@
+"""Loops and branches beyond values: state, random numbers, errors, gradients twice, training."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorkiln as tf
+from tensorkiln.runtime.errors import UnsupportedError
+
+Pair = namedtuple("Pair", "first second")
+
+
+def test_only_the_chosen_branch_writes(session: Any) -> None:
+    p = tf.placeholder(tf.bool, [])
+    v = tf.Variable(1.0)
+    raised = tf.cond(p, lambda: tf.assign_add(v, 2.0), lambda: tf.identity(v))
+    session.run(v.initializer)
+    assert session.run(raised, {p: False}) == 1
+    assert session.run(raised, {p: True}) == 3
+    assert session.run(v) == 3
+
+
+def test_a_branch_may_be_an_operation(session: Any) -> None:
+    p = tf.placeholder(tf.bool, [])
+    v = tf.Variable([1.0, 2.0])
+    done = tf.cond(p, lambda: tf.group(tf.assign(v, v * 3.0)), tf.no_op)
+    session.run(v.initializer)
+    assert session.run(done, {p: True}) == np.True_
+    session.run(done, {p: False})
+    np.testing.assert_array_equal(session.run(v), [3, 6])
+
+
+def test_control_dependencies_inside_of_a_branch(session: Any) -> None:
+    p = tf.placeholder(tf.bool, [])
+    v = tf.Variable(1.0)
+
+    def write() -> Any:
+        with tf.control_dependencies([tf.assign_add(v, 1.0)]):
+            return tf.identity(v.read_value())
+
+    found = tf.cond(p, write, v.read_value)
+    session.run(v.initializer)
+    assert session.run(found, {p: True}) == 2
+    assert session.run(found, {p: False}) == 2
+
+
+def test_a_loop_writes_variables(session: Any) -> None:
+    v = tf.Variable(1.0)
+
+    def body(i: Any) -> Any:
+        with tf.control_dependencies([tf.assign(v, v * 2.0)]):
+            return i + 1
+
+    end = tf.while_loop(lambda i: i < 5, body, [tf.constant(0)])
+    session.run(v.initializer)
+    assert session.run(end) == 5
+    assert session.run(v) == 32
+
+
+def test_each_trip_draws_other_numbers_and_each_run(session: Any) -> None:
+    ta = tf.TensorArray(tf.float32, 6)
+    _, ta = tf.while_loop(
+        lambda i, t: i < 6,
+        lambda i, t: (i + 1, t.write(i, tf.random_uniform([], seed=1))),
+        [tf.constant(0), ta],
+    )
+    numbers = ta.stack()
+    first, second = session.run(numbers), session.run(numbers)
+    assert len({*first, *second}) == 12
+
+
+def test_the_second_derivative_of_a_loop(session: Any) -> None:
+    x = tf.placeholder(tf.float64, [])
+    y = tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * x), [tf.constant(0), x])[1]
+    (first,) = tf.gradients(y, x)
+    (second,) = tf.gradients(first, x)
+    np.testing.assert_allclose(session.run([y, first, second], {x: 1.5}),
+                               [1.5**4, 4 * 1.5**3, 12 * 1.5**2])  # fmt: skip
+
+
+def test_trips_known_only_in_the_run(session: Any) -> None:
+    n = tf.placeholder(tf.int32, [])
+    x = tf.placeholder(tf.float32, [])
+    loop = tf.while_loop(
+        lambda i, y: i < n, lambda i, y: (i + 1, y * x), (tf.constant(0), x), maximum_iterations=9
+    )
+    (slope,) = tf.gradients(loop[1], x)
+    for trips in (0, 1, 4, 9, 20):
+        power = min(trips, 9) + 1
+        found = session.run([loop[1], slope], {n: trips, x: 1.1})
+        np.testing.assert_allclose(found, [1.1**power, power * 1.1 ** (power - 1)], rtol=1e-5)
+
+
+def test_a_gradient_without_a_bound_says_what_to_give(session: Any) -> None:
+    x = tf.placeholder(tf.float32, [])
+    y = tf.while_loop(lambda y: y < 10.0, lambda y: y * y, [x], name="grow")
+    assert session.run(y, {x: 2.0}) == 16
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"grow.*give maximum_iterations"):
+        session.run(tf.gradients(y, x), {x: 2.0})
+
+
+def test_a_sum_needs_no_bound_for_its_gradient(session: Any) -> None:
+    x = tf.placeholder(tf.float32, [])
+    n = tf.placeholder(tf.int32, [])
+    y = tf.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, y + x), (tf.constant(0), x))[1]
+    assert session.run(tf.gradients(y, x), {x: 2.0, n: 7}) == [8]
+
+
+def test_named_tuples_come_back(session: Any) -> None:
+    found = tf.while_loop(
+        lambda i, s: i < 3,
+        lambda i, s: (i + 1, Pair(s.second, s.first + 1.0)),
+        (tf.constant(0), Pair(tf.constant(1.0), tf.constant(5.0))),
+    )
+    assert isinstance(found[1], Pair)
+    assert session.run(found[1]) == Pair(6.0, 3.0)
+
+
+def test_a_loop_in_training(session: Any) -> None:
+    x = np.linspace(-1, 1, 32).astype(np.float32)[:, None]
+    w = tf.get_variable("w", [1, 1], initializer=tf.constant_initializer(0.3))
+
+    def refine(i: Any, y: Any) -> Any:
+        return i + 1, y + 0.25 * (tf.matmul(tf.constant(x), w) - y)
+
+    y = tf.while_loop(lambda i, y: i < 6, refine, (tf.constant(0), tf.zeros([32, 1])))[1]
+    loss = tf.reduce_mean(tf.square(y - 2 * x))
+    train = tf.train.GradientDescentOptimizer(0.5).minimize(loss)
+    session.run(tf.global_variables_initializer())
+    before = session.run(loss)
+    for _ in range(60):
+        session.run(train)
+    assert session.run(loss) < 1e-3 * before
+
+
+def test_shapes_in_a_loop_may_come_from_feeds(session: Any) -> None:
+    n = tf.placeholder(tf.int32, [])
+    y = tf.while_loop(
+        lambda i, y: i < 3, lambda i, y: (i + 1, y + tf.ones([n])), (tf.constant(0), tf.zeros([n]))
+    )
+    for size in (2, 5):
+        np.testing.assert_array_equal(session.run(y[1], {n: size}), [3] * size)
+
+
+def test_rows_of_a_batch_whose_size_the_feed_tells(session: Any) -> None:
+    x = tf.placeholder(tf.float32, [None, 2])
+    y = tf.map_fn(lambda r: r * 2.0, x)
+    assert y.shape.as_list() == [None, 2]
+    for rows in (1, 4, 0):
+        data = np.arange(2 * rows, dtype=np.float32).reshape(rows, 2)
+        np.testing.assert_array_equal(session.run(y, {x: data}), data * 2)
+
+
+def test_switch_case(session: Any) -> None:
+    k = tf.placeholder(tf.int32, [])
+    found = tf.switch_case(k, [lambda: tf.constant(10), lambda: tf.constant(20)])
+    default = tf.switch_case(k, {0: lambda: tf.constant(1)}, default=lambda: tf.constant(9))
+    assert [session.run([found, default], {k: n}) for n in (0, 1, 2, -1)] == [
+        [10, 1], [20, 9], [20, 9], [20, 9],
+    ]  # fmt: skip
+
+
+def test_exclusive_cases_are_checked(session: Any) -> None:
+    n = tf.placeholder(tf.int32, [])
+    found = tf.case(
+        [(n > 0, lambda: tf.constant(1)), (n > 5, lambda: tf.constant(2))], exclusive=True
+    )
+    assert session.run(found, {n: 3}) == 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match="More than one condition"):
+        session.run(found, {n: 9})
+
+
+ERRORS: dict[str, tuple[Any, type[Exception], str]] = {
+    "python bool": (lambda: tf.cond(True, lambda: 1, lambda: 2), TypeError, "Python bool"),
+    "pred type": (
+        lambda: tf.cond(tf.constant(3), lambda: 1, lambda: 2), TypeError,
+        "Input 'pred' of 'Switch' Op has type int32 that does not match expected type of bool.",
+    ),
+    "no function": (
+        lambda: tf.cond(tf.constant(True), 1, lambda: 2), TypeError, "'true_fn' must be callable."
+    ),
+    "no result": (
+        lambda: tf.cond(tf.constant(True), lambda: None, lambda: 2), ValueError,
+        "'true_fn' must have a return value.",
+    ),
+    "branch types": (
+        lambda: tf.cond(tf.constant(True), lambda: 1.0, lambda: 2), ValueError,
+        "Received float32 from 'true_fn' and int32 from 'false_fn'.",
+    ),
+    "branch structures": (
+        lambda: tf.cond(tf.constant(True), lambda: [1, 2], lambda: [2]), ValueError,
+        "don't have the same nested structure",
+    ),
+    "cond not callable": (lambda: tf.while_loop(3, lambda i: i, [0]), TypeError, "'cond' must be"),
+    "body not callable": (lambda: tf.while_loop(lambda i: i < 1, 3, [0]), TypeError, "'body' must"),
+    "no variables": (
+        lambda: tf.while_loop(lambda: True, lambda: (), []), ValueError, "'loop_vars' must be"
+    ),
+    "condition type": (
+        lambda: tf.while_loop(lambda i: i, lambda i: i + 1, [0]), TypeError,
+        "Input 'input' of 'LoopCond' Op has type int32",
+    ),
+    "growing": (
+        lambda: tf.while_loop(lambda x: tf.reduce_sum(x) < 3, lambda x: tf.concat([x, x], 0),
+                              [tf.ones([1])]),
+        ValueError, r"enters the loop with shape \(1,\), but has shape \(2,\) after one iteration",
+    ),
+    "structure": (
+        lambda: tf.while_loop(lambda i, x: i < 3, lambda i, x: i + 1, [0, tf.constant(1.0)]),
+        ValueError, "don't have the same number of elements",
+    ),
+    "invariant": (
+        lambda: tf.while_loop(lambda x: tf.reduce_sum(x) < 3, lambda x: x, [tf.ones([1])],
+                              shape_invariants=[tf.TensorShape([2])]),
+        ValueError, r"the specified shape invariant is \(2,\)",
+    ),
+    "case": (lambda: tf.case(3), TypeError, "'pred_fn_pairs' must be a list, tuple, or dict"),
+    "case pairs": (lambda: tf.case([(1, 2, 3)]), TypeError, "must be a 2-tuple"),
+    "case predicate": (lambda: tf.case([(1, lambda: 3)]), TypeError, "pred must be a Tensor"),
+    "array shapes": (
+        lambda: tf.TensorArray(tf.float32, 3).write(0, tf.ones([2])).write(1, tf.ones([3])),
+        ValueError, r"Inconsistent shapes: saw \(3,\) but expected \(2,\)",
+    ),
+    "array size": (lambda: tf.TensorArray(tf.float32), ValueError, "Size must be provided"),
+    "map scalars": (lambda: tf.map_fn(lambda x: x, tf.constant(1.0)), ValueError, "1\\+ dim"),
+    "map structure": (
+        lambda: tf.map_fn(lambda x: (x, x), tf.ones([3])), ValueError, "same nested structure"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_while_building(name: str, session: Any) -> None:
+    make, kind, text = ERRORS[name]
+    with pytest.raises(kind, match=text):
+        make()
+
+
+def test_what_is_inside_cannot_be_fetched(session: Any) -> None:
+    tf.while_loop(lambda i: i < 3, lambda i: tf.add(i, 1, name="next"), [tf.constant(0)])
+    with pytest.raises(ValueError, match="'while/next' has been marked as not fetchable"):
+        session.run("while/next:0")
+
+
+def test_writing_past_the_end_of_an_array(session: Any) -> None:
+    ta = tf.TensorArray(tf.float32, 2, dynamic_size=True).write(2, 1.0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="index 2 of a TensorArray whose size"):
+        session.run(ta.stack())
+
+
+def test_reading_what_nobody_wrote(session: Any) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="nothing has been written"):
+        session.run(tf.TensorArray(tf.float32, 2).read(0))
+
+
+def test_branches_of_unlike_shapes(session: Any) -> None:
+    x = tf.placeholder(tf.float32, [None])
+    p = tf.placeholder(tf.bool, [])
+    found = tf.cond(p, lambda: x, lambda: tf.zeros([3]))
+    assert found.shape.as_list() == [None]
+    np.testing.assert_array_equal(session.run(found, {x: [1, 2, 3], p: True}), [1, 2, 3])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="cond/StatelessIf"):
+        session.run(found, {x: [1, 2], p: True})
+
+
+def test_strings_in_branches_are_refused(session: Any) -> None:
+    s = tf.cond(tf.placeholder_with_default(True, []), lambda: tf.constant("a"), lambda: "b")
+    with pytest.raises(UnsupportedError, match=r"cond/.* of strings"):
+        session.run(s)

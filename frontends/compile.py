@@ -12,17 +12,18 @@ from onnx import ModelProto
 from tensorkiln.compiler.cache import Cache, default_cache
 from tensorkiln.compiler.codegen.artifact import WrittenArtifact, write_artifact
 from tensorkiln.compiler.codegen.header import c_identifier
-from tensorkiln.compiler.codegen.target import target_named
+from tensorkiln.compiler.codegen.target import isa_names, target_named
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.compiler.self_test import make_self_test
 from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.trained import graph_function
 from tensorkiln.runtime.compiled import Compiled
-from tensorkiln.runtime.errors import ModelError
+from tensorkiln.runtime.errors import ArtifactError, ModelError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
 
@@ -64,18 +65,32 @@ def export_model(
     session: BaseSession | None = None,
     weights: Literal["embed", "file"] = "embed",
     cache: bool = True,
+    isa: Sequence[str] = (),
+    self_test: bool = False,
 ) -> WrittenArtifact:
     """The model as a shared object, archive or object file with a C header beside it.
 
     `path` ends in .so, .a or .o. `name` is the prefix of the C names, by default the file's name;
-    with `weights="file"` the weights go to a file of their own. The rest is as in `compile`; errors
-    are those and ArtifactError where the files cannot be written or linked.
+    with `weights="file"` the weights go to a file of their own. `isa` gives several levels of
+    x86-64 ("v2", "v3", "v4") in the place of `target`: the file holds code for each and takes the
+    best that the processor has. With `self_test` it holds test vectors and a function that tries
+    them. The rest is as in `compile`; errors are those and ArtifactError where the files cannot be
+    written or linked.
     """
     name = c_identifier(Path(path).stem if name is None else name, "model")
     kept = default_cache() if cache else None
-    made_for = target_named(target)
-    compiled = _compile(model, made_for, dims, outputs, session, name, kept)
-    return write_artifact(compiled, made_for, path, weights=weights, prefix=name)
+    if isa and target != "host":
+        raise ArtifactError("give target or isa, not both")
+    targets = list(map(target_named, isa_names(isa) if isa else [target]))
+    made = [_compile(model, each, dims, outputs, session, name, kept) for each in targets]
+    test = None
+    if self_test:
+        function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
+        test = make_self_test(function, made)
+    others = list(zip(made[1:], targets[1:], strict=True))
+    return write_artifact(
+        made[0], targets[0], path, weights=weights, prefix=name, others=others, self_test=test
+    )
 
 
 def _compile(

@@ -10,6 +10,23 @@ import numpy.typing as npt
 from tensorkiln.runtime.manifest import Manifest
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Elements of an output: flat positions, their values, and how far others may be from them."""
+
+    positions: tuple[int, ...]
+    values: tuple[float, ...]
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """Test vectors: the seed of the inputs, and a sample of each output."""
+
+    seed: int
+    outputs: tuple[Sample, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
     """A compiled model that is not loaded or written yet.

@@ -6,6 +6,7 @@ import ctypes
 import itertools
 import mmap
 import os
+import threading
 import weakref
 from _ctypes import dlclose
 from collections.abc import Callable
@@ -23,6 +24,10 @@ from tensorkiln.runtime.status import message
 _MANIFEST_SECTION = ".tensorkiln"
 _LARGEST_MANIFEST = 1 << 28
 _LOADS = itertools.count(1)
+# A file that is loaded twice is one library to the C library, with one mapping of its weights:
+# how many use it, by handle. The lock may be asked for again by a finalizer in its holder.
+_USERS: dict[int, int] = {}
+_LOCK = threading.RLock()
 
 
 def load(path: str | os.PathLike[str], threads: int = 0) -> Executable:
@@ -37,6 +42,26 @@ def load(path: str | os.PathLike[str], threads: int = 0) -> Executable:
     assert manifest.artifact is not None
     check_machine(manifest, str(file), architecture(), missing_features(manifest.features))
     return Executable(manifest, _body(_Library(file), manifest, manifest.artifact), threads)
+
+
+def run_self_test(path: str | os.PathLike[str], threads: int = 0) -> str | None:
+    """Runs the test vectors inside of the shared object `path`; None if the model passes them.
+
+    Else what is wrong, in a few words. ArtifactError as in `load`, and if there are no vectors.
+    """
+    file = Path(path).absolute()
+    manifest = read_manifest(file)
+    info = manifest.artifact
+    assert info is not None
+    if not info.self_test:
+        raise ArtifactError(f"{file} has no test vectors; compile it with --self-test")
+    check_machine(manifest, str(file), architecture(), missing_features(manifest.features))
+    library = _Library(file)
+    if info.weights is not None:
+        _load_weights(library, info.prefix, file.with_name(info.weights))
+    test = library.function(f"{info.prefix}_self_test", ctypes.c_int32, ctypes.c_int32)
+    status: int = test(threads)
+    return message(status) if status else None
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
@@ -89,6 +114,11 @@ class _Library:
         except ValueError as error:
             raise ArtifactError(f"{self.path} lacks {name}, which its manifest names") from error
 
+    @property
+    def handle(self) -> int:
+        """The C library's handle, equal for all loads of one file."""
+        return self._library._handle
+
     def at_close(self, function: Callable[[], object]) -> None:
         """Call `function` before the library is closed."""
         self._closing.append(function)
@@ -128,7 +158,19 @@ def _body(library: _Library, manifest: Manifest, info: ArtifactInfo) -> Body:
 
 def _load_weights(library: _Library, prefix: str, path: Path) -> None:
     load_weights = library.function(f"{prefix}_load_weights", ctypes.c_int32, ctypes.c_char_p)
-    library.at_close(library.function(f"{prefix}_unload_weights", None))
-    status = load_weights(os.fsencode(path))
-    if status:
-        raise ArtifactError(f"{path}: {message(status)}")
+    unload_weights = library.function(f"{prefix}_unload_weights", None)
+    handle = library.handle
+    with _LOCK:
+        status = load_weights(os.fsencode(path))
+        if status:
+            raise ArtifactError(f"{path}: {message(status)}")
+        _USERS[handle] = _USERS.get(handle, 0) + 1
+
+    def leave() -> None:
+        with _LOCK:
+            _USERS[handle] -= 1
+            if not _USERS[handle]:
+                del _USERS[handle]
+                unload_weights()
+
+    library.at_close(leave)

@@ -17,7 +17,7 @@ import numpy as np
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.errors import ArtifactError
 
-VERSION = 1
+VERSION = 2
 JsonText = str | bytes
 _LARGEST = 2**48  # bytes of any one buffer: more than a 64-bit processor can map
 
@@ -59,16 +59,31 @@ class KernelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """The code for one instruction set of several in an artifact, and its kernels."""
+
+    name: str
+    cpu: str
+    features: str
+    workspace_bytes: int
+    kernels: tuple[KernelInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactInfo:
-    """What only a file has: the prefix of its C names and its weights.
+    """What only a file has: the prefix of its C names, its weights, its instruction sets.
 
     `weights` is the file name (no folder) of the side file, None where weights are embedded;
-    `fingerprint` is the hexadecimal digest of the constants.
+    `fingerprint` is the hexadecimal digest of the constants. `versions` is empty where there is
+    code for one instruction set only; else the lowest is first, which the manifest's `features`
+    describe. `self_test` tells that there are test vectors.
     """
 
     prefix: str
     weights: str | None
     fingerprint: str
+    versions: tuple[VersionInfo, ...] = ()
+    self_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +183,12 @@ class _Reader:
             raise self.fail(key, "a list of strings")
         return tuple(values)
 
+    def flag(self, key: str) -> bool:
+        value = self._take(key)
+        if not isinstance(value, bool):
+            raise self.fail(key, "true or false")
+        return value
+
     def objects(self, key: str) -> list[_Reader]:
         values = self._take(key)
         if not isinstance(values, list):
@@ -242,11 +263,25 @@ def _read_kernel(reader: _Reader) -> KernelInfo:
     return kernel
 
 
+def _read_version(reader: _Reader) -> VersionInfo:
+    version = VersionInfo(
+        name=reader.text("name"),
+        cpu=reader.text("cpu"),
+        features=reader.text("features"),
+        workspace_bytes=reader.size("workspace_bytes"),
+        kernels=tuple(_read_kernel(item) for item in reader.objects("kernels")),
+    )
+    reader.end()
+    return version
+
+
 def _read_artifact(reader: _Reader) -> ArtifactInfo:
     info = ArtifactInfo(
         prefix=reader.text("prefix"),
         weights=reader.optional_text("weights"),
         fingerprint=reader.text("fingerprint"),
+        versions=tuple(_read_version(item) for item in reader.objects("versions")),
+        self_test=reader.flag("self_test"),
     )
     reader.end()
     if not (info.prefix.isidentifier() and info.prefix.isascii()):

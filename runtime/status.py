@@ -12,6 +12,8 @@ OUT_OF_MEMORY = 3
 WEIGHTS_NOT_LOADED = 4
 WEIGHTS_UNREADABLE = 5
 WEIGHTS_MISMATCH = 6
+UNSUPPORTED_PROCESSOR = 7
+SELF_TEST_FAILED = 8
 
 MESSAGES: dict[int, str] = {
     OK: "success",
@@ -21,6 +23,8 @@ MESSAGES: dict[int, str] = {
     WEIGHTS_NOT_LOADED: "the weights file has not been loaded",
     WEIGHTS_UNREADABLE: "the weights file cannot be opened or mapped",
     WEIGHTS_MISMATCH: "the weights file is not the one that was written with this artifact",
+    UNSUPPORTED_PROCESSOR: "the processor lacks the instructions that the code needs",
+    SELF_TEST_FAILED: "an output of the self-test is not what it was when the artifact was made",
 }
 
 

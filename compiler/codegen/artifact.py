@@ -7,6 +7,7 @@ only visible symbols are the C functions; an archive holds it, a shared object i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import secrets
 from collections.abc import Sequence
@@ -14,21 +15,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from tensorkiln.compiler.codegen.archive import write_archive
-from tensorkiln.compiler.codegen.entry import (
-    CONSTANTS_SYMBOL,
-    WEIGHTS_HEADER_BYTES,
-    Entry,
-    entry_object,
-)
+from tensorkiln.compiler.codegen.entry import Contents, Entry, entry_object
+from tensorkiln.compiler.codegen.entry_cpu import Version, level_of
+from tensorkiln.compiler.codegen.entry_run import CONSTANTS_SYMBOL, SHARE_SYMBOL
+from tensorkiln.compiler.codegen.entry_weights import WEIGHTS_HEADER_BYTES
 from tensorkiln.compiler.codegen.header import c_identifier, header_text
 from tensorkiln.compiler.codegen.link import find_linker, link_shared
-from tensorkiln.compiler.codegen.objects import DataSymbol, JoinedObject, join_objects
+from tensorkiln.compiler.codegen.objects import (
+    DataSymbol,
+    JoinedObject,
+    RenamedObject,
+    join_objects,
+)
 from tensorkiln.compiler.codegen.pool import pool_object
 from tensorkiln.compiler.kernel.target import Target
-from tensorkiln.runtime.compiled import Compiled
+from tensorkiln.runtime.compiled import Compiled, SelfTest, aligned_bytes
 from tensorkiln.runtime.errors import ArtifactError, UnsupportedError
-from tensorkiln.runtime.manifest import ArtifactInfo, Manifest
+from tensorkiln.runtime.manifest import ArtifactInfo, Manifest, VersionInfo
 
 KINDS = (".so", ".a", ".o")
 # Code reaches embedded constants by 32-bit distances.
@@ -53,8 +60,13 @@ def write_artifact(
     weights: Literal["embed", "file"] = "embed",
     prefix: str | None = None,
     linker: Sequence[str] | None = None,
+    others: Sequence[tuple[Compiled, Target]] = (),
+    self_test: SelfTest | None = None,
 ) -> WrittenArtifact:
     """Write `compiled`, made for `target`, to `path` (.so, .a or .o) and its header beside it.
+
+    `others` are the same model for other levels of x86-64: the code then takes the highest that
+    the processor has. `self_test` becomes a function that tries the model.
 
     `prefix` is the prefix of the C names, by default the model's name as a C identifier. With
     `weights="file"` the constants go to a file beside it (suffix .weights), which the program maps
@@ -72,9 +84,10 @@ def write_artifact(
     command = linker
     if output.suffix == ".so" and command is None:
         command = find_linker(target)
-    manifest, start = _describe(compiled, output, weights, prefix)
-    entry = entry_object(manifest, target, start)
-    joined = _join(compiled, target, entry, embed=start is None)
+    whole = _combine([(compiled, target), *others])
+    manifest, start = _describe(whole, output, weights, prefix, self_test is not None)
+    entry = entry_object(Contents(manifest, whole.versions, start, self_test), whole.target)
+    joined = _join(whole, entry, embed=start is None)
     with _Files(output.parent) as files:
         header = output.with_suffix(".h")
         files.text(header, header_text(manifest))
@@ -82,19 +95,100 @@ def write_artifact(
         if start is not None:
             assert manifest.artifact is not None
             side = output.with_name(str(manifest.artifact.weights))
-            files.parts(side, [start, compiled.constants.data])
+            files.parts(side, [start, whole.constants.data])
         _write_code(files, output, joined, entry, command)
         files.publish()
     return WrittenArtifact(output, header, side)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Whole:
+    """All versions of a model: their code, one blob of constants, one manifest.
+
+    `target` is the one of the lowest version.
+    """
+
+    manifest: Manifest
+    codes: tuple[bytes, ...]
+    versions: tuple[Version, ...]
+    infos: tuple[VersionInfo, ...]
+    constants: npt.NDArray[np.uint8]
+    target: Target
+
+
+def _combine(pairs: Sequence[tuple[Compiled, Target]]) -> _Whole:
+    """Puts versions in the order of their levels; equal constants are stored once."""
+    for compiled, _ in pairs:
+        if compiled.constants.nbytes != compiled.manifest.constants_bytes:
+            raise ArtifactError(
+                f"model {compiled.manifest.model!r}: constants differ in size from its manifest"
+            )
+    if len(pairs) == 1:
+        ((compiled, target),) = pairs
+        version = Version("tk_body", 0, 0)
+        code, manifest = compiled.object_code, compiled.manifest
+        return _Whole(manifest, (code,), (version,), (), compiled.constants, target)
+    pairs = sorted(pairs, key=lambda pair: level_of(pair[1]))
+    levels = [level_of(target) for _, target in pairs]
+    first, last = pairs[0][0].manifest, pairs[-1][0].manifest
+    signatures = {(c.manifest.inputs, c.manifest.outputs) for c, _ in pairs}
+    if len(set(levels)) < len(levels) or len(signatures) > 1:
+        raise ArtifactError(
+            f"model {first.model!r}: versions must be of one model and of different levels"
+        )
+    blob, places = _join_constants([compiled.constants for compiled, _ in pairs])
+    workspace = max(compiled.manifest.workspace_bytes for compiled, _ in pairs)
+    manifest = replace(
+        first,
+        workspace_bytes=workspace,
+        constants_bytes=blob.nbytes,
+        kernels=last.kernels,
+        peak_bytes=first.peak_bytes - first.workspace_bytes - first.constants_bytes
+        + workspace + blob.nbytes,
+    )  # fmt: skip
+    return _Whole(
+        manifest,
+        tuple(compiled.object_code for compiled, _ in pairs),
+        tuple(
+            Version(f"tk_body_v{level}", level, place)
+            for level, place in zip(levels, places, strict=True)
+        ),
+        tuple(
+            VersionInfo(target.name, target.cpu, target.features, m.workspace_bytes, m.kernels)
+            for m, target in ((compiled.manifest, target) for compiled, target in pairs)
+        ),
+        blob,
+        pairs[0][1],
+    )
+
+
+def _join_constants(
+    blobs: Sequence[npt.NDArray[np.uint8]],
+) -> tuple[npt.NDArray[np.uint8], list[int]]:
+    """The distinct blobs one after the other, each at a multiple of 64, and where each is."""
+    distinct: list[npt.NDArray[np.uint8]] = []
+    numbers: list[int] = []
+    for blob in blobs:
+        same = [k for k, other in enumerate(distinct) if np.array_equal(blob, other)]
+        numbers.append(same[0] if same else len(distinct))
+        if not same:
+            distinct.append(blob)
+    sizes = [-(-blob.nbytes // 64) * 64 for blob in distinct]
+    starts = [0, *itertools.accumulate(sizes)]
+    if len(distinct) == 1:
+        return distinct[0], [0] * len(blobs)
+    joined = aligned_bytes(starts[-1])
+    joined[:] = 0
+    for blob, start in zip(distinct, starts, strict=False):
+        joined[start : start + blob.nbytes] = blob
+    return joined, [starts[number] for number in numbers]
+
+
 def _describe(
-    compiled: Compiled, output: Path, weights: str, prefix: str | None
+    whole: _Whole, output: Path, weights: str, prefix: str | None, self_test: bool
 ) -> tuple[Manifest, bytes | None]:
     """The manifest of the artifact, and the start of its weights file if it has one."""
-    manifest = compiled.manifest
-    if compiled.constants.nbytes != manifest.constants_bytes:
-        raise ArtifactError(f"model {manifest.model!r}: constants differ in size from its manifest")
+    manifest = whole.manifest
     if weights not in ("embed", "file"):
         raise ArtifactError(f'weights must be "embed" or "file", not {weights!r}')
     side_file = weights == "file" and manifest.constants_bytes > 0
@@ -103,11 +197,13 @@ def _describe(
             f"{manifest.constants_bytes} bytes of weights are too many to be embedded in {output};"
             ' write them beside it with weights="file"'
         )
-    fingerprint = hashlib.blake2b(compiled.constants.data, digest_size=16)
+    fingerprint = hashlib.blake2b(whole.constants.data, digest_size=16)
     info = ArtifactInfo(
         prefix=prefix or c_identifier(manifest.model, "model"),
         weights=output.with_suffix(".weights").name if side_file else None,
         fingerprint=fingerprint.hexdigest(),
+        versions=whole.infos,
+        self_test=self_test,
     )
     start = None
     if side_file:
@@ -117,17 +213,19 @@ def _describe(
     return manifest, start
 
 
-def _join(compiled: Compiled, target: Target, entry: Entry, embed: bool) -> JoinedObject:
+def _join(whole: _Whole, entry: Entry, embed: bool) -> JoinedObject:
     data = []
-    if embed and compiled.manifest.constants_bytes:
-        data.append(DataSymbol(CONSTANTS_SYMBOL, compiled.constants.data))
-    objects = (compiled.object_code, entry.object_code, pool_object(target))
+    if embed and whole.manifest.constants_bytes:
+        data.append(DataSymbol(CONSTANTS_SYMBOL, whole.constants.data))
+    bodies: list[bytes | RenamedObject] = [
+        RenamedObject(code, {"tk_body": version.body, "tk_parallel_for": SHARE_SYMBOL})
+        for code, version in zip(whole.codes, whole.versions, strict=True)
+    ]
+    objects = [*bodies, entry.object_code, pool_object(whole.target)]
     joined = join_objects(objects, entry.public, data)
     own = [name for name in joined.undefined() if name.startswith("tk_")]
     if own:
-        raise ArtifactError(
-            f"the object code of {compiled.manifest.model!r} lacks {', '.join(own)}"
-        )
+        raise ArtifactError(f"the object code of {whole.manifest.model!r} lacks {', '.join(own)}")
     return joined
 
 

@@ -77,7 +77,11 @@ def header_text(manifest: Manifest) -> str:
             "",
             *_run_lines(prefix, upper),
             "",
+            *runtime_lines(prefix),
+            "",
             *(_weights_lines(prefix, side_file) if side_file else []),
+            *(_version_lines(prefix, manifest) if manifest.artifact.versions else []),
+            *(_self_test_lines(prefix) if manifest.artifact.self_test else []),
             *_info_lines(prefix, upper, manifest),
             "",
             "#ifdef __cplusplus",
@@ -104,6 +108,8 @@ def _status_lines(upper: str) -> list[str]:
         "WEIGHTS_NOT_LOADED": status.WEIGHTS_NOT_LOADED,
         "WEIGHTS_UNREADABLE": status.WEIGHTS_UNREADABLE,
         "WEIGHTS_MISMATCH": status.WEIGHTS_MISMATCH,
+        "UNSUPPORTED_PROCESSOR": status.UNSUPPORTED_PROCESSOR,
+        "SELF_TEST_FAILED": status.SELF_TEST_FAILED,
     }
     return [
         f"#define {upper}_{name} {code} /* {status.MESSAGES[code]} */"
@@ -151,6 +157,52 @@ def _run_lines(prefix: str, upper: str) -> list[str]:
         "",
         "/* What a status means, in English; never NULL. */",
         f"const char *{prefix}_error(int32_t status);",
+    ]
+
+
+def runtime_lines(prefix: str) -> list[str]:
+    """The structure of the program's own threads and memory, and the run that takes it."""
+    return [
+        "/* The program's own threads and memory for a run; each function may be NULL, which means",
+        " * the built-in one. `parallel_for` calls task(context, begin, end) on ranges that do not",
+        " * overlap and together are 0 to count, on at most about `threads` threads, and returns when",
+        " * all have returned. `allocate` gives `size` bytes at a multiple of `alignment`, or NULL;",
+        " * `release` takes them back. Results do not depend on how the ranges are cut. */",
+        "typedef struct {",
+        "  void *user; /* the first argument of the functions */",
+        "  void (*parallel_for)(void *user, void (*task)(void *context, int64_t begin, int64_t end),",
+        "      void *context, int64_t count, int32_t threads);",
+        "  void *(*allocate)(void *user, size_t size, size_t alignment);",
+        "  void (*release)(void *user, void *memory);",
+        f"}} {prefix}_runtime;",
+        "",
+        f"/* {prefix}_run with the program's own threads and memory; NULL for the built-in ones. */",
+        f"int32_t {prefix}_run_with(const {prefix}_inputs *inputs, const {prefix}_outputs *outputs,",
+        f"    void *workspace, int32_t threads, const {prefix}_runtime *runtime);",
+    ]
+
+
+def _version_lines(prefix: str, manifest: Manifest) -> list[str]:
+    assert manifest.artifact is not None
+    names = ", ".join(version.name for version in manifest.artifact.versions)
+    return [
+        f"/* There is code for {names}; the first run takes the best that the",
+        " * processor has. The x86-64 level it takes (1 to 4), 0 if none can run here. */",
+        f"int32_t {prefix}_level(void);",
+        "",
+        "/* Take the code of this level from now on, 0 for the best; 0 or a status. No call may be",
+        " * running. */",
+        f"int32_t {prefix}_select(int32_t level);",
+        "",
+    ]
+
+
+def _self_test_lines(prefix: str) -> list[str]:
+    return [
+        "/* Runs the model on inputs that it makes and compares samples of the outputs with those of",
+        " * the reference interpreter when this was compiled; 0 or a status. */",
+        f"int32_t {prefix}_self_test(int32_t threads);",
+        "",
     ]
 
 

@@ -8,7 +8,7 @@ though each has its own `tk_body` and thread pool. (System V ABI, chapter 4; 64-
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -60,18 +60,29 @@ class DataSymbol:
     alignment: int = 64
 
 
+@dataclass(frozen=True, slots=True)
+class RenamedObject:
+    """Object code whose global symbols get other names."""
+
+    code: bytes
+    names: Mapping[str, str]
+
+
 def join_objects(
-    objects: Sequence[bytes], public: Iterable[str], data: Sequence[DataSymbol] = ()
+    objects: Sequence[bytes | RenamedObject],
+    public: Iterable[str],
+    data: Sequence[DataSymbol] = (),
 ) -> JoinedObject:
     """One relocatable object out of several; only `public` symbols stay visible.
 
     ArtifactError if two objects define the same global symbol or an object is of another machine.
     """
     joined = JoinedObject(frozenset(public))
-    for item in data:
-        joined.add_data(item)
-    for number, code in enumerate(objects):
-        joined.add_object(read_elf(code, f"object {number}"))
+    for symbol in data:
+        joined.add_data(symbol)
+    for number, item in enumerate(objects):
+        part = item if isinstance(item, RenamedObject) else RenamedObject(item, {})
+        joined.add_object(read_elf(part.code, f"object {number}"), part.names)
     return joined
 
 
@@ -96,8 +107,8 @@ class JoinedObject:
         symbol = self._name(item.name)
         symbol.kind, symbol.section, symbol.size = _OBJECT, len(self._sections) - 1, size
 
-    def add_object(self, elf: Elf) -> None:
-        """Take over the sections, symbols and relocations of `elf`."""
+    def add_object(self, elf: Elf, names: Mapping[str, str]) -> None:
+        """Take over the sections, symbols (renamed by `names`) and relocations of `elf`."""
         if elf.type != 1 or self._machine not in (None, (elf.machine, elf.flags)):
             raise ArtifactError("objects of different machines cannot be joined")
         self._machine = (elf.machine, elf.flags)
@@ -113,7 +124,7 @@ class JoinedObject:
         }
         places = {old: len(self._sections) + new for new, old in enumerate(sorted(kept))}
         self._sections += [elf.sections[old] for old in places]
-        symbols = self._take_symbols(elf, places)
+        symbols = self._take_symbols(elf, places, names)
         for old in places:
             section = elf.sections[old]
             section.flags &= ~_IN_GROUP
@@ -122,7 +133,9 @@ class JoinedObject:
                 section.info = places[section.info]
                 self._relocations.append((section, symbols))
 
-    def _take_symbols(self, elf: Elf, places: dict[int, int]) -> list[_Symbol | None]:
+    def _take_symbols(
+        self, elf: Elf, places: dict[int, int], renamed: Mapping[str, str]
+    ) -> list[_Symbol | None]:
         tables = [section for section in elf.sections if section.type == SHT_SYMTAB]
         if not tables:
             return []
@@ -145,7 +158,7 @@ class JoinedObject:
                 symbol = _Symbol(text, kind, place, value, size)
                 self._symbols.append(symbol)
             else:
-                symbol = self._name(text)
+                symbol = self._name(renamed.get(text, text))
                 self._define(symbol, kind, place, value, size)
             symbols.append(symbol)
         return symbols

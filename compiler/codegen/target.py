@@ -8,6 +8,7 @@ processor's name as LLVM guesses it is often that of an older relative in virtua
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 import llvmlite.binding as llvm
 
@@ -31,6 +32,17 @@ def _x86(name: str, cpu: str, wanted: tuple[str, ...], triple: str) -> Target:
 _LINUX_X86 = "x86_64-unknown-linux-gnu"
 
 NAMES: tuple[str, ...] = ("host", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")
+
+
+def isa_names(levels: Iterable[str]) -> list[str]:
+    """Targets of x86-64 levels ("v1" to "v4"), the lowest first; UnsupportedError for others."""
+    known = {"v1": "x86-64", "v2": "x86-64-v2", "v3": "x86-64-v3", "v4": "x86-64-v4"}
+    names = {level.removeprefix("x86-64-") for level in levels}
+    if unknown := names - known.keys():
+        raise UnsupportedError(
+            f"{', '.join(sorted(unknown))}: no level of x86-64; choose of {', '.join(known)}"
+        )
+    return [known[name] for name in sorted(names)]
 
 
 @functools.cache

@@ -9,7 +9,8 @@ from typing import Any
 
 from tensorkiln.compiler.codegen.artifact import KINDS, write_artifact
 from tensorkiln.compiler.codegen.header import c_identifier
-from tensorkiln.compiler.codegen.target import target_named
+from tensorkiln.compiler.codegen.target import isa_names, target_named
+from tensorkiln.compiler.self_test import make_self_test
 from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
@@ -22,6 +23,8 @@ from tensorkiln.frontends.cli.usage import (
     cache_of,
     dims_of,
 )
+from tensorkiln.frontends.onnx import import_model
+from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
 
 
@@ -46,9 +49,25 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         "--weights", choices=("embed", "file"), default="embed",
         help="where weights go: into the output, or to a file beside it (default: embed)",
     )  # fmt: skip
+    parser.add_argument(
+        "--isa", type=_levels, default=(), metavar="v2,v3,v4",
+        help="code for several levels of x86-64 in one file, which takes the best that the"
+        " processor has; instead of --target",
+    )  # fmt: skip
+    parser.add_argument(
+        "--self-test", action="store_true",
+        help="put test vectors into the file, for `verify` and the C function NAME_self_test",
+    )  # fmt: skip
     add_cache(parser)
     add_json(parser)
     return parser
+
+
+def _levels(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(isa_names(text.split(",")))
+    except UnsupportedError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(options: Any) -> int:
@@ -59,17 +78,30 @@ def run(options: Any) -> int:
     if options.name is not None and c_identifier(options.name) != options.name:
         raise UsageError(f"--name {options.name}: not a usable C identifier")
     name = options.name or c_identifier(output.stem, "model")
-    target = target_named(options.target)
+    if options.isa and options.target != "host":
+        raise UsageError("give --target or --isa, not both")
+    targets = list(map(target_named, options.isa or [options.target]))
     with Progress(options.verbose) as progress:
-        compiled = compile_onnx(
-            options.model, target, dims=dims_of(options), name=name, cache=cache_of(options),
-            dump=progress.watch(name), tell=progress.step,
-        )  # fmt: skip
+        made = [
+            compile_onnx(
+                options.model, target, dims=dims_of(options), name=name, cache=cache_of(options),
+                dump=progress.watch(name), tell=progress.step,
+            )
+            for target in targets
+        ]  # fmt: skip
+        test = None
+        if options.self_test:
+            progress.step("making test vectors")
+            function = import_model(options.model, dims=dims_of(options), name=name)
+            test = make_self_test(function, made)
         progress.step(f"writing {output}")
-        written = write_artifact(compiled, target, output, weights=options.weights, prefix=name)
+        written = write_artifact(
+            made[0], targets[0], output, weights=options.weights, prefix=name,
+            others=list(zip(made[1:], targets[1:], strict=True)), self_test=test,
+        )  # fmt: skip
     files = [path for path in (written.path, written.header, written.weights) if path is not None]
     if options.json:
-        print(json.dumps({"files": list(map(str, files)), **summary(compiled.manifest)}))
+        print(json.dumps({"files": list(map(str, files)), **summary(made[0].manifest)}))
         return 0
     for path in files:
         print(f"{path}  {path.stat().st_size} bytes")

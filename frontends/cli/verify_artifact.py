@@ -10,11 +10,18 @@ from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.frontends.cli.verify import AGREES, DIFFERS, SKIPPED, Check
 from tensorkiln.runtime.errors import ModelError
 from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.load import run_self_test
 
 
 def self_test(path: str, executable: Executable) -> Check:
     """Runs the test vectors that were put into the artifact."""
-    return Check("self-test", SKIPPED, "the artifact has no test vectors (compile --self-test)")
+    info = executable.manifest.artifact
+    if info is None or not info.self_test:
+        return Check("self-test", SKIPPED, "the artifact has no test vectors (compile --self-test)")
+    wrong = run_self_test(path)
+    if wrong is not None:
+        return Check("self-test", DIFFERS, wrong)
+    return Check("self-test", AGREES, "samples of the interpreter's outputs, made when compiled")
 
 
 def against_model(executable: Executable, function: Function, arrays: Sequence[Array]) -> Check:

@@ -156,6 +156,20 @@ def test_unloading_ends_the_threads_and_unmaps_the_code(tmp_path: Path) -> None:
     assert str(path) not in Path("/proc/self/maps").read_text()
 
 
+def test_a_file_that_is_loaded_twice_keeps_its_weights(tmp_path: Path) -> None:
+    tool("cc")
+    path = write_artifact(affine(), HOST, tmp_path / "affine.so", weights="file").path
+    x = np.ones(1000, np.float32)
+    first, second = load(path), load(path)
+    expected = first(x)[0]
+    del first
+    gc.collect()
+    np.testing.assert_array_equal(second(x)[0], expected)
+    del second
+    gc.collect()
+    np.testing.assert_array_equal(load(path)(x)[0], expected)
+
+
 def test_depends_on_libc_only_and_shows_only_its_functions(tmp_path: Path) -> None:
     tool("cc")
     path = write_artifact(affine(), HOST, tmp_path / "affine.so").path
@@ -167,7 +181,7 @@ def test_depends_on_libc_only_and_shows_only_its_functions(tmp_path: Path) -> No
     assert sorted(symbols) == [
         f"affine_{name}"
         for name in (
-            "error", "input_info", "manifest", "output_info", "run", "thread_count",
+            "error", "input_info", "manifest", "output_info", "run", "run_with", "thread_count",
             "workspace_size",
         )
     ]  # fmt: skip

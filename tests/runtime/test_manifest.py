@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorkiln.runtime.errors import ArtifactError
-from tensorkiln.runtime.manifest import ArtifactInfo, KernelInfo, Manifest, TensorSpec
+from tensorkiln.runtime.manifest import ArtifactInfo, KernelInfo, Manifest, TensorSpec, VersionInfo
 
 MANIFEST = Manifest(
     model='net "ü"\n',
@@ -27,7 +27,13 @@ MANIFEST = Manifest(
     peak_bytes=300,
     kernels=(KernelInfo("k0", ("dense/matmul", "dense/add"), 5, 6),),
     compiler="0.1.0",
-    artifact=ArtifactInfo("net", "net.weights", "00ff"),
+    artifact=ArtifactInfo(
+        "net",
+        "net.weights",
+        "00ff",
+        (VersionInfo("x86-64-v3", "x86-64-v3", "+avx2", 128, (KernelInfo("k0", ("a",), 5, 6),)),),
+        True,
+    ),
 )
 
 
@@ -49,7 +55,7 @@ def changed(path: tuple[str | int, ...], value: Any) -> str:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        (("version",), 2, "version 2"),
+        (("version",), 1, "version 1"),
         (("model",), 3, "'model'.*a string"),
         (("extra",), 3, "unknown fields 'extra'"),
         (("workspace_bytes",), -1, "'workspace_bytes'"),
@@ -71,6 +77,8 @@ def changed(path: tuple[str | int, ...], value: Any) -> str:
         (("artifact", "prefix"), "é", "C identifier"),
         (("artifact", "weights"), "../../etc/passwd", "without a folder"),
         (("artifact", "weights"), "", "without a folder"),
+        (("artifact", "self_test"), 1, "true or false"),
+        (("artifact", "versions", 0, "kernels"), 3, "a list"),
     ],
 )
 def test_nonsense_is_refused(path: tuple[str | int, ...], value: Any, words: str) -> None:

@@ -3,7 +3,11 @@
 ;
 ;   void tk_parallel_for(ptr fn, ptr context, i64 count, i32 threads)
 ;       Calls fn(context, begin, end) on disjoint ranges that cover 0..count, and returns when all
-;       have returned. Thread t of T gets [count*t/T, count*(t+1)/T); the caller is thread 0.
+;       have returned. Of T threads there are C = 4*T ranges, or count if that is less; range c is
+;       [count*c/C, count*(c+1)/C). Thread t (the caller is 0) begins with range C*t/T and goes on
+;       with those that follow, round and round, until all are taken; each is taken once. So a
+;       thread mostly works where it worked before, and one that wakes late or is held up by another
+;       program's load keeps nobody waiting for work that has not begun.
 ;       T is at most 256 and at most count. threads <= 0 means tk_thread_count(0).
 ;       While another call holds the pool, inside a parallel range, or when no thread can be made,
 ;       the caller runs the whole of 0..count itself.
@@ -26,12 +30,18 @@
 %gate = type { i64, i64, [6 x i64], [8 x i64], [8 x i64] }
 ; gate, index of the worker (1..255), pthread_t, padding
 %worker = type { %gate, i64, i64, [6 x i64] }
-; fn, context, count, threads
-%job = type { ptr, ptr, i64, i64 }
+; fn, context, count
+%job = type { ptr, ptr, i64 }
 
 @workers = internal global [255 x %worker] zeroinitializer, align 64
 @finish = internal global %gate zeroinitializer, align 64
+; ranges of the job that have not returned
 @pending = internal global i64 0, align 64
+; ranges and threads of the job; a late worker of an earlier job may look at them at any time
+@ranges = internal global i64 0, align 64
+@threads = internal global i64 1
+; 1 for a range that nobody has taken; 0 for all others, those beyond @ranges included
+@free = internal global [1024 x i32] zeroinitializer, align 64
 @job = internal global %job zeroinitializer, align 64
 @running = internal global i64 0
 @ticket = internal global i64 0
@@ -153,40 +163,78 @@ passed:
 
 ; -------------------------------------------------------------------------------------- workers
 
-define internal void @run_share(i64 %thread) {
+define internal void @run_range(i64 %range) {
   %fn = load ptr, ptr @job
   %context.at = getelementptr %job, ptr @job, i32 0, i32 1
   %context = load ptr, ptr %context.at
   %count.at = getelementptr %job, ptr @job, i32 0, i32 2
   %count = load i64, ptr %count.at
-  %threads.at = getelementptr %job, ptr @job, i32 0, i32 3
-  %threads = load i64, ptr %threads.at
-  %below = mul i64 %count, %thread
-  %begin = udiv i64 %below, %threads
+  %ranges = load atomic i64, ptr @ranges monotonic, align 8
+  %below = mul i64 %count, %range
+  %begin = udiv i64 %below, %ranges
   %above = add i64 %below, %count
-  %end = udiv i64 %above, %threads
+  %end = udiv i64 %above, %ranges
   call void %fn(ptr %context, i64 %begin, i64 %end)
   ret void
 }
 
-; A worker runs its share whenever its gate gets a new ticket, and ends at ticket -1.
+; Takes ranges and runs them until all are taken; whoever ends the last one opens the finish gate.
+; A worker may come when its job is over and the next one has begun. What it read before it takes a
+; range is then old, and only makes it look at fewer ranges or in another order: a range is taken
+; by an exchange that acquires what was stored before it was made free, and the job of a range that
+; was taken stays until the range is done.
+define internal void @take_ranges(i64 %thread) {
+entry:
+  %ranges = load atomic i64, ptr @ranges monotonic, align 8
+  %threads = load atomic i64, ptr @threads monotonic, align 8
+  %own = mul i64 %ranges, %thread
+  %start = udiv i64 %own, %threads
+  br label %check
+check:
+  %index = phi i64 [ 0, %entry ], [ %next, %following ]
+  %more = icmp slt i64 %index, %ranges
+  br i1 %more, label %look, label %exit
+look:
+  %ahead = add i64 %start, %index
+  %range = urem i64 %ahead, %ranges
+  %free.at = getelementptr [1024 x i32], ptr @free, i64 0, i64 %range
+  %free = load atomic i32, ptr %free.at monotonic, align 4
+  %untaken = icmp ne i32 %free, 0
+  br i1 %untaken, label %take, label %following
+take:
+  %exchange = cmpxchg ptr %free.at, i32 1, i32 0 acquire monotonic
+  %taken = extractvalue { i32, i1 } %exchange, 1
+  br i1 %taken, label %run, label %following
+run:
+  call void @run_range(i64 %range)
+  %before = atomicrmw sub ptr @pending, i64 1 seq_cst
+  %is.last = icmp eq i64 %before, 1
+  br i1 %is.last, label %last, label %following
+last:
+  ; the caller waits at the gate, so this is still the ticket of the job
+  %ticket = load i64, ptr @ticket
+  call void @open_gate(ptr @finish, i64 %ticket)
+  br label %following
+following:
+  %next = add i64 %index, 1
+  br label %check
+exit:
+  ret void
+}
+
+; A worker helps whenever its gate gets a new ticket, and ends at ticket -1.
 define internal ptr @work(ptr %worker) {
 entry:
   %index.at = getelementptr %worker, ptr %worker, i32 0, i32 1
   %index = load i64, ptr %index.at
   br label %wait
 wait:
-  %old = phi i64 [ 0, %entry ], [ %ticket, %share ], [ %ticket, %last ]
+  %old = phi i64 [ 0, %entry ], [ %ticket, %help ]
   %ticket = call i64 @pass_gate(ptr %worker, i64 %old)
   %over = icmp eq i64 %ticket, -1
-  br i1 %over, label %exit, label %share
-share:
-  call void @run_share(i64 %index)
-  %before = atomicrmw sub ptr @pending, i64 1 seq_cst
-  %is.last = icmp eq i64 %before, 1
-  br i1 %is.last, label %last, label %wait
-last:
-  call void @open_gate(ptr @finish, i64 %ticket)
+  br i1 %over, label %exit, label %help
+help:
+  call void @take_ranges(i64 %index)
   br label %wait
 exit:
   ret ptr null
@@ -289,8 +337,10 @@ share:
   store ptr %context, ptr %context.at
   %count.at = getelementptr %job, ptr @job, i32 0, i32 2
   store i64 %count, ptr %count.at
-  %threads.at = getelementptr %job, ptr @job, i32 0, i32 3
-  store i64 %have, ptr %threads.at
+  %most = shl i64 %have, 2
+  %ranges = call i64 @llvm.smin.i64(i64 %most, i64 %count)
+  store atomic i64 %ranges, ptr @ranges monotonic, align 8
+  store atomic i64 %have, ptr @threads monotonic, align 8
   ; waiting threads must not keep processors from working ones
   %processors = call i32 @tk_thread_count(i32 0)
   %processors.wide = sext i32 %processors to i64
@@ -298,20 +348,27 @@ share:
   %budget = select i1 %crowded, i64 0, i64 50000 ; nanoseconds
   store atomic i64 %budget, ptr @spin monotonic, align 8
   %helpers = sub i64 %have, 1
-  store atomic i64 %helpers, ptr @pending monotonic, align 8
+  store atomic i64 %ranges, ptr @pending monotonic, align 8
   %old = load i64, ptr @ticket
   %ticket = add i64 %old, 1
   store i64 %ticket, ptr @ticket
-  br label %post
+  br label %offer
+offer:
+  %range = phi i64 [ 0, %share ], [ %range.next, %offer ]
+  %free.at = getelementptr [1024 x i32], ptr @free, i64 0, i64 %range
+  store atomic i32 1, ptr %free.at release, align 4
+  %range.next = add i64 %range, 1
+  %more.ranges = icmp slt i64 %range.next, %ranges
+  br i1 %more.ranges, label %offer, label %post
 post:
-  %index = phi i64 [ 0, %share ], [ %next, %post ]
+  %index = phi i64 [ 0, %offer ], [ %next, %post ]
   %worker = getelementptr [255 x %worker], ptr @workers, i64 0, i64 %index
   call void @open_gate(ptr %worker, i64 %ticket)
   %next = add i64 %index, 1
   %more = icmp slt i64 %next, %helpers
   br i1 %more, label %post, label %help
 help:
-  call void @run_share(i64 0)
+  call void @take_ranges(i64 0)
   call i64 @pass_gate(ptr @finish, i64 %old)
   store atomic i32 0, ptr @owned release, align 4
   ret void

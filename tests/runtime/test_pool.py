@@ -26,16 +26,30 @@ def pool() -> Iterator[TestPool]:
     made.shutdown()
 
 
-def ranges(pool: TestPool, count: int, threads: int) -> list[tuple[int, int, int]]:
-    """(begin, end, thread id) of every call, sorted."""
+def ranges(
+    pool: TestPool, count: int, threads: int, taking: int = 256
+) -> list[tuple[int, int, int]]:
+    """(begin, end, thread id) of every call, sorted; all threads, at most `taking`, get one."""
     calls: list[tuple[int, int, int]] = []
+    met = threading.Barrier(max(1, min(threads, count, taking)))
+    here: set[int] = set()
 
     @range_function
     def record(context: int, begin: int, end: int) -> None:
-        calls.append((begin, end, threading.get_native_id()))
+        thread = threading.get_native_id()
+        calls.append((begin, end, thread))
+        if thread not in here:
+            here.add(thread)
+            met.wait(10)
 
     pool.parallel_for(record, None, count, threads)
     return sorted(calls)
+
+
+def split(count: int, threads: int) -> list[tuple[int, int]]:
+    """The documented ranges: four for each thread, as far as there are so many."""
+    pieces = 1 if min(threads, count) == 1 else min(4 * min(threads, count), count)
+    return [(count * c // pieces, count * (c + 1) // pieces) for c in range(pieces)]
 
 
 def own_threads() -> int:
@@ -45,18 +59,47 @@ def own_threads() -> int:
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 1000])
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_split_is_the_documented_one(pool: TestPool, count: int, threads: int) -> None:
-    workers = min(threads, count)
-    expected = [(count * t // workers, count * (t + 1) // workers) for t in range(workers)]
     calls = ranges(pool, count, threads)
-    assert [(begin, end) for begin, end, _ in calls] == expected
-    assert len({thread for _, _, thread in calls}) == workers
+    assert [(begin, end) for begin, end, _ in calls] == (split(count, threads) if count else [])
+    assert len({thread for _, _, thread in calls}) == min(threads, count)
 
 
-def test_caller_runs_the_first_share_and_workers_stay(pool: TestPool) -> None:
-    first = ranges(pool, 8, 4)
-    assert first[0][2] == threading.get_native_id()
-    assert ranges(pool, 8, 4) == first
-    assert ranges(pool, 8, 2)[1][2] == first[1][2]
+def test_the_threads_stay(pool: TestPool) -> None:
+    first = {thread for _, _, thread in ranges(pool, 8, 4)}
+    assert threading.get_native_id() in first
+    assert {thread for _, _, thread in ranges(pool, 8, 4)} == first
+    assert {thread for _, _, thread in ranges(pool, 8, 2)} < first
+
+
+def test_a_thread_that_is_held_up_keeps_only_the_range_it_has_begun(pool: TestPool) -> None:
+    caller, calls, over = threading.get_native_id(), [], threading.Event()
+
+    @range_function
+    def uneven(context: int, begin: int, end: int) -> None:
+        mine = threading.get_native_id() == caller
+        calls.append(mine)
+        if not mine:
+            assert over.wait(10)  # until the caller has done everything else
+        elif len(calls) == 8:
+            over.set()
+        while mine and False not in calls:  # the worker has a range before the caller goes on
+            time.sleep(0.001)
+
+    pool.parallel_for(uneven, None, 8, 2)
+    assert sorted(calls) == [False] + 7 * [True]
+
+
+def test_jobs_follow_each_other_closely(pool: TestPool) -> None:
+    sums = [0] * 64
+
+    @range_function
+    def count(context: int, begin: int, end: int) -> None:
+        for place in range(begin, end):
+            sums[place] += 1
+
+    for job in range(3000):
+        pool.parallel_for(count, None, 1 + job % 64, 2 + job % 3)
+    assert sums == [sum(job % 64 >= place for job in range(3000)) for place in range(64)]
 
 
 def test_grows_when_more_threads_are_asked_for(pool: TestPool) -> None:
@@ -96,11 +139,11 @@ def test_busy_pool_makes_other_callers_serial(pool: TestPool) -> None:
     holder.start()
     assert entered.wait(10)
     try:
-        assert [call[:2] for call in ranges(pool, 6, 2)] == [(0, 6)]
+        assert [call[:2] for call in ranges(pool, 6, 2, taking=1)] == [(0, 6)]
     finally:
         leave.set()
         holder.join()
-    assert len(ranges(pool, 6, 2)) == 2
+    assert len(ranges(pool, 6, 2)) == 6
 
 
 def test_idle_workers_use_no_processor_time(pool: TestPool) -> None:
@@ -154,7 +197,7 @@ def test_forked_child_gets_workers_of_its_own(pool: TestPool) -> None:
     os.close(read)
     assert os.waitpid(child, 0)[1] == 0
     assert text == f"{[call[:2] for call in parent]} 3"
-    assert ranges(pool, 4, 3) == parent
+    assert [call[:2] for call in ranges(pool, 4, 3)] == [call[:2] for call in parent]
 
 
 def test_requested_counts_are_capped(pool: TestPool) -> None:

@@ -29,7 +29,9 @@ ELEMENTS: dict[str, Element] = {
         Element("u16", np.dtype(np.uint16), "uint16_t"),
         Element("u32", np.dtype(np.uint32), "uint32_t"),
         Element("u64", np.dtype(np.uint64), "uint64_t"),
-        # One a byte, in its lower half
+        # One a byte, in its lowest bits
+        Element("i2", np.dtype(ml_dtypes.int2), "uint8_t"),
+        Element("u2", np.dtype(ml_dtypes.uint2), "uint8_t"),
         Element("i4", np.dtype(ml_dtypes.int4), "uint8_t"),
         Element("u4", np.dtype(ml_dtypes.uint4), "uint8_t"),
         # C99 has no floats of 8 and 16 bits: their bits travel as integers

@@ -26,7 +26,7 @@ _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="
 
 def register_type(dtype: DType) -> ir.Type:
     """The LLVM type of one value in a register: a bool is an i1, a narrow float its bits, and an
-    integer of 4 bits its byte."""
+    integer of 2 or 4 bits its byte."""
     if dtype.kind == "bool":
         return ir.IntType(1)
     if dtype.is_integer:
@@ -85,7 +85,7 @@ def literal(dtype: DType, value: bool | int | float, lanes: int = 1) -> ir.Const
     if dtype.kind == "bool":
         scalar = ir.Constant(ir.IntType(1), int(bool(value)))
     elif dtype.is_integer:
-        number = int(value) if dtype.bits >= 8 else int(value) & 0xF
+        number = int(value) if dtype.bits >= 8 else int(value) & ((1 << dtype.bits) - 1)
         scalar = ir.Constant(register_type(dtype), number)
     elif dtype.bits < 32:
         with np.errstate(over="ignore", invalid="ignore"):

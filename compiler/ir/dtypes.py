@@ -13,7 +13,7 @@ class DType:
     """An element type; there is one object of each, so they compare by identity.
 
     `kind` is one of "bool", "int", "uint", "float"; `bits` is the width in memory, where a bool
-    and a number of 4 bits take a whole byte (the upper half of it is 0).
+    and a number of 2 or 4 bits take a whole byte (the rest of it is 0).
     """
 
     name: str
@@ -77,8 +77,10 @@ U8 = DType("u8", "uint", 8, np.dtype(np.uint8))
 U16 = DType("u16", "uint", 16, np.dtype(np.uint16))
 U32 = DType("u32", "uint", 32, np.dtype(np.uint32))
 U64 = DType("u64", "uint", 64, np.dtype(np.uint64))
-# Integers of 4 bits lie in a byte each, as in numpy: single elements can be addressed, and the
+# Integers of 2 and 4 bits lie in a byte each, as in numpy: single elements can be addressed, and the
 # models that hold them unpack them once.
+I2 = DType("i2", "int", 2, np.dtype(ml_dtypes.int2))
+U2 = DType("u2", "uint", 2, np.dtype(ml_dtypes.uint2))
 I4 = DType("i4", "int", 4, np.dtype(ml_dtypes.int4))
 U4 = DType("u4", "uint", 4, np.dtype(ml_dtypes.uint4))
 # The 8-bit floats of Micikevicius et al., FP8 formats for deep learning (2022), and their forms
@@ -93,7 +95,7 @@ F32 = DType("f32", "float", 32, np.dtype(np.float32))
 F64 = DType("f64", "float", 64, np.dtype(np.float64))
 
 DTYPES: tuple[DType, ...] = (
-    BOOL, I4, I8, I16, I32, I64, U4, U8, U16, U32, U64,
+    BOOL, I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64,
     F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F16, BF16, F32, F64,
 )  # fmt: skip
 # Pairs of floats, the real part first.  Only tensors have them: kernels see the parts.

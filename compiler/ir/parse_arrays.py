@@ -37,8 +37,8 @@ def _bytes(tokens: Tokens, kind: TensorType) -> Array:
     little = np.frombuffer(raw, np.uint8).copy()
     if kind.dtype.kind == "bool" and little.size and little.max() > 1:
         tokens.fail("a bool is 00 or 01", token)
-    if kind.dtype.bits == 4 and little.size and little.max() > 0xF:
-        tokens.fail(f"an element of {kind.dtype} is one of 00 to 0f", token)
+    if kind.dtype.bits < 8 and little.size and little.max() >> kind.dtype.bits:
+        tokens.fail(f"an element of {kind.dtype} has {kind.dtype.bits} bits", token)
     return np.asarray(little.view(kind.dtype.numpy.newbyteorder("<")).astype(kind.dtype.numpy))
 
 

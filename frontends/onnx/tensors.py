@@ -28,17 +28,19 @@ def array_of(tensor: TensorProto, folder: Path | None, what: str) -> Array:
     shape = tuple(tensor.dims)
     if any(dim < 0 for dim in shape):
         raise ModelError(f"{what} has shape {list(shape)}, with a negative dim")
-    size = math.prod(shape) * dtype.bytes
+    count = math.prod(shape)
+    size = _packed(count, dtype) if dtype.bits < 8 else count * dtype.bytes
     if size > MAXIMUM_BYTES:
         raise ModelError(f"{what} has shape {list(shape)}, more than {MAXIMUM_BYTES} bytes")
     if tensor.HasField("segment"):
         raise ModelError(f"{what} is a segment of a tensor, which no ONNX version defines")
     if tensor.data_location == TensorProto.EXTERNAL:
-        flat = map_external(tensor, folder, size, what).view(_little_endian(dtype))
+        flat = _unpacked(map_external(tensor, folder, size, what), dtype, count)
     elif tensor.HasField("raw_data"):
         flat = _from_raw(tensor.raw_data, dtype, size, what)
+        flat = _unpacked(flat, dtype, count) if dtype.bits < 8 else flat
     else:
-        flat = _from_fields(tensor, dtype, math.prod(shape), what)
+        flat = _from_fields(tensor, dtype, count, what)
     array = flat.reshape(shape)
     array.setflags(write=False)
     return array
@@ -47,14 +49,28 @@ def array_of(tensor: TensorProto, folder: Path | None, what: str) -> Array:
 def _from_raw(data: bytes, dtype: DType, size: int, what: str) -> Array:
     if len(data) != size:
         raise ModelError(f"{what} needs {size} bytes of raw data and has {len(data)}")
-    flat = np.frombuffer(data, _little_endian(dtype))
+    flat = np.frombuffer(data, np.uint8 if dtype.bits < 8 else _little_endian(dtype))
     # Any byte but 0 and 1 in a numpy bool gives results that depend on who looks.
     return flat.view(np.uint8) != 0 if dtype == BOOL else flat
 
 
 def _little_endian(dtype: DType) -> np.dtype[np.generic]:
     """The dtype of ONNX data in files, which is little-endian."""
-    return dtype.numpy if dtype == BF16 else dtype.numpy.newbyteorder("<")
+    return dtype.numpy if dtype == BF16 or dtype.bytes == 1 else dtype.numpy.newbyteorder("<")
+
+
+def _packed(count: int, dtype: DType) -> int:
+    """Bytes of a file that hold elements of fewer than 8 bits."""
+    return -(-count * dtype.bits // 8)
+
+
+def _unpacked(flat: Array, dtype: DType, count: int) -> Array:
+    """The elements in the bytes of a file; of several in a byte the lowest bits are the first."""
+    if dtype.bits >= 8:
+        return flat.view(_little_endian(dtype))
+    held = flat.view(np.uint8)
+    parts = [held >> shift & (1 << dtype.bits) - 1 for shift in range(0, 8, dtype.bits)]
+    return np.stack(parts, -1).reshape(-1)[:count].view(dtype.numpy)
 
 
 def _from_fields(tensor: TensorProto, dtype: DType, count: int, what: str) -> Array:
@@ -71,9 +87,12 @@ def _from_fields(tensor: TensorProto, dtype: DType, count: int, what: str) -> Ar
         data, held = tensor.uint64_data, np.dtype(np.uint64)
     else:
         data, held = tensor.int32_data, np.dtype(np.int32)
-    if len(data) != count:
-        raise ModelError(f"{what} needs {count} elements and has {len(data)}")
+    needed = _packed(count, dtype) if dtype.bits < 8 else count
+    if len(data) != needed:
+        raise ModelError(f"{what} needs {needed} elements and has {len(data)}")
     flat: Array = np.array(data, held)
+    if dtype.is_storage:
+        return _unpacked(flat.astype(np.uint8), dtype, count)
     if dtype in (F16, BF16):
         return flat.astype(np.uint16).view(dtype.numpy)
     return flat.astype(dtype.numpy, copy=False)

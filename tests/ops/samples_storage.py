@@ -1,4 +1,4 @@
-"""Samples of the dtypes that are stored only: 8-bit floats and 4-bit integers."""
+"""Samples of the dtypes that are stored only: 8-bit floats, integers of 2 and 4 bits."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from tensorkiln.compiler.ir.dtypes import (
     F16,
     F32,
     F64,
+    I2,
     I4,
     I8,
     I32,
     I64,
+    U2,
     U4,
     U8,
     U16,
@@ -39,7 +41,8 @@ FLOAT8 = {
     F8E4M3FNUZ: (3, 8, 240.0, False, False),
     F8E5M2FNUZ: (2, 16, 57344.0, False, False),
 }
-STORED = (*FLOAT8, I4, U4)
+TINY = (I2, U2, I4, U4)
+STORED = (*FLOAT8, *TINY)
 
 
 def decoded(code: int, dtype: DType) -> float:
@@ -101,7 +104,7 @@ def converted(item: Any, target: DType) -> Any:
 
 def codes(dtype: DType) -> Array:
     """Every value of a dtype that is stored only."""
-    count = 16 if dtype.is_integer else 256
+    count = 1 << dtype.bits
     return np.arange(count, dtype=np.uint8).view(dtype.numpy)
 
 
@@ -127,7 +130,7 @@ def _python(x: Array) -> list[Any]:
     kind = x.dtype
     if kind.kind in "biu":
         return list(x.tolist())
-    integer = kind in (I4.numpy, U4.numpy)
+    integer = kind in [dtype.numpy for dtype in TINY]
     return [int(v) if integer else float(v) for v in x.ravel()]
 
 
@@ -153,7 +156,7 @@ def _decode(dtype: DType) -> Sample:
 
 
 def _moved(dtype: DType) -> Sample:
-    x = codes(dtype)[:12].reshape(3, 4)
+    x = np.resize(codes(dtype), (3, 4))
     attributes = {"permutation": (1, 0)}
     return Sample("transpose", (x,), lambda x: x.T, attributes, raw=True, exact=True)
 

@@ -4,7 +4,7 @@ After `expand_narrow` a kernel does nothing with 16-bit floats but load, store, 
 them; where the machine converts between f16 and f32 those two conversions remain.  Everything else
 is integer arithmetic on their bits.  Conversions round once, to nearest, ties to even; subnormals,
 infinities and NaN are kept (NaN payloads are not).  8-bit floats are computed in f32 as well and
-4-bit integers in 8 bits (narrow_float8.py, narrow_integers.py).
+integers of 2 and 4 bits in 8 (narrow_float8.py, narrow_integers.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from tensorkiln.compiler.ir.dtypes import (
     F16,
     F32,
     F64,
+    I2,
     I4,
     I32,
+    U2,
     U4,
     U16,
     U32,
@@ -41,7 +43,7 @@ from tensorkiln.compiler.kernel.math.rewriting import Rewrite, rewrite_expressio
 from tensorkiln.compiler.kernel.stmt import Kernel
 
 NARROW = (F16, BF16, *FORMATS)
-TINY = (I4, U4)
+TINY = (I2, U2, I4, U4)
 
 
 def expand_narrow(kernel: Kernel, half: bool) -> Kernel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorkiln.compiler.ir.dtypes import I32, U8, DType
+from tensorkiln.compiler.ir.dtypes import F32, I32, U8, DType
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
@@ -16,6 +16,7 @@ from tensorkiln.compiler.ops.shorthand import (
     scalar,
     slice_axis,
 )  # fmt: skip
+from tensorkiln.frontends.onnx.lowerings.cast import bounded
 from tensorkiln.frontends.onnx.lowerings.matmul import centered
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering
@@ -59,8 +60,8 @@ def _quantize(node: Node) -> Value:
         dtype = node.dtype("output_dtype")
     else:
         dtype = node.operand(2).dtype if node.has(2) else U8
-    if not dtype.is_integer:
-        raise node.unsupported(f"quantizing to {dtype}")
+    if dtype.is_float:
+        return _to_float8(node, ratio, dtype)
     if not node.has(2):
         return saturated(builder, ratio, dtype)
     rounded = builder.one("round_nearest_even", (ratio,))
@@ -68,11 +69,21 @@ def _quantize(node: Node) -> Value:
     return saturated(builder, builder.one("add", (rounded, zero)), dtype)
 
 
+def _to_float8(node: Node, ratio: Value, dtype: DType) -> Value:
+    """The ratio in an 8-bit float, whose zero point is 0; too large numbers become the largest."""
+    if not dtype.is_storage:
+        raise node.unsupported(f"quantizing to {dtype}")
+    if node.integer("saturate", 1):
+        ratio = bounded(node.builder, ratio, dtype)
+    return convert(node.builder, ratio, dtype)
+
+
 def _dequantize(node: Node) -> Value:
     builder, x, scale = node.builder, node.value(), node.value(1)
-    wide = convert(builder, x, I32)
+    held = F32 if x.dtype.is_float else I32
+    wide = convert(builder, x, held)
     if node.has(2):
-        zero = convert(builder, _spread(node, node.value(2), x), I32)
+        zero = convert(builder, _spread(node, node.value(2), x), held)
         wide = builder.one("subtract", (wide, zero))
     dtype = scale.dtype
     if node.given("output_dtype") and node.integer("output_dtype"):

@@ -1,6 +1,14 @@
 """`tf.nn`: operations of neural nets."""
 
+from tensorkiln.frontends.graph.embedding import embedding_lookup
+from tensorkiln.frontends.graph.nn_statistics import (
+    batch_norm_with_global_normalization,
+    normalize_moments,
+    sufficient_statistics,
+    weighted_moments,
+)  # fmt: skip
 from tensorkiln.frontends.graph.ops_activation import (
+    crelu,
     elu,
     leaky_relu,
     log_softmax,
@@ -10,21 +18,35 @@ from tensorkiln.frontends.graph.ops_activation import (
     softmax,
     softplus,
     softsign,
+    swish,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_convolution import (
     atrous_conv2d,
     conv1d,
     conv2d,
-    conv2d_transpose,
     conv3d,
     convolution,
     depthwise_conv2d,
+    depthwise_conv2d_native,
     separable_conv2d,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_convolution_gradients import (
+    atrous_conv2d_transpose,
+    conv1d_transpose,
+    conv2d_backprop_filter,
+    conv2d_backprop_input,
+    conv2d_transpose,
+    conv3d_backprop_filter,
+    conv3d_transpose,
+    conv_transpose,
+    depthwise_conv2d_native_backprop_filter,
+    depthwise_conv2d_native_backprop_input,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_counting import zero_fraction
 from tensorkiln.frontends.graph.ops_elementwise import sigmoid, tanh
 from tensorkiln.frontends.graph.ops_loss import (
     l2_loss,
+    log_poisson_loss,
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits_v2,
@@ -41,8 +63,28 @@ from tensorkiln.frontends.graph.ops_normalize import (
     relu_layer,
     xw_plus_b,
 )  # fmt: skip
-from tensorkiln.frontends.graph.ops_pool import avg_pool, avg_pool3d, max_pool, max_pool3d
-from tensorkiln.frontends.graph.ops_select import embedding_lookup, in_top_k
+from tensorkiln.frontends.graph.ops_pool import (
+    avg_pool,
+    avg_pool1d,
+    avg_pool3d,
+    max_pool,
+    max_pool1d,
+    max_pool3d,
+    max_pool_with_argmax,
+    pool,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_select import in_top_k
+from tensorkiln.frontends.graph.ops_spaces import depth_to_space, space_to_batch, space_to_depth
+from tensorkiln.frontends.graph.ops_special import log_sigmoid
+from tensorkiln.frontends.graph.ops_windows import (
+    dilation2d,
+    erosion2d,
+    local_response_normalization,
+)
 
 max_pool2d = max_pool
 avg_pool2d = avg_pool
+lrn = local_response_normalization
+silu = swish
+depthwise_conv2d_backprop_filter = depthwise_conv2d_native_backprop_filter
+depthwise_conv2d_backprop_input = depthwise_conv2d_native_backprop_input

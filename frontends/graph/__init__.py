@@ -16,6 +16,7 @@ from tensorkiln.frontends.graph import (
     ops_einsum,
     ops_control_flow,
     ops_convolution,
+    ops_convolution_gradients,
     ops_elementwise,
     ops_gather,
     ops_gradient,
@@ -42,6 +43,7 @@ from tensorkiln.frontends.graph import (
     ops_special,
     ops_state,
     ops_tensor_array,
+    ops_windows,
     ops_where,
 )
 from tensorkiln.frontends.graph.summary import ops as ops_summary
@@ -58,6 +60,7 @@ OP_FAMILIES = (
     ops_matrix,
     ops_constant,
     ops_patches,
+    ops_convolution_gradients,
     ops_control_flow,
     ops_convolution,
     ops_elementwise,
@@ -81,6 +84,7 @@ OP_FAMILIES = (
     ops_shape,
     ops_slice,
     ops_special,
+    ops_windows,
     ops_state,
     ops_tensor_array,
     ops_where,

@@ -92,6 +92,22 @@ def leaky_relu(features: object, alpha: float = 0.2, name: str | None = None) ->
     return make("LeakyRelu", (features,), name, alpha=float(alpha))
 
 
+def crelu(features: object, name: str | None = None, axis: int = -1) -> Tensor:
+    """relu(x) and relu(-x) side by side along `axis`."""
+    with graph_of([features]).name_scope(name or "CRelu"):
+        x = convert_to_tensor(features, name="features")
+        both = make("ConcatV2", ([x, make("Neg", (x,))], axis), "concat")
+        return make("Relu", (both,))
+
+
+def swish(features: object, name: str | None = None, beta: float = 1.0) -> Tensor:
+    """x * sigmoid(beta * x) (Ramachandran, Zoph, Le: Searching for activation functions, 2017)."""
+    with graph_of([features]).name_scope(name or "swish"):
+        x = convert_to_tensor(features, name="features")
+        scaled = x if beta == 1.0 else x * convert_to_tensor(beta, x.dtype.base_dtype)
+        return x * make("Sigmoid", (scaled,))
+
+
 def softplus(features: object, name: str | None = None) -> Tensor:
     """log(1 + exp(x))."""
     return make("Softplus", (features,), name)

@@ -19,8 +19,9 @@ from tensorkiln.frontends.graph.shapes import ShapeError
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.windows import (
     channel_axis,
-    check_padding,
     output_size,
+    padding_along,
+    padding_attributes,
     padding_pair,
     spatial,
     spatial_axes,
@@ -79,36 +80,81 @@ def atrous_conv2d(
 ) -> Tensor:
     """2-D convolution with holes of `rate` - 1 between the filter's taps."""
     ones, dilations = (1, 1, 1, 1), (1, rate, rate, 1)
-    return _convolve("Conv2D", value, filters, ones, padding, dilations, "NHWC", name)
+    label = name or "convolution"
+    return _convolve("Conv2D", value, filters, ones, padding, dilations, "NHWC", label)
+
+
+def depthwise_conv2d_native(
+    input: object, filter: object, strides: object, padding: object, data_format: str = "NHWC",
+    dilations: object = (1, 1, 1, 1), name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """`depthwise_conv2d` with its dilations given for each dim."""
+    kind = "DepthwiseConv2dNative"
+    return _convolve(kind, input, filter, strides, padding, dilations, data_format, name)
 
 
 def conv1d(
-    value: object, filters: object, stride: int, padding: object,
+    value: object = None, filters: object = None, stride: object = None, padding: object = None,
     use_cudnn_on_gpu: object = None, data_format: str | None = None, name: str | None = None,
+    input: object = None, dilations: object = None,
 ) -> Tensor:  # fmt: skip
-    """1-D convolution of [batch, width, in] with a filter [width, in, out]."""
-    layout = "NCW" if data_format in ("NCHW", "NCW") else "NWC"
-    strides = (1, 1, stride) if layout == "NCW" else (1, stride, 1)
-    return _convolve(
-        "Conv1D", value, filters, strides, padding, (1, 1, 1), layout, name or "conv1d"
+    """1-D convolution of [batch, width, in] (or NCW) with a filter [width, in, out]."""
+    layout = "NCHW" if data_format in ("NCHW", "NCW") else "NHWC"
+    if data_format not in (None, "NWC", "NCW", "NHWC", "NCHW"):
+        raise ValueError("data_format must be 'NWC' or 'NCW'.")
+    row = value if input is None else input
+    steps, holes = (
+        [1] + [int(n) for n in np.broadcast_to(np.asarray(1 if v is None else v).reshape(-1), (k,))]
+        for v, k in ((_middle(stride), 1), (_middle(dilations), 1))
     )
+    return _row(row, filters, steps, padding, holes, layout, name or "conv1d")
+
+
+def _middle(values: object) -> object:
+    """The entry of the width among entries for all dims, or the only one."""
+    numbers = None if values is None else np.asarray(values).reshape(-1)
+    if numbers is None or numbers.size == 1:
+        return values
+    return max(int(n) for n in numbers)
+
+
+def _row(
+    value: object, kernel: object, strides: Sequence[int], padding: object,
+    dilations: Sequence[int], layout: str, name: str,
+) -> Tensor:  # fmt: skip
+    """A 1-D convolution as a 2-D one of height 1."""
+    with graph_of([value, kernel]).name_scope(name):
+        axis = 2 if layout == "NCHW" else 1
+        image = make("ExpandDims", (value, axis))
+        window = make("ExpandDims", (kernel, 0))
+        full = _spread(strides, layout, 4), _spread(dilations, layout, 4)
+        result = _convolve("Conv2D", image, window, full[0], padding, full[1], layout, None)
+        return make("Squeeze", (result,), squeeze_dims=(axis,))
 
 
 def convolution(
     input: object, filter: object, padding: object, strides: object = None,
     dilation_rate: object = None, name: str | None = None, data_format: str | None = None,
+    filters: object = None, dilations: object = None,
 ) -> Tensor:  # fmt: skip
     """Convolution of 1, 2 or 3 spatial dims, as many as the input has."""
     tensor = convert_to_tensor(input)
+    kernel = filters if filter is None else filter
+    rate = dilation_rate if dilations is None else dilations
     if tensor.sizes is None:
         raise ValueError("convolution needs an input of known rank")
     rank = len(tensor.sizes)
-    kind, layout = {3: ("Conv1D", "NWC"), 4: ("Conv2D", "NHWC"), 5: ("Conv3D", "NDHWC")}[rank]
+    if rank not in (3, 4, 5):
+        raise ValueError(f"`input` must have 3, 4 or 5 dimensions, got shape {tensor.shape}")
+    kind, layout = {3: ("", "NWC"), 4: ("Conv2D", "NHWC"), 5: ("Conv3D", "NDHWC")}[rank]
     layout = data_format or layout
-    return _convolve(
-        kind, tensor, filter, _spread(strides, layout, rank), padding,
-        _spread(dilation_rate, layout, rank), layout, name or "convolution",
-    )  # fmt: skip
+    label = name or "convolution"
+    steps, holes = _spread(strides, layout, rank), _spread(rate, layout, rank)
+    if rank == 3:
+        place = spatial_axes(layout, 3)[0]
+        wide = "NCHW" if layout.startswith("NC") else "NHWC"
+        return _row(tensor, kernel, (1, steps[place]), padding, (1, holes[place]), wide, label)
+    return _convolve(kind, tensor, kernel, steps, padding, holes, layout, label)
 
 
 def _spread(values: object, layout: str, rank: int) -> tuple[int, ...]:
@@ -125,13 +171,25 @@ def _convolve(
     kind: str, value: object, kernel: object, strides: object, padding: object, dilations: object,
     data_format: str, name: str | None,
 ) -> Tensor:  # fmt: skip
-    steps, holes = (tuple(int(n) for n in np.asarray(item)) for item in (strides, dilations))
-    attributes = {
+    attributes = window_attributes(strides, padding, dilations, data_format)
+    return apply_op(kind, (value, kernel), name, attributes).outputs[0]
+
+
+def window_attributes(
+    strides: object, padding: object, dilations: object, data_format: str
+) -> dict[str, object]:
+    """The attributes of a convolution; strides and dilations are given for each dim."""
+    rank = len(data_format)
+    steps, holes = (
+        tuple(int(n) for n in np.asarray(1 if item is None else item).reshape(-1))
+        for item in (strides, dilations)
+    )
+    steps, holes = (v if len(v) == rank else _spread(v, data_format, rank) for v in (steps, holes))
+    return {
         "strides": spatial(steps, data_format, "strides"),
         "dilations": spatial(holes, data_format, "dilations"),
-        "padding": check_padding(padding), "data_format": data_format,
+        "data_format": data_format, **padding_attributes(padding, data_format),
     }  # fmt: skip
-    return apply_op(kind, (value, kernel), name, attributes).outputs[0]
 
 
 def _infer(op: Operation) -> Sequence[Result]:
@@ -155,7 +213,7 @@ def _infer(op: Operation) -> Sequence[Result]:
         strict=True,
     )  # fmt: skip
     for axis, window, stride, dilation in windows:
-        sizes[axis] = output_size(x[axis], window, stride, op.text("padding"), dilation)
+        sizes[axis] = output_size(x[axis], window, stride, padding_along(op, axis), dilation)
     sizes[features] = kernel[-1]
     if depthwise and kernel[-2] is not None and kernel[-1] is not None:
         sizes[features] = kernel[-2] * kernel[-1]
@@ -163,79 +221,39 @@ def _infer(op: Operation) -> Sequence[Result]:
 
 
 def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    builder, (x, kernel) = lowering.builder, values
+    return [convolved(lowering, op, values[0], values[1])]
+
+
+def convolved(lowering: Lowering, op: Operation, x: Value, kernel: Value) -> Value:
+    """The convolution of an image with a kernel by the attributes of `op`."""
+    builder = lowering.builder
     rank, layout = len(x.shape), op.text("data_format")
     features, axes = channel_axis(layout, rank), spatial_axes(layout, rank)
     groups = x.shape[features] // kernel.shape[-2]
-    if op.type == "DepthwiseConv2dNative":
+    if op.type.startswith("DepthwiseConv2dNative"):
         # [h, w, in, m] -> [h, w, 1, in * m], one group for each input channel
         groups = kernel.shape[-2]
         shape = (*kernel.shape[:-2], 1, kernel.shape[-2] * kernel.shape[-1])
         kernel = shorthand.reshape(builder, kernel, shape)
     strides, dilations = op.integers("strides"), op.integers("dilations")
     padding = tuple(
-        padding_pair(x.shape[axis], kernel.shape[k], strides[k], op.text("padding"), dilations[k])
+        padding_pair(
+            x.shape[axis], kernel.shape[k], strides[k], padding_along(op, axis), dilations[k]
+        )
         for k, axis in enumerate(axes)
     )
     ones, image = (1,) * len(axes), (0, features, *axes)
-    result = builder.one(
+    return builder.one(
         "convolution", (x, kernel), strides=strides, padding=padding, lhs_dilation=ones,
         rhs_dilation=dilations, reversal=(0,) * len(axes), lhs_spec=image,
         rhs_spec=(rank - 1, rank - 2, *range(rank - 2)), out_spec=image, feature_groups=groups,
         batch_groups=1,
     )  # fmt: skip
-    return [result]
-
-
-def conv2d_transpose(
-    value: object, filter: object, output_shape: object, strides: object,
-    padding: object = "SAME", data_format: str = "NHWC", name: str | None = None,
-) -> Tensor:  # fmt: skip
-    """The gradient of a convolution with respect to its input, as an op: filter [h, w, out, in]."""
-    shape = tuple(int(n) for n in np.asarray(output_shape))
-    with graph_of([value, filter]).name_scope(name or "conv2d_transpose") as scope:
-        return make(
-            "Conv2DBackpropInput", (filter, value), scope, output_shape=shape,
-            strides=spatial(tuple(np.asarray(strides).tolist()), data_format, "strides"),
-            padding=check_padding(padding), data_format=data_format,
-        )  # fmt: skip
-
-
-def _transposed_infer(op: Operation) -> Sequence[Result]:
-    return [(base(op.inputs[1]), op.integers("output_shape"))]
-
-
-def _transposed_lower(
-    lowering: Lowering, op: Operation, values: Sequence[Value]
-) -> Sequence[Value]:
-    builder, (kernel, value) = lowering.builder, values
-    layout, rank, shape = op.text("data_format"), 4, op.outputs[0].sizes
-    assert shape is not None
-    axes, strides = spatial_axes(layout, rank), op.integers("strides")
-    padding = []
-    for k, axis in enumerate(axes):
-        window, length = kernel.shape[k], shape[axis]
-        assert length is not None
-        low, _ = padding_pair(length, window, strides[k], op.text("padding"))
-        spread = (value.shape[axis] - 1) * strides[k] + 1
-        before = window - 1 - low
-        padding.append((before, length + window - 1 - spread - before))
-    image = (0, channel_axis(layout, rank), *axes)
-    result = builder.one(
-        "convolution", (value, kernel), strides=(1, 1), padding=tuple(padding),
-        lhs_dilation=strides, rhs_dilation=(1, 1), reversal=(1, 1), lhs_spec=image,
-        rhs_spec=(2, 3, 0, 1), out_spec=image, feature_groups=1, batch_groups=1,
-    )  # fmt: skip
-    return [result]
 
 
 register(
     *(
         OpKind(name, "input:T filter:T", _infer, _lower, {"T": FLOATS})
-        for name in ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2dNative")
-    ),
-    OpKind(
-        "Conv2DBackpropInput", "filter:T out_backprop:T", _transposed_infer, _transposed_lower,
-        {"T": FLOATS},
+        for name in ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
     ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Value
@@ -10,11 +11,13 @@ from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import FLOATS, NUMBERS
+from tensorkiln.frontends.graph.index_checks import check_labels
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base, formula
 from tensorkiln.frontends.graph.shapes import ShapeError, compatible, merge, show
+from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
 
 
@@ -33,12 +36,10 @@ def softmax_cross_entropy_with_logits(
 ) -> Tensor:  # fmt: skip
     """-sum(labels * log_softmax(logits)) of each row; no gradient flows to the labels."""
     _named_only("softmax_cross_entropy_with_logits", _sentinel, labels, logits)
-    with graph_of([labels, logits]).name_scope(
-        name or "softmax_cross_entropy_with_logits_sg"
-    ) as scope:
+    with graph_of([labels, logits]).name_scope(name or "softmax_cross_entropy_with_logits_sg"):
         constant = make("StopGradient", (labels,), "labels_stop_gradient")
         place = dim if axis is None else axis
-        return _cross_entropy(constant, logits, place, scope)
+        return _cross_entropy(constant, logits, place)
 
 
 def softmax_cross_entropy_with_logits_v2(
@@ -48,15 +49,16 @@ def softmax_cross_entropy_with_logits_v2(
     """-sum(labels * log_softmax(logits)) of each row."""
     place = dim if axis is None else axis
     scope_name = name or "softmax_cross_entropy_with_logits"
-    with graph_of([labels, logits]).name_scope(scope_name) as scope:
-        return _cross_entropy(labels, logits, -1 if place is None else place, scope)
+    with graph_of([labels, logits]).name_scope(scope_name):
+        return _cross_entropy(labels, logits, -1 if place is None else place)
 
 
-def _cross_entropy(labels: object, logits: object, axis: int, scope: str) -> Tensor:
+def _cross_entropy(labels: object, logits: object, axis: int) -> Tensor:
     scores = convert_to_tensor(logits, name="logits")
     targets = convert_to_tensor(labels, base(scores), "labels")
     kind = "SoftmaxCrossEntropyWithLogits"
-    return apply_op(kind, (scores, targets), scope, {"axis": axis}).outputs[0]
+    # The name under which TensorFlow has the result: it reshapes rows and back.
+    return apply_op(kind, (scores, targets), "Reshape_2", {"axis": axis}).outputs[0]
 
 
 def _cross_entropy_infer(op: Operation) -> Sequence[Result]:
@@ -76,10 +78,9 @@ def _cross_entropy_infer(op: Operation) -> Sequence[Result]:
 def _cross_entropy_lower(
     lowering: Lowering, op: Operation, values: Sequence[Value]
 ) -> Sequence[Value]:
-    builder, (logits, labels) = lowering.builder, values
+    logits, labels = values
     axis = op.integer("axis") % len(logits.shape)
-    logs = Formula(builder, builder.one("log_softmax", (logits,), axis=axis))
-    return [(-(logs * Formula(builder, labels)).sum((axis,))).value]
+    return [lowering.builder.one("softmax_cross_entropy", (logits, labels), axis=axis)]
 
 
 def sparse_softmax_cross_entropy_with_logits(
@@ -89,7 +90,7 @@ def sparse_softmax_cross_entropy_with_logits(
     """-log_softmax(logits)[label] of each row; labels are class numbers."""
     _named_only("sparse_softmax_cross_entropy_with_logits", _sentinel, labels, logits)
     scope_name = name or "SparseSoftmaxCrossEntropyWithLogits"
-    with graph_of([labels, logits]).name_scope(scope_name) as scope:
+    with graph_of([labels, logits]).name_scope(scope_name):
         scores, targets = convert_to_tensor(logits), convert_to_tensor(labels)
         if scores.sizes is not None and targets.sizes is not None:
             if len(targets.sizes) != len(scores.sizes) - 1:
@@ -104,7 +105,7 @@ def sparse_softmax_cross_entropy_with_logits(
                     f"{show(scores.sizes)})."
                 )
         kind = "SparseSoftmaxCrossEntropyWithLogits"
-        return make(kind, (scores, targets), scope)
+        return make(kind, (scores, targets))
 
 
 def _sparse_infer(op: Operation) -> Sequence[Result]:
@@ -116,6 +117,8 @@ def _sparse_infer(op: Operation) -> Sequence[Result]:
 def _sparse_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     builder, (logits, labels) = lowering.builder, values
     axis = len(logits.shape) - 1
+    if not _is_class(op.inputs[1], logits.shape[axis]):
+        check_labels(lowering, op, labels, logits.shape[axis])
     logs = builder.one("log_softmax", (logits,), axis=axis)
     numbers = shorthand.iota(builder, logits.shape, axis, labels.dtype)
     spread = shorthand.broadcast_in_dim(builder, labels, logits.shape, range(axis))
@@ -123,6 +126,16 @@ def _sparse_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
     chosen = shorthand.select(builder, hit, logs, shorthand.zeros_like(builder, logs))
     total = shorthand.reduce_sum(builder, chosen, (axis,))
     return [builder.one("negate", (total,))]
+
+
+def _is_class(labels: Tensor, classes: int) -> bool:
+    """True if the labels are places of largest elements among that many."""
+    op = labels.op
+    while op.type in ("Cast", "Identity"):
+        op = op.inputs[0].op
+    sizes = op.inputs[0].sizes if op.type in ("ArgMax", "ArgMin") else None
+    axis = static_integer(op.inputs[1]) if sizes is not None else None
+    return sizes is not None and axis is not None and 0 < (sizes[axis] or 0) <= classes
 
 
 def sigmoid_cross_entropy_with_logits(
@@ -161,6 +174,29 @@ def _logistic_formula(x: Formula, z: Formula, weight: Formula) -> Formula:
     small = (-x.apply("abs")).apply("exponential").apply("log_plus_one")
     below = (x.apply("abs") - x) * 0.5
     return (1.0 - z) * x + ((weight - 1.0) * z + 1.0) * (small + below)
+
+
+def log_poisson_loss(
+    targets: object, log_input: object, compute_full_loss: bool = False, name: str | None = None
+) -> Tensor:
+    """exp(c) - z c of the log of a rate c and a count z; with Stirling's z log z - z +
+    log(2 pi z) / 2 for z > 1 if `compute_full_loss`."""
+    with graph_of([targets, log_input]).name_scope(name or "log_poisson_loss"):
+        rate = convert_to_tensor(log_input, name="log_input")
+        count = convert_to_tensor(targets, base(rate), "targets")
+        if not compatible(rate.sizes, count.sizes):
+            raise ValueError(
+                f"log_input and targets must have the same shape ({show(rate.sizes)} vs "
+                f"{show(count.sizes)})"
+            )
+        loss = make("Sub", (make("Exp", (rate,)), rate * count), "sub")
+        if not compute_full_loss:
+            return loss
+        stirling = count * make("Log", (count,)) - count
+        stirling = stirling + 0.5 * make("Log", (count * (2.0 * math.pi),))
+        counts = make("Greater", (count, 1.0))
+        zeros = make("ZerosLike", (count,), dtype=base(count))
+        return loss + make("Select", (counts, stirling, zeros))
 
 
 def _merged(op: Operation) -> Sequence[Result]:

@@ -83,7 +83,7 @@ def dropout(
         if rate is None:
             raise ValueError("dropout needs keep_prob or rate")
         keep_prob = 1 - rate  # type: ignore[operator]
-    with graph_of([x, keep_prob]).name_scope(name or "dropout") as scope:
+    with graph_of([x, keep_prob]).name_scope(name or "dropout"):
         tensor = convert_to_tensor(x, name="x")
         if not tensor.dtype.is_floating:
             raise ValueError(
@@ -103,8 +103,9 @@ def dropout(
             return tensor
         noise = shape(tensor) if noise_shape is None else noise_shape
         drawn = random_uniform(noise, seed=seed, dtype=base(tensor))
-        mask = make("Floor", (kept + drawn,))
-        return make("Mul", (tensor / kept, mask), scope)
+        scale = 1.0 / kept
+        mask = make("GreaterEqual", (drawn, 1.0 - kept))
+        return tensor * scale * make("Cast", (mask,), "Cast", DstT=base(tensor))
 
 
 def moments(
@@ -148,7 +149,7 @@ def fused_batch_norm(
 
     In training these are the batch's mean and its unbiased variance, else those given.
     """
-    with graph_of([x, scale, offset]).name_scope(name or "FusedBatchNorm") as scope:
+    with graph_of([x, scale, offset]).name_scope(name or "FusedBatchNormV3") as scope:
         tensor = convert_to_tensor(x, name="x")
         empty = np.zeros(0, np.float32)
         given = [empty if part is None else part for part in (mean, variance)]
@@ -174,13 +175,15 @@ def _fused_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> 
     assert isinstance(epsilon, float)
     axis = _channel(op, len(x.shape))
     attributes = {"epsilon": epsilon, "feature_index": axis}
+    # As in TensorFlow a gradient flows through y alone, and to x, scale and offset alone.
     if not op.flag("is_training"):
+        mean, variance = (builder.one("stop_gradient", (v,)) for v in (mean, variance))
         y = builder.one("batch_norm_inference", (x, scale, offset, mean, variance), **attributes)
         return [y, mean, variance]
     y, average, biased = builder.op("batch_norm_training", (x, scale, offset), attributes)
     count = x.type.elements // x.shape[axis]
     unbiased = Formula(builder, biased) * (count / max(count - 1, 1))
-    return [y, average, unbiased.value]
+    return [y, *(builder.one("stop_gradient", (v,)) for v in (average, unbiased.value))]
 
 
 def l2_normalize(

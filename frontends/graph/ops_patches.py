@@ -9,6 +9,7 @@ import numpy as np
 
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.frontends.graph.apply import make
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
@@ -56,21 +57,27 @@ def _infer(op: Operation) -> Sequence[Result]:
 
 
 def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    builder, (x,) = lowering.builder, values
     windows, strides, rates = (op.integers(key) for key in ("ksizes", "strides", "rates"))
-    padding = op.text("padding")
+    return [patches(lowering.builder, values[0], windows, strides, rates, op.text("padding"))]
+
+
+def patches(
+    builder: Builder, x: Value, windows: Sequence[int], strides: Sequence[int],
+    rates: Sequence[int], padding: str, filler: Value | float = 0,
+) -> Value:  # fmt: skip
+    """The cells of each window as channels, cell by cell; `filler` stands beyond the edges."""
     lengths = x.shape[1:-1]
+    keys = list(zip(windows, strides, rates, strict=True))
     pads = [
-        padding_pair(length, *key[:2], padding, key[2])
-        for length, key in zip(lengths, zip(windows, strides, rates, strict=True), strict=True)
+        padding_pair(length, window, stride, padding, rate)
+        for length, (window, stride, rate) in zip(lengths, keys, strict=True)
     ]
     counts = [
         output_size(length, window, stride, padding, rate)
-        for length, window, stride, rate in zip(lengths, windows, strides, rates, strict=True)
+        for length, (window, stride, rate) in zip(lengths, keys, strict=True)
     ]
-    x = shorthand.pad(
-        builder, x, (0, *(low for low, _ in pads), 0), (0, *(high for _, high in pads), 0)
-    )
+    low, high = ((0, *(pair[k] for pair in pads), 0) for k in range(2))
+    x = shorthand.pad(builder, x, low, high, value=filler)
     parts = []
     for place in itertools.product(*map(range, windows)):
         starts = [offset * rate for offset, rate in zip(place, rates, strict=True)]
@@ -83,7 +90,7 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
                 builder, x, (0, *starts, 0), (x.shape[0], *limits, x.shape[-1]), (1, *strides, 1)
             )
         )
-    return [shorthand.concat(builder, parts, -1)]
+    return shorthand.concat(builder, parts, -1)
 
 
 register(

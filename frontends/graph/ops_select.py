@@ -19,7 +19,6 @@ from tensorkiln.frontends.graph.rules import axis_in, base
 from tensorkiln.frontends.graph.shapes import ShapeError, compatible, merge, show
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
-from tensorkiln.runtime.errors import UnsupportedError
 
 
 def where(condition: object, x: object = None, y: object = None, name: str | None = None) -> Tensor:
@@ -50,21 +49,6 @@ def _select_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
     if len(condition.shape) == 1 and len(x.shape) > 1:
         condition = shorthand.broadcast_in_dim(builder, condition, x.shape, (0,))
     return [shorthand.select(builder, condition, x, y)]
-
-
-def embedding_lookup(
-    params: object, ids: object, partition_strategy: str = "mod", name: str | None = None,
-    validate_indices: bool = True, max_norm: object = None,
-) -> Tensor:  # fmt: skip
-    """The rows of an embedding table at `ids`."""
-    if isinstance(params, list | tuple):
-        if len(params) != 1:
-            raise UnsupportedError("embedding_lookup takes one table; concatenate the parts first")
-        (params,) = params
-    with graph_of([params, ids]).name_scope(name or "embedding_lookup") as scope:
-        table = convert_to_tensor(params, name="params")
-        rows = make("GatherV2", (table, convert_to_tensor(ids, name="ids"), 0), scope)
-        return make("Identity", (rows,))
 
 
 def one_hot(
@@ -109,7 +93,8 @@ def _one_hot_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -
 
 def in_top_k(predictions: object, targets: object, k: object, name: str | None = None) -> Tensor:
     """Whether each row's target class is among the `k` largest predictions."""
-    return make("InTopK", (predictions, targets, k), name)
+    with graph_of([predictions, targets, k]).name_scope(name or "in_top_k"):
+        return make("InTopK", (predictions, targets, k), "InTopKV2")
 
 
 def _in_top_k_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:

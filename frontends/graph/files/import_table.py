@@ -11,10 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tensorkiln.frontends.graph.files import import_branches, import_composed, ops_save
-from tensorkiln.frontends.graph.files.adaptations import ADAPTATIONS
 from tensorkiln.frontends.graph.files.import_nodes import Build, Node, renamed, same_kind
 from tensorkiln.frontends.graph.kinds import TABLE
-from tensorkiln.frontends.graph.statics import static_integer, static_integers
+from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
 
 FAMILIES = (ops_save,)
@@ -113,18 +112,6 @@ def _split(node: Node) -> Sequence[Tensor]:
     return node.operation("Split", node.inputs, attributes).outputs
 
 
-def _transposed_convolution(node: Node) -> Sequence[Tensor]:
-    """The output's shape is an input there and an attribute here."""
-    sizes, kernel, value = node.inputs
-    shape = static_integers(sizes)
-    if shape is None:
-        raise ValueError("its output shape is not known before it runs")
-    full = ADAPTATIONS["Conv2DBackpropInput"].restore(node.attributes(), node.inputs)
-    kept = {key: full[key] for key in ("strides", "padding", "data_format")}
-    attributes = {**kept, "output_shape": shape}
-    return node.operation("Conv2DBackpropInput", (kernel, value), attributes).outputs
-
-
 BUILDERS: dict[str, Build] = {
     **import_branches.BUILDERS,
     "AddV2": renamed("AddV2" if "AddV2" in TABLE else "Add"),
@@ -135,7 +122,6 @@ BUILDERS: dict[str, Build] = {
     ),
     "Concat": _concat,
     "Const": _const,
-    "Conv2DBackpropInput": _transposed_convolution,
     "FusedBatchNorm": _batch_norm,
     "FusedBatchNormV2": _batch_norm,
     "FusedBatchNormV3": _batch_norm,

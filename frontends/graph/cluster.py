@@ -10,8 +10,10 @@ import numpy as np
 
 from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops import Builder, shorthand
 from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.effects import Effect
+from tensorkiln.frontends.graph.guards import Guard, GuardStep, split_guard
 from tensorkiln.frontends.graph.lowering import Lowering, UnknownValueError
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.step import InterpretedStep, MakeStep, Step
@@ -86,6 +88,8 @@ class Lowered:
     inputs: tuple[Value, ...]
     outputs: int
     observed: int
+    effects: tuple[Effect, ...]
+    guard: Guard | None
 
 
 def lower_cluster(
@@ -105,14 +109,16 @@ def lower_cluster(
     lowering.lower(signature.order)
     results = [lowering.value(tensor) for tensor in signature.outputs]
     names = [tensor.name for tensor in signature.outputs]
-    for number, effect in enumerate(lowering.effects):
+    inputs = tuple(lowering.values[tensor] for tensor in signature.inputs)
+    guard, effects = split_guard(lowering, inputs)
+    for number, effect in enumerate(effects):
         observed = (*effect.values, *([] if effect.holds is None else [effect.holds]))
         results += [lowering.identity(value) for value in observed]
         names += [f"{effect.op.name}/observed_{number}_{k}" for k in range(len(observed))]
     count = len(results)
     parameters = {value: k for k, value in enumerate(lowering.builder.parameters)}
     aliases: dict[int, int] = {}
-    all_hold = _all_hold(lowering)
+    all_hold = _all_hold(lowering.builder, effects)
     for variable, value in lowering.written.items():
         old, new = lowering.variables.get(variable), value
         if old is not None and old.type == new.type:
@@ -126,19 +132,19 @@ def lower_cluster(
         results.append(new)
         names.append(f"{op.name}/next_state")
     function = lowering.builder.finish(results, names, aliases)
+    outputs = len(signature.outputs)
     return Lowered(
-        function, lowering, tuple(lowering.values[tensor] for tensor in signature.inputs),
-        len(signature.outputs), count - len(signature.outputs),
+        function, lowering, inputs, outputs, count - outputs, tuple(effects), guard
     )  # fmt: skip
 
 
-def _all_hold(lowering: Lowering) -> Value | None:
+def _all_hold(builder: Builder, effects: Sequence[Effect]) -> Value | None:
     """Whether all checks hold, or None if there are none."""
     found: Value | None = None
-    for effect in lowering.effects:
+    for effect in effects:
         if effect.holds is not None:
             holds = effect.holds
-            found = holds if found is None else lowering.builder.one("and", (found, holds))
+            found = holds if found is None else builder.one("and", (found, holds))
     return found
 
 
@@ -151,7 +157,7 @@ class CompiledCluster:
 
     def __init__(self, lowered: Lowered, store: Store, make_step: MakeStep) -> None:
         self.function = lowered.function
-        self._lowering = lowering = lowered.lowering
+        self._lowering = lowered.lowering
         self._store = store
         self._generation = -1
         parameters = {value: k for k, value in enumerate(self.function.parameters)}
@@ -164,7 +170,8 @@ class CompiledCluster:
         ]
         self._outputs = lowered.outputs
         self._state_position = first + len(self._made)
-        self._effects = lowering.effects
+        self._effects = lowered.effects
+        self._guard = GuardStep(lowered.guard, make_step) if lowered.guard else None
         self._first_values: list[Operation] = []
         moves = all(op.name in _MOVES for op in self.function.ops)
         self._step: Step = InterpretedStep(self.function) if moves else make_step(self.function)
@@ -172,6 +179,8 @@ class CompiledCluster:
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs for the inputs' arrays; the store's variables are updated."""
         step = self._step
+        if self._guard is not None:
+            self._guard.run(arrays)
         if self._generation != self._store.generation:
             self._bind()
         for position, array in zip(self._inputs, arrays):  # noqa: B905 (hot path)

@@ -46,6 +46,21 @@ def check_segments(lowering: Lowering, op: Operation, ids: Value, count: int) ->
     _check(lowering, op, ids, lowest, np.array(count, np.int64), react)
 
 
+def check_labels(lowering: Lowering, op: Operation, labels: Value, classes: int) -> None:
+    """Each label is in [0, classes)."""
+
+    def react(first: tuple[int, ...], array: Array) -> None:
+        values = " ".join(map(str, array.reshape(-1)))
+        raise invalid(
+            op,
+            f"Received a label value of {array[first]} which is outside the valid range of "
+            f"[0, {classes}).  Label values: {values}",
+        )
+
+    bounds = np.array(classes, np.int64)
+    _check(lowering, op, labels, np.zeros_like(bounds), bounds, react)
+
+
 def check_tuples(
     lowering: Lowering, op: Operation, indices: Value, sizes: Sequence[int], what: str = "shape"
 ) -> None:

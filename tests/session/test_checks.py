@@ -214,3 +214,39 @@ def test_ranks_and_types(session: Any) -> None:
         tf.assert_scalar(vector)
     with pytest.raises(TypeError, match='Expected argument "values" to be iterable'):
         tf.assert_proper_iterable(vector)
+
+
+LABELS = (
+    "Received a label value of 3 which is outside the valid range of [0, 3).  Label values: 1 3"
+)
+
+
+def test_labels_in_range(session: Any) -> None:
+    labels = tf.placeholder(tf.int32, [None])
+    w = tf.Variable(tf.ones([2, 3]))
+    doubled = tf.cast(labels, tf.int64) * tf.cast(w[0, 0], tf.int64)
+    session.run(w.initializer)
+    for used in (labels, doubled):
+        loss = tf.reduce_sum(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=used, logits=w)
+            + tf.nn.sparse_softmax_cross_entropy_with_logits(labels=used, logits=w * 2.0)
+        )
+        train = tf.train.GradientDescentOptimizer(1.0).minimize(loss)
+        before = session.run(w)
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            session.run(train, {labels: [1, 3]})
+        assert caught.value.message.splitlines()[0] == LABELS
+        assert np.array_equal(session.run(w), before)
+        session.run(train, {labels: [1, 0]})
+        assert not np.array_equal(session.run(w), before)
+        session.run(tf.assign(w, tf.ones([2, 3])))
+
+
+def test_labels_that_are_places_need_no_check(session: Any) -> None:
+    x = tf.placeholder(tf.float32, [None, 3])
+    labels = tf.cast(tf.argmax(x, 1), tf.int32)
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=x)
+    text = str([op.name for op in session.lower(loss, {x: np.ones((2, 3))}).ops])
+    assert "is_finite" not in text
+    assert "'and'" not in text
+    assert session.run(loss, {x: [[0.0, 50.0, 0.0]]}).tolist() == [0.0]

@@ -1,0 +1,100 @@
+"""Checks that need nothing but a cluster's inputs: they run before it, as a function of their own.
+
+So the usual check, of fed labels and indices, costs the step itself nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.effects import Effect
+from tensorkiln.frontends.graph.lowering import Lowering
+from tensorkiln.frontends.graph.step import MakeStep, Step
+
+_MOST_OPS = 64
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A function from some of the inputs (`places` among them) to the values that its checks look
+    at: for each check those of the message, then whether it holds."""
+
+    function: Function
+    places: tuple[int, ...]
+    checks: tuple[Effect, ...]
+
+
+def split_guard(lowering: Lowering, inputs: Sequence[Value]) -> tuple[Guard | None, list[Effect]]:
+    """The checks that only need few ops on inputs, and all other effects."""
+    makers = {value: op for op in lowering.builder.ops for value in op.results}
+    places = {value: k for k, value in enumerate(inputs)}
+    checks, others, needed = [], [], set[Op]()
+    for effect in lowering.effects:
+        ops = None
+        if effect.holds is not None:
+            ops = _slice((*effect.values, effect.holds), makers, places)
+        if ops is None:
+            others.append(effect)
+        else:
+            checks.append(effect)
+            needed |= ops
+    if not checks:
+        return None, others
+    before = len(lowering.builder.ops)
+    seen = [value for c in checks for value in (*c.values, c.holds) if value is not None]
+    results = [lowering.identity(value) for value in seen]
+    own = [op for k, op in enumerate(lowering.builder.ops) if op in needed or k >= before]
+    read = {operand for op in own for operand in op.operands}
+    parameters = [value for value in inputs if value in read]
+    names = tuple(f"observed_{k}" for k in range(len(results)))
+    function = Function("guard", tuple(parameters), tuple(own), tuple(results), names, {}, ())
+    return Guard(function, tuple(places[p] for p in parameters), tuple(checks)), others
+
+
+def _slice(
+    values: Sequence[Value], makers: dict[Value, Op], inputs: Collection[Value]
+) -> set[Op] | None:
+    """The ops that make the values from inputs, None if there are many or they need state."""
+    found: set[Op] = set()
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if value in inputs:
+            continue
+        op = makers.get(value)
+        if op is None or len(found) > _MOST_OPS or op.name in ("dot_general", "convolution"):
+            return None
+        if op not in found:
+            found.add(op)
+            waiting += op.operands
+    return found
+
+
+class GuardStep:
+    """A guard, compiled."""
+
+    def __init__(self, guard: Guard, make_step: MakeStep) -> None:
+        self._checks = guard.checks
+        self._places = guard.places
+        self._step: Step = make_step(guard.function)
+        count = len(guard.places)
+        self._observed = [np.empty(v.shape, v.dtype.numpy) for v in guard.function.results]
+        for k, array in enumerate(self._observed):
+            self._step.bind(count + k, array)
+
+    def run(self, arrays: Sequence[Array]) -> None:
+        """Raises what the first check that fails raises."""
+        for k, place in enumerate(self._places):
+            self._step.bind(k, arrays[place])
+        self._step.run()
+        start = 0
+        for check in self._checks:
+            end = start + len(check.values)
+            if not self._observed[end]:
+                check.react([array.copy() for array in self._observed[start:end]])
+            start = end + 1

@@ -7,6 +7,7 @@ from tensorkiln.compiler.passes import (
     rules_arithmetic,
     rules_logic,
     rules_reduce,
+    rules_scatter,
     rules_shape,
     rules_slices,
     rules_updates,
@@ -42,5 +43,6 @@ RULES = merged(
     rules_shape.RULES,
     rules_slices.RULES,
     rules_reduce.RULES,
+    rules_scatter.RULES,
     rules_updates.RULES,
 )

@@ -144,7 +144,7 @@ def fft_parts(
     sign = 1 if kind in ("IFFT", "IRFFT") else -1
     both: tuple[Value, Value | None] = (real, imaginary)
     if kind == "RFFT":
-        both = _along(builder, both, rank - 1, sign)
+        both = dft_along(builder, both, rank - 1, sign)
         real, imaginary = both
         assert imaginary is not None
         half = last // 2 + 1
@@ -153,11 +153,11 @@ def fft_parts(
             slice_axis(builder, imaginary, -1, 0, half),
         )
     for axis in range(first, rank - 1):
-        both = _along(builder, both, axis, sign)
+        both = dft_along(builder, both, axis, sign)
     if kind == "IRFFT":
-        both = _mirrored(builder, both, last)
+        both = mirrored_spectrum(builder, both, last)
     if kind != "RFFT":
-        both = _along(builder, both, rank - 1, sign)
+        both = dft_along(builder, both, rank - 1, sign)
     if sign == 1:
         scale = scalar(builder, 1 / math.prod(lengths), real.dtype)
         both = (
@@ -171,7 +171,7 @@ def fft_parts(
     return real, imaginary
 
 
-def _mirrored(builder: Builder, both: tuple[Value, Value | None], length: int) -> Pair:
+def mirrored_spectrum(builder: Builder, both: tuple[Value, Value | None], length: int) -> Pair:
     """All bins of a real signal's spectrum: bin n - k is the conjugate of bin k."""
     real, imaginary = both
     assert imaginary is not None
@@ -183,8 +183,9 @@ def _mirrored(builder: Builder, both: tuple[Value, Value | None], length: int) -
     return concat(builder, (real, turned[0]), -1), concat(builder, (imaginary, minus), -1)
 
 
-def _along(builder: Builder, both: tuple[Value, Value | None], axis: int, sign: int) -> Pair:
-    """The transform along one axis, not scaled; w = exp(sign 2 pi i / n)."""
+def dft_along(builder: Builder, both: tuple[Value, Value | None], axis: int, sign: int) -> Pair:
+    """The transform of signals with these parts along one axis: w = exp(sign 2 pi i / n), and
+    nothing is divided by n.  Without an imaginary part, signals are real."""
     real, imaginary = both
     rank, shape = real.type.rank, real.shape
     order = [k for k in range(rank) if k != axis] + [axis]

@@ -63,6 +63,8 @@ class Pass:
     run: Callable[[Function], Function]
 
 
+KERNELS = ("attention",)  # composites that have a kernel of their own
+
 PASSES: tuple[Pass, ...] = (
     # Complex numbers as pairs: no later pass and no kernel knows them.
     Pass("split_complex", split_complex),
@@ -72,7 +74,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("control", simplify_control),
     Pass("fold_batch_norm", fold_batch_norm),
     # Primitives only, from here on; bodies bring new detours with them.
-    Pass("expand_composites", expand_composites),
+    Pass("expand_composites", partial(expand_composites, keep=KERNELS)),
     Pass("canonicalize_bodies", canonicalize),
     Pass("fold_bodies", fold_constants),
     Pass("algebra", algebra),
@@ -202,7 +204,8 @@ def compile_ptx(
     """PTX for `function` with the launches that run it; UnsupportedError names what has no kernel."""
     target = gpu_target(target) if isinstance(target, str) else target
     dump = dump or Dump.from_environment(function.name)
-    program = lower_to_gpu(optimize_function(function, dump), target)
+    # No composite has a GPU kernel of its own.
+    program = lower_to_gpu(optimize_function(expand_composites(function), dump), target)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
     module = emit_ptx(program, target)

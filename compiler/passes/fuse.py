@@ -12,6 +12,7 @@ one element and `reshape`s (which only rename memory) stay outside.  Kinds of gr
     update       a dynamic_update_slice of a small box, with the box's producers
     winograd     a transform of a Winograd convolution, the output one with pointwise epilogue
     recurrent    a recurrence over a sequence
+    attention    an attention, with operands that are only turned or converted
     custom       an op with loops of its own
 
 A loop or a branch stays an op, whose regions are fused.
@@ -36,6 +37,7 @@ CONTROL = ("while", "case")
 CONTRACTIONS = ("dot_general", "convolution")
 WINOGRAD = ("winograd_input", "winograd_output")
 ROW_REDUCTIONS = ("reduce", "arg_reduce")
+HEROES = {"recurrence": "recurrent", "attention": "attention"}
 DUPLICABLE = ("broadcast_in_dim", "iota")
 MOVEMENT = frozenset(
     [
@@ -100,8 +102,8 @@ def _kind(op: Op) -> str:
         return "control"
     if op.name == "concatenate":
         return "concatenate"
-    if op.name == "recurrence":
-        return "recurrent"
+    if op.name in HEROES:
+        return HEROES[op.name]
     if is_small_update(op):
         return "update"
     lowering = REGISTRY[op.name].lowering
@@ -303,6 +305,8 @@ def _takes(groups: Groups, target: int, op: Op) -> bool:
     kind = groups.kind[target]
     if kind in ("loops", "concatenate", "rows"):
         return True
+    if kind == "attention":
+        return op.name in ("transpose", "convert")
     if kind == "update":
         return _feeds_box(groups, op, target)
     if kind == "reduce":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.accumulate import schedule_accumulate
+from tensorkiln.compiler.schedules.attention import schedule_attention
 from tensorkiln.compiler.schedules.columns import schedule_columns, takes_columns
 from tensorkiln.compiler.schedules.concatenate import schedule_concatenate
 from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
@@ -56,6 +57,8 @@ def schedule(
             return schedule_update(group, target)
         case "winograd":
             return schedule_winograd(group, target)
+        case "attention":
+            return schedule_attention(group, target)
         case "recurrent":
             return schedule_recurrent(group, target)
         case "custom":

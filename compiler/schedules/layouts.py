@@ -7,13 +7,15 @@ that is not row-major.  A constant is rearranged at compile time and costs nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.lower.sharing import overlaid
+from tensorkiln.compiler.schedules.attention_tiling import attention_layouts
 from tensorkiln.compiler.schedules.conv_tiling import (
     ConvShape,
     ConvTiling,
@@ -69,10 +71,11 @@ class _Assigner:
                 self.ops.append(op)
             elif op.string("kind") == "contract":
                 self._contraction(op)
-            elif op.string("kind") == "recurrent":
+            elif op.string("kind") in _PACKED:
                 (region,) = op.regions
-                hero = next(o for o in region.ops if o.name == "recurrence")
-                wanted = recurrent_layouts(hero, self.target)
+                name, packed = _PACKED[op.string("kind")]
+                hero = next(o for o in region.ops if o.name == name)
+                wanted = packed(hero, region.producers(), self.target)
                 self._append(self._repacked(op, region, hero, wanted))
             elif op.string("kind") == "winograd":
                 self._winograd(op)
@@ -260,6 +263,14 @@ class _Assigner:
 def _wants_row_major(op: Op) -> bool:
     """True for ops that name, carry or write over their operands' memory."""
     return op.name != "fusion" or bool(overlaid(op))
+
+
+# Kinds of groups whose hero says itself how its operands should lie.
+_Layouts: TypeAlias = Callable[[Op, Mapping[Value, Op], Target], Mapping[Value, Layout]]
+_PACKED: Mapping[str, tuple[str, _Layouts]] = {
+    "recurrent": ("recurrence", recurrent_layouts),
+    "attention": ("attention", attention_layouts),
+}
 
 
 def copy_fusion(

@@ -59,7 +59,9 @@ def _even(extent: int, most: int) -> int:
     return -(-extent // -(-extent // most)) if extent else 1
 
 
-def recurrent_layouts(op: Op, target: Target) -> Mapping[Value, Layout]:
+def recurrent_layouts(
+    op: Op, producers: Mapping[Value, Op], target: Target
+) -> Mapping[Value, Layout]:
     """The layout of each weight of a recurrence."""
     found: dict[Value, Layout] = {}
     for phase, weight in enumerate(parts_of(op).weights):

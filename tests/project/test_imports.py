@@ -41,6 +41,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "benchmarks.suite",
         "compiler", "runtime",
     ),
+    "frontends.tools": ("frontends", "compiler", "runtime"),
     "frontends.api": ("", "frontends", "compiler", "runtime"),
     "frontends": ("frontends.graph", "frontends.onnx", "compiler", "runtime"),
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Commands that TensorFlow users know, run with `python -m`."""

@@ -1,0 +1,1 @@
+"""Commands that TensorFlow users know: `python -m tensorkiln.tools.<name>`."""

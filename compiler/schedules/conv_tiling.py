@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
+from tensorkiln.compiler.schedules.tiling import WIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class ConvTiling:
 
 def conv_shape(op: Op) -> ConvShape | None:
     """The sizes of a convolution, or None if it has to be made legal first."""
-    if op.name != "convolution" or not op.result.dtype.is_float or op.result.dtype.bits < 32:
+    if op.name != "convolution" or op.result.dtype not in WIDE:
         return None
     if (
         any(sum(map(abs, pair)) for pair in _pairs(op, "padding"))

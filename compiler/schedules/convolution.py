@@ -49,7 +49,7 @@ class _Convolution:
         self, group: Group, op: Op, shape: ConvShape, tiling: ConvTiling, target: Target
     ) -> None:
         self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
-        self.fma = target.has_fma
+        self.fma = target.has_fma and op.result.dtype.is_float
         self.body: Body = group.body()
         self.padded = any(o.result is op.operands[0] for o in group.region.ops)
         self.batch: Expr = ix.ZERO
@@ -198,7 +198,7 @@ class _Convolution:
                         exists = Binary("lt", lane, ix.const(ragged))
                         visit((i, at), i, ix.add(column, at), exists)
 
-        zero = Const(0.0, acc.dtype)
+        zero = Const(0.0 if acc.dtype.is_float else 0, acc.dtype)
         each(lambda at, i, channel, exists: body.store(acc, at, zero))
         with self._box() as (channel, window):
             if rows == self.tiling.rows and columns == self.columns:

@@ -47,7 +47,7 @@ class _FilterGradient:
         self, group: Group, op: Op, shape: ConvShape, tiling: FilterTiling, target: Target
     ) -> None:
         self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
-        self.fma = target.has_fma
+        self.fma = target.has_fma and op.result.dtype.is_float
         self.body: Body = group.body()
         self.depth_blocks = (-(-shape.inputs // tiling.images), -(-shape.window[0] // tiling.lines))
         self.blocks = math.prod(self.depth_blocks)
@@ -127,7 +127,7 @@ class _FilterGradient:
                         exists = Binary("lt", lane, ix.const(ragged))
                         visit(*at(ix.add(ix.const(whole * lanes), lane)), exists)
 
-        zero = Const(0.0, acc.dtype)
+        zero = Const(0.0 if acc.dtype.is_float else 0, acc.dtype)
         each(lambda at, index, exists: body.store(acc, at, zero))
         with self._depth(block) as (channel, window):
             each(lambda at, index, exists: self._multiply(acc, at, index, channel, window, exists))

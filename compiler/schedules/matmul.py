@@ -56,7 +56,7 @@ class _Matmul:
         self, group: Group, op: Op, shape: MatmulShape, tiling: Tiling, target: Target
     ) -> None:
         self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
-        self.fma = target.has_fma
+        self.fma = target.has_fma and op.result.dtype.is_float
         self.body: Body = group.body()
         self.value: Value = op.result
         self.batch: Index = ()
@@ -215,7 +215,7 @@ class _Matmul:
 
     def _begin(self, acc: Buffer, each: Each, block: Expr) -> None:
         body = self.body
-        zero = Const(0.0, acc.dtype)
+        zero = Const(0.0 if acc.dtype.is_float else 0, acc.dtype)
         each(lambda at, index, exists: body.store(acc, at, zero))
         output = self.group.outputs[0]
         # The result's lines (with partial sums in them) have the whole tile's time to arrive.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tensorkiln.compiler.ir.dtypes import F32, F64, I32
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel.target import Target
 
@@ -16,6 +17,8 @@ L2_BYTES = 1 << 18  # a part of any current core's second-level cache; panels st
 LARGE_BYTES = 8 << 20
 DEPTH = 512
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
+
+WIDE = (F32, F64, I32)  # narrower numbers are converted as they are packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Tiling:
 
 def matmul_shape(op: Op) -> MatmulShape | None:
     """The sizes of a dot_general, or None if it is not of the plain form."""
-    if op.name != "dot_general" or not op.result.dtype.is_float or op.result.dtype.bits < 32:
+    if op.name != "dot_general" or op.result.dtype not in WIDE:
         return None
     lhs, rhs = op.operands
     batch = op.ints("lhs_batch")

@@ -38,6 +38,7 @@ _SUBMODULES = frozenset(
         "nn",
         "python_io",
         "random",
+        "safetensors",
         "saved_model",
         "summary",
         "test",

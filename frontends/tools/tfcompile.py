@@ -122,9 +122,9 @@ def graph_function(
     broken; UnsupportedError for op types that cannot be read and for variables.
     """
     nodes = {str(node.name): node for node in definition.node}
-    for item in (*feeds, *fetches):
-        if item.node not in nodes:
-            raise ModelError(f"the config names the node {item.node!r}, which the graph lacks")
+    for name_there in [feed.node for feed in feeds] + [fetch.node for fetch in fetches]:
+        if name_there not in nodes:
+            raise ModelError(f"the config names the node {name_there!r}, which the graph lacks")
     part, read = _needed(definition, nodes, feeds, fetches)
     graph = Graph()
     with graph.as_default():

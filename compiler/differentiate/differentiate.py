@@ -18,12 +18,13 @@ def differentiate(
     outputs: Sequence[Value],
     inputs: Sequence[Value],
     cotangents: Sequence[Value | None] | None = None,
+    stops: Collection[Value] = (),
 ) -> list[Value | None]:
     """The gradient of `sum(outputs * cotangents)` for each input; None where there is no path.
 
     Appends to `builder`, over whose ops it walks back, so it can be applied to its own result.
     `cotangents` have the outputs' types (not given: ones; None: zeros).  Only float values have
-    gradients, and none goes through an op whose record says NoGradient.  A loop on the way gives
+    gradients; `stops` are taken as constants, and none goes through an op whose record says NoGradient.  A loop on the way gives
     place to one of the same results that also saves what going back through it needs.
     """
     ops = tuple(builder.ops)
@@ -43,9 +44,10 @@ def differentiate(
     for output, cotangent in zip(outputs, cotangents, strict=True):
         accumulate(output, cotangent)
     for op in reversed(ops):
-        if any(v in found for v in op.results) and any(v in active for v in op.operands):
+        given = [None if v in stops else found.get(v) for v in op.results]
+        if any(g is not None for g in given) and any(v in active for v in op.operands):
             with builder.at(op.location):
-                back = _back(builder, op, [found.get(v) for v in op.results], active)
+                back = _back(builder, op, given, active)
                 for operand, cotangent in zip(op.operands, back, strict=True):
                     accumulate(operand, cotangent)
     return [found.get(v) for v in inputs]

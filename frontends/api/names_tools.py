@@ -20,6 +20,12 @@ from tensorkiln.frontends.graph.assertions import (
     assert_scalar,
     assert_type,
 )  # fmt: skip
+from tensorkiln.frontends.graph.custom_gradients import (
+    NotDifferentiable,
+    RegisterGradient,
+    custom_gradient,
+)  # fmt: skip
+from tensorkiln.frontends.graph.devices import DeviceSpec
 from tensorkiln.frontends.graph.ops_checks import (
     Assert,
     Print,
@@ -33,6 +39,7 @@ from tensorkiln.frontends.graph.ops_parsing import (
     parse_example,
     parse_single_example,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_python import numpy_function, py_func
 from tensorkiln.frontends.graph.proto_run import RunMetadata
 from tensorkiln.frontends.graph.summary.functions import merge as merge_summary
 from tensorkiln.frontends.graph.summary.functions import merge_all as merge_all_summaries
@@ -50,6 +57,8 @@ from tensorkiln.frontends.graph.summary.proto_summary import (
     Summary,
     SummaryMetadata,
 )  # fmt: skip
+
+NoGradient = NotDifferentiable
 
 # The version of the interface, and of the graphs it reads and writes.
 VERSION = "1.15.0"

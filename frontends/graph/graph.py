@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from tensorkiln.frontends.graph import stack
 from tensorkiln.frontends.graph.control import ControlDependencies
 from tensorkiln.frontends.graph.convert import Convertible
+from tensorkiln.frontends.graph.devices import chosen, merge
 from tensorkiln.frontends.graph.files import export_graph
 from tensorkiln.frontends.graph.files.messages import Proto
-from tensorkiln.frontends.graph.kinds import OpKind
+from tensorkiln.frontends.graph.kinds import GRADIENT_OVERRIDE, OpKind
 from tensorkiln.frontends.graph.location import user_location
 from tensorkiln.frontends.graph.naming import Names
 from tensorkiln.frontends.graph.operation import Operation
@@ -32,6 +33,8 @@ class Graph:
         self._names = Names()
         self._control = ControlDependencies()
         self._device = ""
+        self._device_function: Callable[[Operation], object] | None = None
+        self._overrides: dict[str, str] = {}
         self._finalized = False
         self._unfeedable: set[Tensor] = set()
 
@@ -50,10 +53,13 @@ class Graph:
         full_name = self._names.of_op(name or kind.name)
         if full_name in self._operations:
             raise ValueError(f"an operation named '{full_name}' exists already")
+        if kind.name in self._overrides:
+            attributes = {**attributes, GRADIENT_OVERRIDE: self._overrides[kind.name]}
         operation = Operation(
             self, kind, full_name, inputs, attributes, self._control.of_new_op(inputs),
             self._device, user_location(full_name), len(self._operations) + 1,
         )  # fmt: skip
+        operation.device = chosen(self._device, self._device_function, operation)
         self._operations[full_name] = operation
         self._control.record(operation)
         return operation
@@ -199,13 +205,35 @@ class Graph:
 
     @contextmanager
     def device(self, device_name_or_function: object) -> Iterator[None]:
-        """Ops made inside carry the device's name."""
-        before = self._device
-        self._device = device_name_or_function if isinstance(device_name_or_function, str) else ""
+        """Ops made inside carry the device's name, merged with the outer scope's.
+
+        It is a name, a function of the operation that gives one, or None, which clears the scope.
+        """
+        before = self._device, self._device_function
+        if device_name_or_function is None:
+            self._device, self._device_function = "", None
+        elif callable(device_name_or_function):
+            self._device_function = device_name_or_function
+        else:
+            to_string = getattr(device_name_or_function, "to_string", None)
+            text = to_string() if to_string is not None else str(device_name_or_function)
+            self._device = merge(text, self._device)
         try:
             yield
         finally:
-            self._device = before
+            self._device, self._device_function = before
+
+    @contextmanager
+    def gradient_override_map(self, op_type_map: Mapping[str, str]) -> Iterator[None]:
+        """Ops made inside of the types named take the gradients registered by those names."""
+        if not isinstance(op_type_map, Mapping):
+            raise TypeError("`op_type_map` must be a dictionary mapping strings to strings")
+        before = self._overrides
+        self._overrides = {**before, **op_type_map}
+        try:
+            yield
+        finally:
+            self._overrides = before
 
     # -- collections -----------------------------------------------------------------------
 

@@ -29,6 +29,10 @@ Lower: TypeAlias = "Callable[[Lowering, Operation, Sequence[Value]], Sequence[Va
 Host: TypeAlias = "Callable[[HostContext, Operation, Sequence[Array]], Sequence[object]]"
 
 
+GRADIENT_OVERRIDE = "_gradient_op_type"
+"""The attribute that names the gradient function that an op takes in place of its own."""
+
+
 @dataclass(frozen=True)
 class Argument:
     """One input of an op type."""

@@ -11,6 +11,7 @@ from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.custom_gradients import by_parts, overriding
 from tensorkiln.frontends.graph.indexed_slices import IndexedSlices
 from tensorkiln.frontends.graph.kinds import TABLE, OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering, is_read, variable_of
@@ -46,6 +47,9 @@ def gradients(
     weights = _list(grad_ys) if grad_ys is not None else [None] * len(outputs)
     if len(weights) != len(outputs):
         raise ValueError(f"Passed {len(weights)} grad_ys for {len(outputs)} ys")
+    own = overriding(outputs, stops)
+    if own:
+        return by_parts(_plain, own, outputs, inputs, weights, stops, name)
     graph = graph_of([*outputs, *inputs])
     users = _users(outputs, stops)
     connected = [x for x in dict.fromkeys(inputs) if _key(x) in users]
@@ -72,6 +76,14 @@ def gradients(
         if unconnected_gradients == "zero":
             found |= {x: zeros_like(x) for x in inputs if x not in found}
     return [found.get(x) for x in inputs]
+
+
+def _plain(
+    ys: Sequence[Tensor], xs: Sequence[Tensor], weights: Sequence[object],
+    stops: Collection[Tensor], name: str,
+) -> list[Gradient]:  # fmt: skip
+    """`gradients` between ops that have gradients of their own."""
+    return gradients(ys, xs, weights, name, stop_gradients=list(stops))
 
 
 def _lookups(x: Tensor, users: Mapping[Tensor | Operation, Sequence[Operation]]) -> list[Tensor]:
@@ -156,7 +168,8 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
         next(given) if k in places else shorthand.ones_like(builder, y)
         for k, y in enumerate(outputs)
     ]
-    found = differentiate(builder, outputs, inputs, cotangents)
+    stops = frozenset(values[end + len(places) :])
+    found = differentiate(builder, outputs, inputs, cotangents, stops)
     return [
         shorthand.zeros_like(builder, x) if g is None else lowering.identity(g)
         for x, g in zip(inputs, found, strict=True)

@@ -7,6 +7,7 @@ from tensorkiln.frontends.graph.initializers import (
     RandomNormal,
     RandomUniform,
     TruncatedNormal,
+    UniformUnitScaling,
     VarianceScaling,
     Zeros,
     glorot_normal_initializer,
@@ -16,8 +17,11 @@ from tensorkiln.frontends.graph.initializers import (
     lecun_normal,
     lecun_uniform,
 )  # fmt: skip
+from tensorkiln.frontends.graph.initializers_orthogonal import Orthogonal
 
 zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
 random_normal, random_uniform = RandomNormal, RandomUniform
 truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
 glorot_normal, glorot_uniform = glorot_normal_initializer, glorot_uniform_initializer
+uniform_unit_scaling = UniformUnitScaling
+orthogonal = Orthogonal

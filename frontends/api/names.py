@@ -63,6 +63,7 @@ from tensorkiln.frontends.graph.initializers import (
     RandomNormal,
     RandomUniform,
     TruncatedNormal,
+    UniformUnitScaling,
     VarianceScaling,
     Zeros,
     glorot_normal_initializer,
@@ -320,5 +321,5 @@ initialize_variables = variables_initializer
 zeros_initializer, ones_initializer, constant_initializer = Zeros, Ones, Constant
 random_normal_initializer, random_uniform_initializer = RandomNormal, RandomUniform
 truncated_normal_initializer, variance_scaling_initializer = TruncatedNormal, VarianceScaling
-uniform_unit_scaling_initializer = VarianceScaling
+uniform_unit_scaling_initializer = UniformUnitScaling
 identity_initializer = Identity

@@ -1,5 +1,6 @@
 """Top-level names of mathematics beyond the everyday functions."""
 
+from tensorkiln.frontends.graph.initializers_orthogonal import Orthogonal
 from tensorkiln.frontends.graph.norms import (
     accumulate_n,
     cross,
@@ -14,6 +15,14 @@ from tensorkiln.frontends.graph.ops_quantize import (
     fake_quant_with_min_max_vars,
     fake_quant_with_min_max_vars_per_channel,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_random import get_seed
+from tensorkiln.frontends.graph.ops_random_host import (
+    random_crop,
+    random_gamma,
+    random_poisson,
+    random_shuffle,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_random_stateless import multinomial
 from tensorkiln.frontends.graph.ops_special import (
     acosh,
     asinh,
@@ -27,4 +36,5 @@ from tensorkiln.frontends.graph.ops_special import (
     zeta,
 )  # fmt: skip
 
+orthogonal_initializer = Orthogonal
 realdiv, floormod = divide, mod

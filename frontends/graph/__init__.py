@@ -6,7 +6,6 @@ Importing the package fills the table of op types.
 from __future__ import annotations
 
 from tensorkiln.frontends.graph import (
-    ops_python,
     norms,
     ops_activation,
     ops_apply,
@@ -30,8 +29,11 @@ from tensorkiln.frontends.graph import (
     ops_partition,
     ops_patches,
     ops_pool,
+    ops_python,
     ops_quantize,
     ops_random,
+    ops_random_host,
+    ops_random_stateless,
     ops_rearrange,
     ops_reduce,
     ops_scan,
@@ -46,6 +48,7 @@ from tensorkiln.frontends.graph import (
     ops_tensor_array,
     ops_where,
     ops_windows,
+    shape_functions,
 )
 from tensorkiln.frontends.graph.summary import ops as ops_summary
 
@@ -76,6 +79,8 @@ OP_FAMILIES = (
     ops_pool,
     ops_quantize,
     ops_random,
+    ops_random_host,
+    ops_random_stateless,
     ops_rearrange,
     ops_reduce,
     ops_scan,
@@ -90,6 +95,7 @@ OP_FAMILIES = (
     ops_tensor_array,
     ops_where,
     ops_windows,
+    shape_functions,
     ops_summary,
 )
 """The modules whose entries make up the table."""

@@ -149,6 +149,22 @@ class VarianceScaling(Initializer):
         return truncated_normal(shape, 0.0, deviation, dtype, seed=self.seed)
 
 
+class UniformUnitScaling(Initializer):
+    """Uniform numbers that keep the scale of inputs: within factor * sqrt(3 / inputs)."""
+
+    def __init__(
+        self, factor: float = 1.0, seed: int | None = None, dtype: object = dtypes.float32
+    ) -> None:
+        super().__init__(dtype)
+        self.factor, self.seed = factor, seed
+
+    def make(self, shape: tuple[int, ...], dtype: DType) -> Tensor:
+        """See Initializer."""
+        inputs = max(math.prod(shape[:-1]), 1)
+        limit = math.sqrt(3.0 / inputs) * self.factor
+        return random_uniform(shape, -limit, limit, dtype, seed=self.seed)
+
+
 class Identity(Initializer):
     """`gain` on the diagonal of a matrix."""
 

@@ -15,12 +15,18 @@ from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.frontends.onnx.node import Lower, Node, Operand, Result
+from tensorkiln.frontends.onnx.structure import subgraphs
 
 MAXIMUM_ELEMENTS = 1 << 16
 
 
 def is_foldable(node: Node) -> bool:
-    """True if every operand is known and small, and there is at least one."""
+    """True if every operand is known and small, and there is at least one.
+
+    A node with subgraphs reads more than its operands, so its nodes are folded one by one.
+    """
+    if any(subgraphs(node.proto)):
+        return False
     given = [operand for operand in node.operands if operand is not None]
     return bool(given) and all(
         operand.known is not None and operand.known.size <= MAXIMUM_ELEMENTS for operand in given

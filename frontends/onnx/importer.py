@@ -125,10 +125,17 @@ class _Importer:
                 raise UnsupportedError(f"{describe(proto)} cannot be compiled")
             return self.expand(body, proto, operands, frame)
 
-        def inline(graph: GraphProto) -> list[Operand]:
-            return self.inline(graph, scope, frame)
+        def inline(graph: GraphProto, inputs: Sequence[Operand]) -> list[Operand]:
+            return self.inline(graph, scope, frame, inputs)
 
-        node = Node(proto, version, schema, self.builder, tuple(operands), self.folder, inline)
+        def region(
+            graph: GraphProto, builder: Builder, inputs: Sequence[Operand]
+        ) -> tuple[list[Operand], list[Value]]:
+            return self.region(graph, scope, frame, builder, inputs)
+
+        node = Node(
+            proto, version, schema, self.builder, tuple(operands), self.folder, inline, region
+        )
         try:
             folded = fold(node, lower) if is_foldable(node) else None
             results = folded if folded is not None else lower(node)
@@ -156,12 +163,50 @@ class _Importer:
             for name, used in zip(body.output, call.output, strict=False)
         ]
 
-    def inline(self, graph: GraphProto, scope: Scope, frame: _Frame) -> list[Operand]:
-        """The results of a subgraph without inputs, imported in place."""
-        inner: Scope = {name: scope[name] for name in captures(graph)}
+    def inline(
+        self, graph: GraphProto, scope: Scope, frame: _Frame, inputs: Sequence[Operand]
+    ) -> list[Operand]:
+        """The results of a subgraph, imported in place."""
+        return self.subgraph(graph, {name: scope[name] for name in captures(graph)}, frame, inputs)
+
+    def region(
+        self,
+        graph: GraphProto,
+        scope: Scope,
+        frame: _Frame,
+        builder: Builder,
+        inputs: Sequence[Operand],
+    ) -> tuple[list[Operand], list[Value]]:
+        """The results of a subgraph imported into `builder`, and the values it captures."""
+        inner: Scope = {}
+        captured: list[Value] = []
+        for name in captures(graph):
+            operand = scope[name]
+            if operand is None or operand.known is not None:
+                inner[name] = operand and operand.detached()
+                continue
+            value = operand.value(self.builder)
+            captured.append(value)
+            inside = builder.parameter(name, value.type)
+            inner[name] = Operand(name, value=inside, inputs=operand.inputs)
+        around, self.builder = self.builder, builder
+        try:
+            return self.subgraph(graph, inner, frame, inputs), captured
+        finally:
+            self.builder = around
+
+    def subgraph(
+        self, graph: GraphProto, inner: Scope, frame: _Frame, inputs: Sequence[Operand]
+    ) -> list[Operand]:
+        """Imports the nodes of a subgraph; `inner` is what it captures."""
+        where = f"subgraph {graph.name!r}"
+        names = [str(value.name) for value in graph.input]
+        if len(names) != len(inputs):
+            raise ModelError(f"{where} has {len(names)} inputs, and is given {len(inputs)}")
+        inner.update(zip(names, inputs, strict=True))
         inner.update(self.initializers(graph))
         outputs = [str(value.name) for value in graph.output]
-        nodes = ordered_nodes(graph.node, inner, outputs, f"subgraph {graph.name!r}")
+        nodes = ordered_nodes(graph.node, inner, outputs, where)
         require_supported(nodes, frame.opsets, self.functions)
         self.run(nodes, inner, _Frame(frame.opsets, frame.depth + 1))
         return [_defined(inner, name) for name in outputs]

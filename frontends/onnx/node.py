@@ -22,6 +22,11 @@ from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
 MAXIMUM_LENGTH = 1 << 26
 
+Inline: TypeAlias = "Callable[[GraphProto, Sequence[Operand]], list[Operand]]"
+Region: TypeAlias = (
+    "Callable[[GraphProto, Builder, Sequence[Operand]], tuple[list[Operand], list[Value]]]"
+)
+
 Result: TypeAlias = "Value | Array | Operand"
 Results: TypeAlias = "Result | Sequence[Result]"
 Lower: TypeAlias = "Callable[[Node], Results]"
@@ -99,8 +104,10 @@ def constant(builder: Builder, array: Array) -> Value:
 class Node:
     """One node being lowered.
 
-    `version` is the opset version of the node's domain; `inline(graph)` imports a subgraph in
-    place and gives its results.
+    `version` is the opset version of the node's domain.  `inline(graph, inputs)` imports a
+    subgraph in place and gives its results; `region(graph, builder, inputs)` imports it into
+    another builder and also gives the values around it that it reads, for which the builder has
+    got parameters, in that order.
     """
 
     proto: NodeProto
@@ -109,7 +116,8 @@ class Node:
     builder: Builder
     operands: tuple[Operand | None, ...]
     folder: Path | None = None
-    inline: Callable[[GraphProto], list[Operand]] | None = None
+    inline: Inline | None = None
+    region: Region | None = None
     _attributes: dict[str, AttributeProto] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

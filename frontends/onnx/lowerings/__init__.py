@@ -14,6 +14,7 @@ from tensorkiln.frontends.onnx.lowerings import (
     gather,
     grid_sample,
     linalg,
+    loops,
     matmul,
     movement,
     normalization,
@@ -22,11 +23,13 @@ from tensorkiln.frontends.onnx.lowerings import (
     recurrent,
     reductions,
     resize,
+    scans,
     scatter,
     slicing,
     softmax,
     sorting,
     trigonometry,
+    unique,
 )
 from tensorkiln.frontends.onnx.table import Table
 
@@ -40,6 +43,7 @@ TABLE = Table(
         *movement.LOWERINGS,
         *slicing.LOWERINGS,
         *gather.LOWERINGS,
+        *unique.LOWERINGS,
         *reductions.LOWERINGS,
         *matmul.LOWERINGS,
         *linalg.LOWERINGS,
@@ -56,5 +60,7 @@ TABLE = Table(
         *pooling.LOWERINGS,
         *normalization.LOWERINGS,
         *control.LOWERINGS,
+        *loops.LOWERINGS,
+        *scans.LOWERINGS,
     )
 )

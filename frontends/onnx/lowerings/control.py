@@ -1,11 +1,15 @@
-"""Dropout at inference, and If where the branch is known while importing."""
+"""Dropout at inference, and If."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tensorkiln.compiler.ir.dtypes import BOOL
-from tensorkiln.compiler.ir.function import Value
-from tensorkiln.compiler.ops.shorthand import full
-from tensorkiln.frontends.onnx.node import Node, Operand
+from tensorkiln.compiler.ir.function import Function, Value
+from tensorkiln.compiler.ops import Builder
+from tensorkiln.compiler.ops.shorthand import full, reshape
+from tensorkiln.compiler.ops.shorthand_control import branch_index
+from tensorkiln.frontends.onnx.node import ConstantNeeded, Node, Operand
 from tensorkiln.frontends.onnx.table import Lowering
 
 
@@ -35,11 +39,43 @@ def _dropout(node: Node) -> list[Operand | Value]:
     return _passed_on(node, _mask(node, "bool"))
 
 
-def _if(node: Node) -> list[Operand]:
-    taken = bool(node.known(0).reshape(()))
-    if node.inline is None:
-        raise node.unsupported("a branch in a place where nothing can be inlined")
-    return node.inline(node.graph("then_branch" if taken else "else_branch"))
+def _if(node: Node) -> list[Operand | Value]:
+    """A branch that is known while importing is imported in place."""
+    graphs = [node.graph("then_branch"), node.graph("else_branch")]
+    assert node.inline is not None
+    assert node.region is not None
+    condition = node.operand(0)
+    if condition.type.elements != 1:
+        raise node.invalid(f"its condition has shape {list(condition.shape)}, not one element")
+    if condition.known is not None:
+        taken = graphs[0] if condition.known.reshape(()) else graphs[1]
+        return list(node.inline(taken, ()))
+    branches: list[tuple[Builder, list[Value], list[Value]]] = []
+    for graph in graphs:
+        builder = Builder(node.builder.registry, graph.name or "branch")
+        builder.location = node.builder.location
+        found, captured = node.region(graph, builder, ())
+        branches.append((builder, [o.value(builder) for o in found], captured))
+    types = [[v.type for v in results] for _, results, _ in branches]
+    if types[0] != types[1]:
+        # If the condition is made a constant, one branch is enough.
+        then, otherwise = (", ".join(map(str, kinds)) for kinds in types)
+        reason = f"its branches give ({then}) and ({otherwise})"
+        raise ConstantNeeded(str(node.unsupported(reason)), condition.inputs)
+    values = list(dict.fromkeys(v for _, _, captured in branches for v in captured))
+    regions = tuple(_region(*branch, values) for branch in branches)
+    predicate = reshape(node.builder, condition.value(node.builder), ())
+    index = branch_index(node.builder, predicate)
+    return list(node.builder.op("case", (index, *values), {}, regions))
+
+
+def _region(
+    builder: Builder, results: Sequence[Value], captured: Sequence[Value], values: Sequence[Value]
+) -> Function:
+    """The function of all `values`, of which the builder has parameters for those captured."""
+    own = dict(zip(captured, builder.parameters, strict=True))
+    builder.parameters = [own.get(v) or builder.parameter(v.name, v.type) for v in values]
+    return builder.finish(results)
 
 
 LOWERINGS = (

@@ -119,12 +119,13 @@ class Stages:
 def optimize_function(
     function: Function, dump: Dump | None = None, passes: Sequence[Pass] = PASSES
 ) -> Function:
-    """Runs `passes` in order, verifying in between."""
+    """Runs `passes` in order, verifying what each of them changed."""
     dump = dump or Dump()
     dump.write("ir", "txt", lambda: print_function(function, elide=64))
     for step in passes:
-        function = step.run(function)
-        verify_function(function, REGISTRY.types)
+        before, function = function, step.run(function)
+        if function is not before:
+            verify_function(function, REGISTRY.types)
         dump.write(step.name, "txt", partial(print_function, function, elide=64))
     return function
 

@@ -23,6 +23,7 @@ moves data from something smaller (a broadcast) or from nothing (an iota).
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
@@ -133,25 +134,22 @@ def _grow_row(groups: Groups, first: Op) -> None:
     """Adds to the row group of `first` every later op that works on the same rows."""
     target = groups.group_of[first]
     shape, dims = first.operands[0].shape, _dims(first)
-    later = groups.function.ops[groups.order[first] + 1 :]
-    for op in later:
+    siblings = [u for u in groups.users.get(first.operands[0], ()) if u.name in ROW_REDUCTIONS]
+    # Ops in question by their place in the function: what reads an op comes after it.
+    later = {groups.order[u]: u for u in (*groups.users_of(first), *siblings)}
+    places = sorted(place for place in later if place > groups.order[first])
+    while places:
+        op = later[heapq.heappop(places)]
         source = groups.group_of.get(op)
         if source is None or source == target or len(groups.members[source]) > 1:
             continue
-        related = any(_made_in(groups, v, target) for v in op.operands)
-        sibling = op.name in ROW_REDUCTIONS and op.operands[0] is first.operands[0]
-        if (
-            (related or sibling)
-            and _same_rows(op, shape, dims)
-            and groups.can_merge(target, source)
-        ):
+        if _same_rows(op, shape, dims) and groups.can_merge(target, source):
             groups.merge(source, target)
             groups.kind[target] = "rows"
-
-
-def _made_in(groups: Groups, value: Value, group: int) -> bool:
-    op = groups.producers.get(value)
-    return op is not None and groups.group_of.get(op) == group
+            for reader in groups.users_of(op):
+                if groups.order[reader] not in later:
+                    later[groups.order[reader]] = reader
+                    heapq.heappush(places, groups.order[reader])
 
 
 def _same_rows(op: Op, shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:

@@ -68,7 +68,7 @@ SAMPLES = (
     *_binary("power", np.power),
     Sample("divide", (np.array([1e200 + 2e200j]), np.array([3e200 - 1e200j])),
            lambda a, b: (a / 1e200) / (b / 1e200), label="large", differentiate=()),
-    Sample("power", (np.array([0j, 0j]), np.array([2 + 1j, 0j])), lambda a, b: [0, 1],
+    Sample("power", (np.array([0j, 0j]), np.array([2 + 1j, 0j])), lambda a, b: np.array([0, 1]),
            label="zero", differentiate=()),
     *(
         Sample("compare", (_z(), np.where(np.arange(5) < 2, _z(), 1j)), function,

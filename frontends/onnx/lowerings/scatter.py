@@ -8,7 +8,16 @@ import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Value
-from tensorkiln.compiler.ops.shorthand import axis_of, convert, reshape
+from tensorkiln.compiler.ops.shorthand import (
+    axis_of,
+    binary,
+    convert,
+    expand_dims,
+    full,
+    iota,
+    reshape,
+    scalar,
+)  # fmt: skip
 from tensorkiln.frontends.onnx.lowerings.gather import positions_along, tuple_positions, wrapped
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering
@@ -63,6 +72,37 @@ def _scatter_nd(node: Node) -> Value:
     return reshape(builder, scatter_rows(node, rows, positions, updates, _reducer(node)), x.shape)
 
 
+def _tensor_scatter(node: Node) -> Value:
+    """Rows of a cache written from a place on that each sample has of its own."""
+    builder, cache, update = node.builder, node.value(0), node.value(1)
+    rank, axis = cache.type.rank, axis_of(node.integer("axis"), cache.type.rank)
+    if axis == 0 or update.type.rank != rank:
+        raise node.invalid(f"axis {axis} of cache {cache.type} and update {update.type}")
+    batch, count, length = cache.shape[0], update.shape[axis], cache.shape[axis]
+    zeros = full(builder, (batch,), 0, I64)
+    first = convert(builder, node.value(2), I64) if node.has(2) else zeros
+    mode = node.string("mode", "linear")
+    if mode not in ("linear", "circular"):
+        raise node.invalid(f"mode is {mode!r}, not linear or circular")
+    # Whole windows in a row, or each place of its own where they go round.
+    circular = mode == "circular"
+    if circular:
+        steps = iota(builder, (batch, count), 1, I64)
+        places = binary(builder, "add", expand_dims(builder, first, (1,)), steps)
+        first = binary(builder, "remainder", places, scalar(builder, length, I64))
+    return builder.one(
+        "scatter",
+        (cache, first, update),
+        update_window_dims=tuple(k for k in range(1, rank) if not (circular and k == axis)),
+        inserted_window_dims=(axis,) if circular else (),
+        scatter_dims_to_operand_dims=(axis,),
+        input_batching_dims=(0,),
+        scatter_indices_batching_dims=(0,),
+        index_vector_dim=2 if circular else 1,
+        reducer="set",
+    )
+
+
 def _max_unpool(node: Node) -> Value:
     """Zeros of the shape before pooling, with each value at its index in that shape."""
     builder, x, indices = node.builder, node.value(0), node.value(1)
@@ -96,5 +136,6 @@ LOWERINGS = (
     Lowering("Scatter", _scatter_elements, 9),
     Lowering("ScatterElements", _scatter_elements, 11),
     Lowering("ScatterND", _scatter_nd, 11),
+    Lowering("TensorScatter", _tensor_scatter, 24),
     Lowering("MaxUnpool", _max_unpool, 9),
 )

@@ -39,6 +39,7 @@ from tensorkiln.compiler.passes.fuse import fuse
 from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
+from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.over_regions import everywhere
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
@@ -72,6 +73,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("canonicalize", canonicalize),
     Pass("fold_constants", fold_constants),
     Pass("control", simplify_control),
+    Pass("match_attention", match_attention),
     Pass("fold_batch_norm", fold_batch_norm),
     # Primitives only, from here on; bodies bring new detours with them.
     Pass("expand_composites", partial(expand_composites, keep=KERNELS)),

@@ -19,6 +19,7 @@ from tensorkiln.compiler.passes.fuse import fuse
 from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
+from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 from tensorkiln.compiler.passes.split_complex import split_complex
@@ -30,6 +31,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
     for run in (
         split_complex,
         fold_batch_norm,
+        match_attention,
         expand_composites,
         canonicalize,
         fold_constants,

@@ -37,8 +37,8 @@ def _rule(folded: Collection[str]) -> Rule:
     followers: set[Value] = set()  # elementwise results put behind a product
 
     def sink(rewriter: Rewriter, op: Op) -> Replacement:
-        shape = _shape_of_product(rewriter, op, followers)
-        if shape is None or any(v.name in folded for v in op.operands):
+        shape = _shape_of_product(rewriter, op, followers, folded)
+        if shape is None:
             return None
         operands: list[Value] = []
         for value in op.operands:
@@ -54,11 +54,13 @@ def _rule(folded: Collection[str]) -> Rule:
     return sink
 
 
-def _shape_of_product(rewriter: Rewriter, op: Op, followers: set[Value]) -> Shape | None:
+def _shape_of_product(
+    rewriter: Rewriter, op: Op, followers: set[Value], folded: Collection[str]
+) -> Shape | None:
     """The shape of a product (or of what follows one) that the op reads through a reshape."""
     for value in op.operands:
         renamed = rewriter.producer(value, "reshape")
-        if renamed is None:
+        if renamed is None or value.name in folded:
             continue
         source = renamed.operands[0]
         if source in followers or rewriter.producer(source, "dot_general") is not None:

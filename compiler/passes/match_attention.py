@@ -1,0 +1,179 @@
+"""Attention written as separate ops, recognised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tensorkiln.compiler.ir.dtypes import F32, F64
+from tensorkiln.compiler.ir.function import Array, Function, Op, Value
+from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops.dot import Side, sides
+from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
+
+HIDDEN = -1e30  # scores at most this are those of keys that are not to be seen
+
+
+def match_attention(function: Function) -> Function:
+    """Makes an `attention` of a softmax of products between two products.
+
+        %s = dot_general(%q, %k)        scores, batch by head
+        %t = add(multiply(%s, scale), mask)
+        %p = softmax(%t) {axis = 3}     ->    %a = attention(%q, %k, %v, mask) {scale = ...}
+        %y = dot_general(%p, %v)              %y = transpose(%a)
+
+    A scale, a mask that is added, and a choice between scores and a very small number by a
+    constant triangle (causal attention) may stand between, each or none, in this order.  Nobody
+    else may read what stands between.  Operands are turned as attention wants them, which undoes
+    what models do to split heads.  The same real numbers are summed, in another order.
+    """
+    return rewrite(function, {"dot_general": (_attention,)})
+
+
+@dataclass
+class _Scores:
+    """What was found between the softmax and the product before it."""
+
+    scale: float = 1.0
+    offset: int | None = None
+    masks: list[Value] = field(default_factory=list)
+
+
+def _attention(rewriter: Rewriter, op: Op) -> Replacement:
+    weights, v = op.operands
+    softmax = rewriter.producer(weights, "softmax")
+    if softmax is None or op.result.dtype not in (F32, F64) or not rewriter.has_one_use(weights):
+        return None
+    left, right = sides(op.attributes, (weights.type.rank, v.type.rank))
+    batches = weights.type.rank - 2
+    last = weights.type.rank - 1
+    fits = left.batch == tuple(range(batches)) and left.contracting == (last,)
+    if batches not in (1, 2) or not fits or softmax.integer("axis") != last:
+        return None
+    found = _Scores()
+    product = _product(rewriter, softmax.operands[0], found)
+    if product is None:
+        return None
+    queries, keys = sides(product.attributes, (batches + 2, batches + 2))
+    ordered = [_ordered(side, batches) for side in (queries, keys)]
+    if None in ordered or queries.batch != left.batch or _ordered(right, batches) is None:
+        return None
+    q = _turned(rewriter, product.operands[0], queries, queries.free, queries.contracting)
+    k = _turned(rewriter, product.operands[1], keys, keys.free, keys.contracting)
+    v = _turned(rewriter, v, right, right.contracting, right.free)
+    mask = [_joined(rewriter, found.masks)] if found.masks else []
+    attention = rewriter.one(
+        "attention",
+        (q, k, v, *mask),
+        scale=found.scale,
+        causal=found.offset is not None,
+        offset=found.offset or 0,
+    )
+    turned = shorthand.transpose(rewriter, attention, (0, 2, 1, 3))
+    return shorthand.reshape(rewriter, turned, op.result.type.shape)
+
+
+def _ordered(side: Side, batches: int) -> Side | None:
+    """The side itself, if it has so many batch dims and one free and one contracting dim."""
+    plain = len(side.batch) == batches and len(side.free) == len(side.contracting) == 1
+    return side if plain else None
+
+
+def _turned(
+    rewriter: Rewriter, x: Value, side: Side, rows: tuple[int, ...], columns: tuple[int, ...]
+) -> Value:
+    """An operand as batch, rows, head, columns; with one batch dim there is one head."""
+    outer, heads = side.batch[:1], side.batch[1:]
+    turned = shorthand.transpose(rewriter, x, (*outer, *rows, *heads, *columns))
+    return turned if heads else shorthand.expand_dims(rewriter, turned, (2,))
+
+
+def _product(rewriter: Rewriter, scores: Value, found: _Scores) -> Op | None:
+    """The product that scores come from; what is done to it on the way goes to `found`."""
+    while True:
+        op = rewriter.producer(scores)
+        if op is None or not rewriter.has_one_use(scores):
+            return None
+        if op.name == "dot_general":
+            plain = op.result.type.rank - len(op.ints("lhs_batch")) == 2
+            return op if plain else None
+        following = _step(rewriter, op, found)
+        if following is None:
+            return None
+        scores = following
+
+
+def _step(rewriter: Rewriter, op: Op, found: _Scores) -> Value | None:
+    """The scores before the mask, choice or scale `op`, which `found` then has."""
+    if op.name == "add" and found.offset is None and found.scale == 1.0:
+        for scores, mask in (op.operands, op.operands[::-1]):
+            if _is_score(rewriter, scores):
+                found.masks.append(_narrow(rewriter, mask))
+                return scores
+    if op.name == "select" and found.offset is None and found.scale == 1.0:
+        found.offset = _offset(rewriter, op)
+        return None if found.offset is None else op.operands[1]
+    if op.name in ("multiply", "divide"):
+        number = rewriter.splat(op.operands[1])
+        if number is not None and float(number) != 0:
+            factor = float(number)
+            found.scale *= factor if op.name == "multiply" else 1 / factor
+            return op.operands[0]
+    return None
+
+
+def _is_score(rewriter: Rewriter, value: Value) -> bool:
+    """True if `value` is a product, perhaps scaled, masked or chosen from."""
+    op = rewriter.producer(value)
+    while op is not None and op.name in ("add", "multiply", "divide", "select"):
+        op = rewriter.producer(op.operands[op.name == "select"])
+    return op is not None and op.name == "dot_general"
+
+
+def _narrow(rewriter: Rewriter, mask: Value) -> Value:
+    """A mask of rank 4 (one head where the scores have rank 3), dims that repeat as 1."""
+    rank = mask.type.rank
+    op = rewriter.producer(mask, "broadcast_in_dim")
+    shape = list(mask.type.shape)
+    if op is not None and list(op.ints("dimensions")) == sorted(op.ints("dimensions")):
+        kept = dict(zip(op.ints("dimensions"), op.operands[0].type.shape, strict=True))
+        mask, shape = op.operands[0], [kept.get(axis, 1) for axis in range(rank)]
+    if rank == 3:
+        shape = [shape[0], 1, *shape[1:]]
+    return shorthand.reshape(rewriter, mask, shape)
+
+
+def _joined(rewriter: Rewriter, masks: list[Value]) -> Value:
+    total = masks[-1]
+    for mask in masks[-2::-1]:
+        total = shorthand.binary(rewriter, "add", total, mask)
+    return total
+
+
+def _offset(rewriter: Rewriter, op: Op) -> int | None:
+    """How far a query sees, if `op` hides the keys above a diagonal and none sees nothing."""
+    condition, _, hidden = op.operands
+    low = rewriter.splat(hidden)
+    if low is None or float(low) > HIDDEN:
+        return None
+    table = _matrix(rewriter, condition)
+    if table is None or not table.size or not table[0, 0]:
+        return None
+    offset = int(table[0].sum()) - 1
+    queries, keys = np.indices(table.shape)
+    return offset if bool((table == (keys <= queries + offset)).all()) else None
+
+
+def _matrix(rewriter: Rewriter, condition: Value) -> Array | None:
+    """A constant bool that is the same for every batch and head, as queries by keys."""
+    rank = condition.type.rank
+    op = rewriter.producer(condition, "broadcast_in_dim")
+    if op is not None:
+        if op.ints("dimensions")[-2:] != (rank - 2, rank - 1):
+            return None
+        condition = op.operands[0]
+    array = rewriter.literal(condition)
+    if array is None or any(size != 1 for size in array.shape[:-2]):
+        return None
+    return array.reshape(array.shape[-2:])

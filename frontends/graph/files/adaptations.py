@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from tensorkiln.frontends.graph import dtypes
-from tensorkiln.frontends.graph.windows import spatial, spatial_axes
+from tensorkiln.frontends.graph.windows import padding_attributes, spatial, spatial_axes
 
 if TYPE_CHECKING:
     from tensorkiln.frontends.graph.tensor import Tensor
@@ -32,7 +34,7 @@ def _windows(rank: int) -> Adaptation:
         for name in _WINDOWS & set(result):
             values = _integers(result[name])
             if len(values) != rank:
-                axes = spatial_axes(str(attributes["data_format"]), rank)
+                axes = spatial_axes(_layout(attributes), rank)
                 full = [1] * rank
                 for axis, value in zip(axes, values, strict=True):
                     full[axis] = value
@@ -45,16 +47,21 @@ def _windows(rank: int) -> Adaptation:
             values = _integers(result[name])
             if len(values) != rank:
                 raise ValueError(f"{name} must have {rank} entries, got {list(values)}")
-            result[name] = spatial(values, str(attributes["data_format"]), name)
-        if attributes["padding"] not in ("SAME", "VALID"):
-            raise ValueError(f"padding {attributes['padding']!r} is not supported")
+            result[name] = spatial(values, _layout(attributes), name)
+        if attributes["padding"] == "EXPLICIT":
+            pairs = np.asarray(result.pop("explicit_paddings"), int).reshape(-1, 2)
+            return result | padding_attributes(pairs, _layout(attributes))
         result.pop("explicit_paddings", None)
-        return result
+        return result | padding_attributes(attributes["padding"], _layout(attributes))
 
     return Adaptation(export, restore)
 
 
-_WINDOWS = {"strides", "dilations", "ksize"}
+_WINDOWS = {"strides", "dilations", "ksize", "ksizes", "rates"}
+
+
+def _layout(attributes: Attributes) -> str:
+    return str(attributes.get("data_format", "NHWC"))
 
 
 def _integers(value: object) -> tuple[int, ...]:
@@ -87,11 +94,37 @@ def _restore_seeds(attributes: Attributes, inputs: Sequence[Tensor]) -> Attribut
 _SEEDS = Adaptation(_export_seeds, _restore_seeds)
 
 ADAPTATIONS: dict[str, Adaptation] = {
-    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"), _windows(4)),
-    "Conv2DBackpropInput": _windows(4),
-    **dict.fromkeys(("Conv3D", "MaxPool3D", "AvgPool3D"), _windows(5)),
     **dict.fromkeys(
-        ("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle"), _SEEDS
+        (
+            "Conv2D",
+            "Conv2DBackpropFilter",
+            "Conv2DBackpropInput",
+            "DepthwiseConv2dNative",
+            "DepthwiseConv2dNativeBackpropFilter",
+            "DepthwiseConv2dNativeBackpropInput",
+            "Dilation2D",
+            "ExtractImagePatches",
+            "MaxPool",
+            "MaxPoolWithArgmax",
+            "AvgPool",
+        ),
+        _windows(4),
+    ),
+    **dict.fromkeys(
+        ("Conv3D", "Conv3DBackpropFilterV2", "Conv3DBackpropInputV2", "MaxPool3D", "AvgPool3D"),
+        _windows(5),
+    ),
+    **dict.fromkeys(
+        (
+            "RandomUniform",
+            "RandomStandardNormal",
+            "TruncatedNormal",
+            "RandomShuffle",
+            "RandomGamma",
+            "RandomPoissonV2",
+            "Multinomial",
+        ),
+        _SEEDS,
     ),
     "RandomUniformInt": Adaptation(
         lambda a: _without("dtype")(_export_seeds(a)),

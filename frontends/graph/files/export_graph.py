@@ -10,7 +10,7 @@ from tensorkiln.frontends.graph.files.adaptations import ADAPTATIONS
 from tensorkiln.frontends.graph.files.attributes import attribute_proto
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.proto_graph import AttrValue, GraphDef, NodeDef
-from tensorkiln.frontends.graph.files.signatures import Signature, signature_of
+from tensorkiln.frontends.graph.files.signatures import MARK, PRIVATE, Signature, signature_of
 
 if TYPE_CHECKING:
     from tensorkiln.frontends.graph.operation import Operation
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # The version of graph definitions that TensorFlow 1.15 writes.
 _PRODUCER = 134
 _KEPT = ("_class", "_XlaCompile")
+_EXPORTED_AS = {"InTopK": "InTopKV2"}
 
 
 def graph_def(operations: Iterable[Operation], add_shapes: bool = False) -> Proto:
@@ -41,7 +42,7 @@ def node_def(op: Operation) -> Proto:
     Attributes have the names and kinds of TensorFlow's op of that type; those that are no data
     (functions of the program) are left out.
     """
-    message = NodeDef(name=op.name, op=op.type, device=op.device)
+    message = NodeDef(name=op.name, op=_EXPORTED_AS.get(op.type, op.type), device=op.device)
     message.input.extend(_input_name(tensor) for tensor in op.inputs)
     message.input.extend(f"^{before.name}" for before in op.control_inputs)
     signature = signature_of(op.kind)
@@ -57,6 +58,8 @@ def node_def(op: Operation) -> Proto:
         encoded = attribute_proto(value, kinds.get(name))
         if encoded is not None:
             attributes[name] = encoded
+    if op.type in PRIVATE:
+        attributes[MARK] = AttrValue(b=True)
     if op.flag("_read"):
         attributes["_class"] = attribute_proto((f"loc:@{op.inputs[0].op.name}",))
     for name, value in attributes.items():

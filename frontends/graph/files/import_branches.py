@@ -29,6 +29,8 @@ def _switch(node: Node) -> Sequence[Tensor]:
 
 def _merge(node: Node) -> Sequence[Tensor]:
     """The input whose branch runs; the second output is its position."""
+    if len(node.inputs) == 1:
+        return node.operation("Merge", node.inputs, {}).outputs
     if len(node.inputs) != 2:
         raise ValueError(f"it merges {len(node.inputs)} branches; only two can be read")
     first, second = (_sides(tensor.op) for tensor in node.inputs)

@@ -28,30 +28,6 @@ def _global_normalization(node: Node) -> Sequence[Tensor]:
     return node.operation("Add", (scaled, beta), {}).outputs
 
 
-def _local_response(node: Node) -> Sequence[Tensor]:
-    """x / (bias + alpha * s)^beta, s the sum of squares of the channels within `depth_radius`:
-    a 1 x 1 convolution with a band of ones."""
-    attributes = node.attributes()
-    (x,) = node.inputs
-    channels = x.sizes[-1] if x.sizes is not None else None
-    if channels is None:
-        raise ValueError("the number of channels is not known")
-    radius = attributes["depth_radius"]
-    assert isinstance(radius, int)
-    place = np.arange(channels)
-    band = abs(place[:, None] - place) <= radius
-    kernel = node.constant("band", band[None, None], np.float32)
-    square = node.helper("square", "Square", (x,))
-    unit = {"strides": (1, 1), "dilations": (1, 1), "padding": "VALID", "data_format": "NHWC"}
-    total = node.helper("sum", "Conv2D", (square, kernel), unit)
-    alpha, bias, beta = (
-        node.constant(key, attributes[key], np.float32) for key in ("alpha", "bias", "beta")
-    )
-    scaled = node.helper("mul", "Mul", (total, alpha))
-    base = node.helper("add", "Add", (scaled, bias))
-    return node.operation("RealDiv", (x, node.helper("pow", "Pow", (base, beta))), {}).outputs
-
-
 def _sizes(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
     """Heights and widths of the image and of what it becomes."""
     wanted = static_integers(node.inputs[1])
@@ -142,66 +118,6 @@ def _select(node: Node) -> Sequence[Tensor]:
     return node.operation("Select", spread, {}).outputs
 
 
-def _space_to_batch(node: Node) -> Sequence[Tensor]:
-    """Blocks of the spatial dims go to the front of the batch."""
-    padded, block = _blocks(node, 2)
-    padding = node.constant("paddings", [(0, 0), *padded, *[(0, 0)] * _rest(node, block)])
-    value = node.helper("Pad", "Pad", (node.inputs[0], padding))
-    sizes, count = _static(value), len(block)
-    split = [-1] + [n for size, b in zip(sizes[1:], block, strict=False) for n in (size // b, b)]
-    split += sizes[1 + count :]
-    order = [2 * k + 2 for k in range(count)] + [0] + [2 * k + 1 for k in range(count)]
-    order += range(2 * count + 1, len(split))
-    moved = _reordered(node, value, split, order)
-    last = [-1, *(size // b for size, b in zip(sizes[1:], block, strict=False))]
-    shape = node.constant("result_shape", [*last, *sizes[1 + count :]])
-    return node.operation("Reshape", (moved, shape), {}).outputs
-
-
-def _batch_to_space(node: Node) -> Sequence[Tensor]:
-    """The inverse, then cropped."""
-    crops, block = _blocks(node, 2)
-    sizes, count = _static(node.inputs[0]), len(block)
-    split = [*block, -1, *sizes[1:]]
-    order = [count]
-    for k in range(count):
-        order += [count + 1 + k, k]
-    order += range(2 * count + 1, len(split))
-    moved = _reordered(node, node.inputs[0], split, order)
-    grown = [size * b for size, b in zip(sizes[1:], block, strict=False)]
-    shape = node.constant("grown_shape", [-1, *grown, *sizes[1 + count :]])
-    whole = node.helper("Grown", "Reshape", (moved, shape))
-    begin = [0, *(before for before, _ in crops), *[0] * _rest(node, block)]
-    kept = [size - low - high for size, (low, high) in zip(grown, crops, strict=True)]
-    ends = node.constant("begin", begin), node.constant("size", [-1, *kept, *sizes[1 + count :]])
-    return node.operation("Slice", (whole, *ends), {}).outputs
-
-
-def _blocks(node: Node, position: int) -> tuple[list[tuple[int, int]], tuple[int, ...]]:
-    block, margins = static_integers(node.inputs[1]), static_integers(node.inputs[position])
-    if block is None or margins is None or len(margins) != 2 * len(block) or min(block) < 1:
-        raise ValueError("its block shape is not known before it runs")
-    return list(zip(margins[::2], margins[1::2], strict=True)), block
-
-
-def _static(tensor: Tensor) -> list[int]:
-    """The sizes of all dims but the first, in which -1 stands."""
-    sizes = tensor.sizes
-    if sizes is None or None in sizes[1:]:
-        raise ValueError("the shape of its input is not known before it runs")
-    return [-1, *(size for size in sizes[1:] if size is not None)]
-
-
-def _rest(node: Node, block: Sequence[int]) -> int:
-    return len(node.inputs[0].sizes or ()) - 1 - len(block)
-
-
-def _reordered(node: Node, value: Tensor, split: Sequence[int], order: Sequence[int]) -> Tensor:
-    shape = node.constant("split_shape", split)
-    pieces = node.helper("Split", "Reshape", (value, shape))
-    return node.helper("Transpose", "Transpose", (pieces, node.constant("perm", order)))
-
-
 def _clip(node: Node) -> Sequence[Tensor]:
     value, low, high = node.inputs
     return node.operation(
@@ -210,12 +126,9 @@ def _clip(node: Node) -> Sequence[Tensor]:
 
 
 BUILDERS: dict[str, Build] = {
-    "BatchToSpaceND": _batch_to_space,
     "BatchNormWithGlobalNormalization": _global_normalization,
     "ClipByValue": _clip,
-    "LRN": _local_response,
     "ResizeBilinear": _resize_bilinear,
     "ResizeNearestNeighbor": _resize_nearest,
     "SelectV2": _select,
-    "SpaceToBatchND": _space_to_batch,
 }

@@ -89,7 +89,7 @@ def _check_supported(nodes: Sequence[Proto]) -> None:
     """UnsupportedError that lists all op types without a builder."""
     missing: dict[str, list[str]] = {}
     for node in nodes:
-        if builder_of(node.op) is None:
+        if builder_of(node) is None:
             missing.setdefault(str(node.op), []).append(str(node.name))
     if missing:
         raise UnsupportedError(
@@ -109,14 +109,14 @@ def listed(missing: Mapping[str, Sequence[str]]) -> str:
 def readable_part(definition: Proto) -> Proto:
     """The definition without the nodes that cannot be read or lie on a loop, and without all that
     depends on them; a warning lists them."""
-    kept = order_of(definition, lambda node: builder_of(node.op) is not None)
+    kept = order_of(definition, lambda node: builder_of(node) is not None)
     if len(kept) == len(definition.node):
         return definition
     names = {node.name for node in kept}
     dropped = [node for node in definition.node if node.name not in names]
     missing: dict[str, list[str]] = {}
     for node in dropped:
-        if builder_of(node.op) is None:
+        if builder_of(node) is None:
             missing.setdefault(str(node.op), []).append(str(node.name))
     _LOGGER.warning(
         "%d of %d nodes are left out: those of op types that cannot be read (%s), on loops, and "
@@ -151,7 +151,7 @@ class Importer:
             else:
                 inputs.append(self._tensor(source, index))
         node = Node(self._graph, definition, f"{self._scope}{name}", inputs)
-        build = builder_of(node.type)
+        build = builder_of(definition)
         assert build is not None
         try:
             with ExitStack() as stack:

@@ -12,6 +12,8 @@ import numpy as np
 
 from tensorkiln.frontends.graph.files import import_branches, import_composed, ops_save
 from tensorkiln.frontends.graph.files.import_nodes import Build, Node, renamed, same_kind
+from tensorkiln.frontends.graph.files.messages import Proto
+from tensorkiln.frontends.graph.files.signatures import MARK, PRIVATE
 from tensorkiln.frontends.graph.kinds import TABLE
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
@@ -20,8 +22,14 @@ FAMILIES = (ops_save,)
 """Modules whose op types only files hold."""
 
 
-def builder_of(op_type: str) -> Build | None:
-    """How to read an op type, None if it cannot be read."""
+def builder_of(definition: Proto) -> Build | None:
+    """How to read a node, None if nodes of its type cannot be read.
+
+    A private op type is read only from where this front end has written it.
+    """
+    op_type = str(definition.op)
+    if op_type in PRIVATE and MARK not in definition.attr:
+        return None
     found = BUILDERS.get(op_type)
     if found is None and op_type in TABLE:
         return same_kind

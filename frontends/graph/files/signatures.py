@@ -42,14 +42,19 @@ Concat(concat_dim:int32 values:T*N)
 ConcatV2(values:T*N axis:Tidx)
 Const() value:tensor dtype:type
 Conv2D(input:T filter:T) strides:ints use_cudnn_on_gpu:bool=true padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
+Conv2DBackpropFilter(input:T filter_sizes:int32 out_backprop:T) strides:ints use_cudnn_on_gpu:bool=true padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
 Conv2DBackpropInput(input_sizes:int32 filter:T out_backprop:T) strides:ints use_cudnn_on_gpu:bool=true padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
 Conv3D(input:T filter:T) strides:ints padding:string data_format:string=NDHWC dilations:ints=1,1,1,1,1
+Conv3DBackpropFilterV2(input:T filter_sizes:int32 out_backprop:T) strides:ints padding:string data_format:string=NDHWC dilations:ints=1,1,1,1,1
+Conv3DBackpropInputV2(input_sizes:Tshape filter:T out_backprop:T) strides:ints padding:string data_format:string=NDHWC dilations:ints=1,1,1,1,1
 CropAndResize(image:T boxes:float32 box_ind:int32 crop_size:int32) method:string=bilinear extrapolation_value:float=0
 Cumprod(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
 Cumsum(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
 DepthToSpace(input:T) block_size:int data_format:string=NHWC
 DepthwiseConv2dNative(input:T filter:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
-DynamicStitch(indices:int32*N data:T*N)
+DepthwiseConv2dNativeBackpropFilter(input:T filter_sizes:int32 out_backprop:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
+DepthwiseConv2dNativeBackpropInput(input_sizes:int32 filter:T out_backprop:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
+Dilation2D(input:T filter:T) strides:ints rates:ints padding:string
 Einsum(inputs:T*N) equation:string
 ExpandDims(input:T dim:Tdim)
 ExtractImagePatches(images:T) ksizes:ints strides:ints rates:ints padding:string
@@ -92,6 +97,8 @@ PlaceholderWithDefault(input:dtype) shape:shape
 PreventGradient(input:T) message:string=
 Print(input:T data:U**) message:string= first_n:int=-1 summarize:int=3
 Prod(input:T reduction_indices:Tidx) keep_dims:bool=false
+RandomGamma(shape:S alpha:T) seed:int=0 seed2:int=0
+RandomPoissonV2(shape:S rate:R) seed:int=0 seed2:int=0 dtype:type=int64
 RandomShuffle(value:T) seed:int=0 seed2:int=0
 RandomStandardNormal(shape:T) seed:int=0 seed2:int=0 dtype:type
 RandomUniform(shape:T) seed:int=0 seed2:int=0 dtype:type
@@ -108,6 +115,7 @@ ReverseV2(tensor:T axis:Tidx)
 SaveV2(prefix:string tensor_names:string shape_and_slices:string tensors:dtypes**)
 ScatterNd(indices:Tindices updates:T shape:Tindices)
 SelectV2(condition:bool t:T e:T)
+Roll(input:T shift:Tshift axis:Taxis)
 Shape(input:T) out_type:type=int32
 ShapeN(input:T*N) out_type:type=int32
 Size(input:T) out_type:type=int32
@@ -128,6 +136,7 @@ TopKV2(input:T k:int32) sorted:bool=true
 Transpose(x:T perm:Tperm)
 TruncatedNormal(shape:T) seed:int=0 seed2:int=0 dtype:type
 Unpack(value:T) num:int axis:int=0
+UnravelIndex(indices:Tidx dims:Tidx)
 UnsortedSegmentSum(data:T segment_ids:Tindices num_segments:Tnumsegments)
 VarHandleOp() container:string= shared_name:string= dtype:type shape:shape
 VarIsInitializedOp(resource:resource)
@@ -211,13 +220,25 @@ SIGNATURES = dict(_signature(line) for line in _TEXT.strip().splitlines())
 
 PRIVATE = frozenset(
     (
-        "AtMostOne", "BatchGatherNd", "Conv1D", "DenseRows", "Eye", "InitializedValue",
-        "LogisticLoss", "PartitionPlaces", "RegionInput", "SegmentCount", "SparseApplyAdaMax",
-        "SparseApplyAdam", "SparseApplyGradientDescent", "StitchSources", "SymbolicGradient",
-        "TensorArrayStack", "TensorArrayUnstack", "TensorDot",
+        "AccumulateNV2", "AtMostOne", "BatchGatherNd", "Bincount", "Case", "DenseRows",
+        "DynamicPartition", "DynamicStitch", "Exit", "Eye", "If", "InitializedValue",
+        "LogisticLoss", "ParallelDynamicStitch", "ParseExample", "ParseSingleExample",
+        "PartitionPlaces", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount",
+        "ArgSort", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "Sort",
+        "SparseApplyAdaMax", "SparseApplyAdam", "SparseApplyGradientDescent",
+        "SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum", "StatelessCase",
+        "StatelessIf", "StatelessWhile", "StitchSources", "SymbolicGradient",
+        "TensorArrayConcatV3", "TensorArrayGatherV3", "TensorArrayReadV3",
+        "TensorArrayScatterV3", "TensorArraySizeV3", "TensorArraySplitV3", "TensorArrayStack",
+        "TensorArrayUnstack", "TensorArrayWriteV3", "TensorDot", "While",
     )
 )  # fmt: skip
-"""Op types of this front end that TensorFlow has not, or of another meaning."""
+"""Op types of this front end that TensorFlow lacks, or has with other inputs or attributes."""
+
+MARK = "_tensorkiln"
+"""The attribute that nodes of private types carry."""
+
+_NAMED_TYPES = {"indices": "Tindices", "segment_ids": "Tindices"}
 
 
 def signature_of(kind: OpKind) -> Signature:
@@ -226,7 +247,12 @@ def signature_of(kind: OpKind) -> Signature:
         return SIGNATURES[kind.name]
     return Signature(
         tuple(
-            Input(a.name, a.type, a.is_list, "N" if a.is_list and a.type != "any" else "")
+            Input(
+                a.name,
+                _NAMED_TYPES.get(a.name, a.type) if a.type == "index" else a.type,
+                a.is_list,
+                "N" if a.is_list and a.type != "any" else "",
+            )
             for a in kind.arguments
         )
     )

@@ -13,6 +13,7 @@ from tensorkiln.compiler.cache import Cache, default_cache
 from tensorkiln.compiler.codegen.artifact import WrittenArtifact, write_artifact
 from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import isa_names, target_named
+from tensorkiln.compiler.codegen.training_artifact import write_training_artifact
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import compile_function
@@ -22,6 +23,8 @@ from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.trained import graph_function
+from tensorkiln.frontends.trained_state import train_graph
+from tensorkiln.frontends.training import train_onnx
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.errors import ArtifactError, ModelError
 from tensorkiln.runtime.executable import Executable
@@ -91,6 +94,49 @@ def export_model(
     return write_artifact(
         made[0], targets[0], path, weights=weights, prefix=name, others=others, self_test=test
     )
+
+
+def export_training(
+    model: Model,
+    path: str | os.PathLike[str],
+    target: str = "host",
+    *,
+    loss: object,
+    train: Sequence[object] = (),
+    outputs: Sequence[object] = (),
+    session: BaseSession | None = None,
+    optimizer: str = "adam",
+    learning_rate: float = 0.001,
+    trainable: Sequence[str] | None = None,
+    name: str | None = None,
+    dims: Mapping[str, int] | None = None,
+) -> WrittenArtifact:
+    """A model that is trained in C: functions init, train_step, predict, save and load.
+
+    Of a Graph, `train` names the operations of a step, `loss` the tensor it gives, `outputs` what a
+    prediction gives, and `session` holds the state to start with. Of an ONNX model, `loss` is
+    "softmax_cross_entropy" (with an input `labels`) or "mean_squared_error" (with `targets`) of
+    its first output; `optimizer` is "sgd", "momentum" or "adam", and `trainable` names the
+    initializers to train (default: all of f32, but the statistics of batch norms). Errors are as
+    in `export`.
+    """
+    name = c_identifier(Path(path).stem if name is None else name, "model")
+    if isinstance(model, Graph):
+        if session is None or not train or not outputs:
+            raise ModelError("a graph's training needs train=[...], outputs=[...] and session=...")
+        made = train_graph(
+            model, train=train, loss=loss, outputs=outputs, session=session, dims=dims
+        )
+    elif isinstance(model, Function) or train or outputs or session is not None:
+        raise ModelError("train, outputs and session are for graphs; the other models are ONNX")
+    else:
+        made = train_onnx(
+            model, loss=str(loss), optimizer=optimizer, learning_rate=learning_rate, dims=dims,
+            trainable=trainable,
+        )  # fmt: skip
+    made.check()
+    step, predict = (compile_function(f, target) for f in (made.step, made.predict))
+    return write_training_artifact(made.state, step, predict, target_named(target), path, name)
 
 
 def _compile(

@@ -30,7 +30,7 @@ def graph_function(
     ModelError for open dims without a size, outputs that are no tensors, and variables without a
     session; UnsupportedError where an output draws random numbers or changes a variable.
     """
-    fetched = _tensors(graph, outputs)
+    fetched = fetched_tensors(graph, outputs)
     ops = needed([tensor.op for tensor in fetched], set())
     placeholders = [op for op in ops if op.type == "Placeholder"]
     variables = [op for op in ops if op.type == "VariableV2"]
@@ -42,13 +42,14 @@ def graph_function(
     return freeze(
         session or Session(graph=graph),
         {op.name: op.outputs[0] for op in placeholders},
-        {_name(tensor): tensor for tensor in fetched},
-        _shapes(placeholders, dims),
+        {tensor_name(tensor): tensor for tensor in fetched},
+        placeholder_shapes(placeholders, dims),
         name,
     )
 
 
-def _tensors(graph: Graph, outputs: Sequence[object]) -> list[Tensor]:
+def fetched_tensors(graph: Graph, outputs: Sequence[object]) -> list[Tensor]:
+    """The tensors named; ModelError for operations and for none at all."""
     if not outputs:
         raise ModelError("a graph is compiled for its outputs: name some tensors in outputs=[...]")
     wanted = [f"{o}:0" if isinstance(o, str) and ":" not in o else o for o in outputs]
@@ -60,11 +61,12 @@ def _tensors(graph: Graph, outputs: Sequence[object]) -> list[Tensor]:
     return fetches.tensors
 
 
-def _name(tensor: Tensor) -> str:
+def tensor_name(tensor: Tensor) -> str:
+    """What an export calls a tensor: its op's name, or its own if it is not the first output."""
     return tensor.op.name if tensor.value_index == 0 else tensor.name
 
 
-def _shapes(
+def placeholder_shapes(
     placeholders: Sequence[Operation], dims: Mapping[str, int]
 ) -> dict[str, tuple[int, ...]]:
     """The placeholders' shapes by name, open dims with the sizes given."""

@@ -22,6 +22,7 @@ from tensorkiln.runtime.processor import architecture, missing_features
 from tensorkiln.runtime.status import message
 
 _MANIFEST_SECTION = ".tensorkiln"
+_TRAINING_SECTION = ".tensorkiln.training"
 _LARGEST_MANIFEST = 1 << 28
 _LOADS = itertools.count(1)
 # A file that is loaded twice is one library to the C library, with one mapping of its weights:
@@ -73,6 +74,8 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     elf = read_elf(memoryview(data), str(path))
     sections = [section for section in elf.sections if section.name == _MANIFEST_SECTION]
+    if any(section.name == _TRAINING_SECTION for section in elf.sections):
+        raise ArtifactError(f"{path} is a model that is trained: its functions are called from C")
     if len(sections) != 1 or sections[0].size > _LARGEST_MANIFEST:
         raise ArtifactError(f"{path} is not an artifact of TensorKiln: it has no manifest")
     manifest = Manifest.from_json(bytes(sections[0].data).rstrip(b"\0"), str(path))

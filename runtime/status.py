@@ -14,6 +14,9 @@ WEIGHTS_UNREADABLE = 5
 WEIGHTS_MISMATCH = 6
 UNSUPPORTED_PROCESSOR = 7
 SELF_TEST_FAILED = 8
+STATE_UNWRITABLE = 9
+STATE_UNREADABLE = 10
+STATE_MISMATCH = 11
 
 MESSAGES: dict[int, str] = {
     OK: "success",
@@ -25,6 +28,9 @@ MESSAGES: dict[int, str] = {
     WEIGHTS_MISMATCH: "the weights file is not the one that was written with this artifact",
     UNSUPPORTED_PROCESSOR: "the processor lacks the instructions that the code needs",
     SELF_TEST_FAILED: "an output of the self-test is not what it was when the artifact was made",
+    STATE_UNWRITABLE: "the file of the state cannot be written",
+    STATE_UNREADABLE: "the file of the state cannot be read",
+    STATE_MISMATCH: "the file is not a state of this model, or it is damaged",
 }
 
 

@@ -88,7 +88,7 @@ def write_artifact(
     manifest, start = _describe(whole, output, weights, prefix, self_test is not None)
     entry = entry_object(Contents(manifest, whole.versions, start, self_test), whole.target)
     joined = _join(whole, entry, embed=start is None)
-    with _Files(output.parent) as files:
+    with ArtifactFiles(output.parent) as files:
         header = output.with_suffix(".h")
         files.text(header, header_text(manifest))
         side = None
@@ -96,7 +96,7 @@ def write_artifact(
             assert manifest.artifact is not None
             side = output.with_name(str(manifest.artifact.weights))
             files.parts(side, [start, whole.constants.data])
-        _write_code(files, output, joined, entry, command)
+        write_code(files, output, joined, entry, command)
         files.publish()
     return WrittenArtifact(output, header, side)
 
@@ -229,13 +229,14 @@ def _join(whole: _Whole, entry: Entry, embed: bool) -> JoinedObject:
     return joined
 
 
-def _write_code(
-    files: _Files,
+def write_code(
+    files: ArtifactFiles,
     output: Path,
     joined: JoinedObject,
     entry: Entry,
     linker: Sequence[str] | None,
 ) -> None:
+    """Write `joined` as an object, archive or shared object, by the suffix of `output`."""
     if output.suffix == ".o":
         with files.reserve(output).open("wb") as file:
             joined.write(file)
@@ -251,7 +252,7 @@ def _write_code(
         write_archive(file, "model.o", member, part.stat().st_size, entry.public)
 
 
-class _Files:
+class ArtifactFiles:
     """Files under temporary names in their folder, which get their own names all at the end."""
 
     def __init__(self, folder: Path) -> None:
@@ -259,7 +260,7 @@ class _Files:
         self._pairs: list[tuple[Path, Path]] = []
         self._scratch: list[Path] = []
 
-    def __enter__(self) -> _Files:
+    def __enter__(self) -> ArtifactFiles:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import llvmlite.binding as llvm
 
 from tensorkiln.compiler.codegen.entry_cpu import Version, dispatch_text
-from tensorkiln.compiler.codegen.entry_run import CONSTANTS_SYMBOL, run_functions
+from tensorkiln.compiler.codegen.entry_run import CONSTANTS_SYMBOL, RUNTIME_TEXT, run_functions
 from tensorkiln.compiler.codegen.entry_self_test import self_test_function
 from tensorkiln.compiler.codegen.entry_weights import weights_functions
 from tensorkiln.compiler.codegen.literals import literal
@@ -103,14 +103,15 @@ def entry_text(contents: Contents) -> str:
     assert manifest.artifact is not None
     prefix = manifest.artifact.prefix
     parts = [
-        _DECLARATIONS,
+        DECLARATIONS,
         _manifest_text(prefix, manifest),
-        _tensor_table(f"{prefix}_input_info", "input", manifest.inputs),
-        _tensor_table(f"{prefix}_output_info", "output", manifest.outputs),
-        _error_function(prefix),
+        tensor_table(f"{prefix}_input_info", "input", manifest.inputs),
+        tensor_table(f"{prefix}_output_info", "output", manifest.outputs),
+        error_function(prefix),
         f"define i64 @{prefix}_workspace_size() {{\n  ret i64 {manifest.workspace_bytes}\n}}\n",
         f"define i32 @{prefix}_thread_count(i32 %requested) {{\n"
         "  %count = call i32 @tk_thread_count(i32 %requested)\n  ret i32 %count\n}\n",
+        RUNTIME_TEXT,
         run_functions(prefix, manifest, header is not None, contents.versions),
     ]
     if len(contents.versions) > 1:
@@ -127,7 +128,7 @@ def entry_text(contents: Contents) -> str:
 
 
 # %tensor: name, dtype, shape, bytes, rank, position of the input whose buffer an output uses or -1
-_DECLARATIONS = """
+DECLARATIONS = """
 %tensor = type { ptr, ptr, ptr, i64, i32, i32 }
 @llvm.global_dtors = appending global [2 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @tk_pool_shutdown, ptr null }, { i32, ptr, ptr } { i32 65534, ptr @drop_key, ptr null }]
 declare hidden i32 @tk_thread_count(i32)
@@ -143,7 +144,8 @@ def _manifest_text(prefix: str, manifest: Manifest) -> str:
     return f'@{prefix}_manifest = constant {text}, section "{MANIFEST_SECTION}", align 1\n'
 
 
-def _tensor_table(name: str, kind: str, specs: Sequence[TensorSpec]) -> str:
+def tensor_table(name: str, kind: str, specs: Sequence[TensorSpec]) -> str:
+    """A table of `%tensor`; `kind` makes the names of its parts unique."""
     lines, rows = [], []
     for index, spec in enumerate(specs):
         part = f"{kind}.{index}"
@@ -165,7 +167,8 @@ def _tensor_table(name: str, kind: str, specs: Sequence[TensorSpec]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _error_function(prefix: str) -> str:
+def error_function(prefix: str) -> str:
+    """`P_error`."""
     lines = [
         f"@error.{code} = private unnamed_addr constant {literal(text)}"
         for code, text in status.MESSAGES.items()

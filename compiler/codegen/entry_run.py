@@ -22,7 +22,7 @@ SHARE_SYMBOL = "tk_share"
 _SIGNATURE = "ptr %inputs, ptr %outputs, ptr %workspace, i32 %threads"
 
 # user, parallel_for, allocate, release: the order of the fields of P_runtime
-_RUNTIME = """
+RUNTIME_TEXT = """
 %runtime = type { ptr, ptr, ptr, ptr }
 ; 1 once there is a key, which is made when a runtime is first given
 @keyed = internal global i32 0
@@ -177,9 +177,16 @@ exit:
 
 
 def run_functions(
-    prefix: str, manifest: Manifest, side_file: bool, versions: Sequence[Version]
+    prefix: str,
+    manifest: Manifest,
+    side_file: bool,
+    versions: Sequence[Version],
+    constants: str = CONSTANTS_SYMBOL,
 ) -> str:
-    """`P_run` and `P_run_with`; with one version its body is called without asking the processor."""
+    """`P_run` and `P_run_with`; with one version its body is called without asking the processor.
+
+    They need `RUNTIME_TEXT` in their module; `constants` is the symbol of embedded constants.
+    """
     inputs, outputs = manifest.inputs, manifest.outputs
     count = len(inputs) + len(outputs)
     lines = [
@@ -195,7 +202,7 @@ def run_functions(
     for kind, specs, first in (("input", inputs, 0), ("output", outputs, len(inputs))):
         for index, spec in enumerate(specs):
             lines += _take_pointer(kind, index, first + index, spec.bytes > 0)
-    lines += _constants(manifest, side_file)
+    lines += _constants(manifest, side_file, constants)
     lines += _version(versions)
     lines += _workspace(manifest.workspace_bytes)
     for index, spec in enumerate(outputs):
@@ -210,7 +217,7 @@ def run_functions(
         "  ret i32 %status",
         f"fail.null:\n  ret i32 {status.NULL_ARGUMENT}",
     ]
-    return _RUNTIME + "\n".join(lines) + "\n}\n"
+    return "\n".join(lines) + "\n}\n"
 
 
 def _check(name: str, pointer: str) -> list[str]:
@@ -236,9 +243,9 @@ def _take_pointer(kind: str, index: int, position: int, needed: bool) -> list[st
     ]
 
 
-def _constants(manifest: Manifest, side_file: bool) -> list[str]:
+def _constants(manifest: Manifest, side_file: bool, name: str) -> list[str]:
     if not side_file:
-        symbol = f"@{CONSTANTS_SYMBOL}" if manifest.constants_bytes else "null"
+        symbol = f"@{name}" if manifest.constants_bytes else "null"
         return [f"  %constants.all = getelementptr i8, ptr {symbol}, i64 0"]
     return [
         "  %constants.all = load atomic ptr, ptr @weights acquire, align 8",

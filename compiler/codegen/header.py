@@ -52,8 +52,8 @@ def header_text(manifest: Manifest) -> str:
     side_file = manifest.artifact.weights
     return "\n".join(
         [
-            f"/* {_comment(manifest.model)}, compiled by TensorKiln {_comment(manifest.compiler)}"
-            f" for {_comment(manifest.triple)}.",
+            f"/* {comment_text(manifest.model)}, compiled by TensorKiln {comment_text(manifest.compiler)}"
+            f" for {comment_text(manifest.triple)}.",
             " * Link with -lm -lpthread. Tensors are dense, row-major, outermost dimension first. */",
             f"#ifndef {upper}_H",
             f"#define {upper}_H",
@@ -69,11 +69,11 @@ def header_text(manifest: Manifest) -> str:
             f"#define {upper}_OUTPUT_COUNT {len(manifest.outputs)}",
             f"#define {upper}_WORKSPACE_BYTES {manifest.workspace_bytes}",
             "",
-            *_status_lines(upper),
+            *status_lines(upper),
             "",
-            *_struct(f"{prefix}_inputs", manifest.inputs, "const "),
+            *struct_lines(f"{prefix}_inputs", manifest.inputs, "const "),
             "",
-            *_struct(f"{prefix}_outputs", manifest.outputs, "", manifest.inputs),
+            *struct_lines(f"{prefix}_outputs", manifest.outputs, "", manifest.inputs),
             "",
             *_run_lines(prefix, upper),
             "",
@@ -94,12 +94,13 @@ def header_text(manifest: Manifest) -> str:
     )
 
 
-def _comment(text: str) -> str:
+def comment_text(text: str) -> str:
     """`text` without anything that could end a comment, start one, or be a trigraph."""
     return re.sub(r"[^A-Za-z0-9_:;,./+=()\[\] -]", "_", text)[:200]
 
 
-def _status_lines(upper: str) -> list[str]:
+def status_lines(upper: str, training: bool = False) -> list[str]:
+    """The statuses as macros."""
     names = {
         "OK": status.OK,
         "NULL_ARGUMENT": status.NULL_ARGUMENT,
@@ -111,23 +112,30 @@ def _status_lines(upper: str) -> list[str]:
         "UNSUPPORTED_PROCESSOR": status.UNSUPPORTED_PROCESSOR,
         "SELF_TEST_FAILED": status.SELF_TEST_FAILED,
     }
+    if training:
+        names |= {
+            "STATE_UNWRITABLE": status.STATE_UNWRITABLE,
+            "STATE_UNREADABLE": status.STATE_UNREADABLE,
+            "STATE_MISMATCH": status.STATE_MISMATCH,
+        }
     return [
         f"#define {upper}_{name} {code} /* {status.MESSAGES[code]} */"
         for name, code in names.items()
     ]
 
 
-def _struct(
+def struct_lines(
     name: str,
     specs: Sequence[TensorSpec],
     qualifier: str,
     inputs: Sequence[TensorSpec] = (),
 ) -> list[str]:
+    """A structure of pointers, one a tensor."""
     input_fields = field_names(inputs)
     lines = ["typedef struct {"]
     for field, spec in zip(field_names(specs), specs, strict=True):
         element = ELEMENTS[spec.dtype]
-        notes = f"{_comment(spec.name)}: {spec}, {spec.bytes} bytes"
+        notes = f"{comment_text(spec.name)}: {spec}, {spec.bytes} bytes"
         if spec.alias is not None:
             notes += f"; may be the same buffer as input {input_fields[spec.alias]}"
         lines.append(f"  {qualifier}{element.c_type} *{field}; /* {notes} */")
@@ -208,7 +216,7 @@ def _self_test_lines(prefix: str) -> list[str]:
 
 def _weights_lines(prefix: str, file_name: str) -> list[str]:
     return [
-        f"/* Maps the weights file ({_comment(file_name)}) into memory; 0 or a status. Call it once",
+        f"/* Maps the weights file ({comment_text(file_name)}) into memory; 0 or a status. Call it once",
         " * before the first run; later calls do nothing. */",
         f"int32_t {prefix}_load_weights(const char *path);",
         "",

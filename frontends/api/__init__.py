@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _ENTRIES = {
     "compile": ("tensorkiln.frontends.compile", "compile_model"),
     "export": ("tensorkiln.frontends.compile", "export_model"),
+    "export_training": ("tensorkiln.frontends.compile", "export_training"),
     "load": ("tensorkiln.runtime.load", "load"),
 }
 # The modules that hold the top-level names of the graph API.

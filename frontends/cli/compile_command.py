@@ -10,6 +10,8 @@ from typing import Any
 from tensorkiln.compiler.codegen.artifact import KINDS, write_artifact
 from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import isa_names, target_named
+from tensorkiln.compiler.codegen.training_artifact import write_training_artifact
+from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.compiler.self_test import make_self_test
 from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.cli.progress import Progress
@@ -24,6 +26,7 @@ from tensorkiln.frontends.cli.usage import (
     dims_of,
 )
 from tensorkiln.frontends.onnx import import_model
+from tensorkiln.frontends.training import LOSSES, OPTIMIZERS, train_onnx
 from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
 
@@ -58,6 +61,18 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         "--self-test", action="store_true",
         help="put test vectors into the file, for `verify` and the C function NAME_self_test",
     )  # fmt: skip
+    training = parser.add_argument_group("a model that is trained in C")
+    training.add_argument(
+        "--train", choices=tuple(LOSSES), metavar="LOSS",
+        help=f"write init, train_step, predict, save and load; LOSS: {', '.join(LOSSES)}",
+    )  # fmt: skip
+    training.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="default: adam")
+    training.add_argument("--learning-rate", type=float, default=0.001, help="default: 0.001")
+    training.add_argument(
+        "--trainable", action="append", metavar="NAME",
+        help="an initializer to train; may be repeated (default: all of f32 with a dim, except the"
+        " statistics of batch norms)",
+    )  # fmt: skip
     add_cache(parser)
     add_json(parser)
     return parser
@@ -80,6 +95,8 @@ def run(options: Any) -> int:
     name = options.name or c_identifier(output.stem, "model")
     if options.isa and options.target != "host":
         raise UsageError("give --target or --isa, not both")
+    if options.train:
+        return _training(options, output, name)
     targets = list(map(target_named, options.isa or [options.target]))
     with Progress(options.verbose) as progress:
         made = [
@@ -102,6 +119,35 @@ def run(options: Any) -> int:
     files = [path for path in (written.path, written.header, written.weights) if path is not None]
     if options.json:
         print(json.dumps({"files": list(map(str, files)), **summary(made[0].manifest)}))
+        return 0
+    for path in files:
+        print(f"{path}  {path.stat().st_size} bytes")
+    return 0
+
+
+def _training(options: Any, output: Path, name: str) -> int:
+    """Writes a training artifact."""
+    if options.isa or options.self_test or options.weights != "embed":
+        raise UsageError("--train goes without --isa, --self-test and --weights file")
+    target = target_named(options.target)
+    with Progress(options.verbose) as progress:
+        progress.step(f"reading {options.model}")
+        model = train_onnx(
+            options.model, loss=options.train, optimizer=options.optimizer,
+            learning_rate=options.learning_rate, dims=dims_of(options),
+            trainable=options.trainable,
+        )  # fmt: skip
+        model.check()
+        step, predict = (
+            compile_function(function, target, progress.watch(function.name), cache_of(options))
+            for function in (model.step, model.predict)
+        )
+        progress.step(f"writing {output}")
+        written = write_training_artifact(model.state, step, predict, target, output, name)
+    files = [written.path, written.header]
+    if options.json:
+        parts = {"train_step": summary(step.manifest), "predict": summary(predict.manifest)}
+        print(json.dumps({"files": list(map(str, files)), **parts}))
         return 0
     for path in files:
         print(f"{path}  {path.stat().st_size} bytes")

@@ -37,8 +37,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "frontends.onnx": ("compiler", "runtime"),
     "frontends.cli.bench.peers": (),
     "frontends.cli": (
-        "", "frontends.onnx", "frontends.cached", "benchmarks.models", "benchmarks.micro",
-        "benchmarks.suite",
+        "", "frontends.onnx", "frontends.cached", "frontends.training",
+        "benchmarks.models", "benchmarks.micro", "benchmarks.suite",
         "compiler", "runtime",
     ),
     "frontends.tools": ("frontends", "compiler", "runtime"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
+from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.host import HostContext
 from tensorkiln.frontends.graph.index_checks import check_indices, check_tuples, invalid
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
@@ -17,6 +21,7 @@ from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.shapes import ShapeError, Sizes
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.runtime.errors import UnsupportedError
 
 
 def gather(
@@ -73,6 +78,21 @@ def _gather_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
         )  # fmt: skip
     check_indices(lowering, op, indices, x.shape[axis])
     return [gather_values(lowering, x, indices, axis, batch)]
+
+
+def _gather_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[Array]:
+    """Strings, which only the host has."""
+    x, indices, axis = arrays
+    batch = _batch_dims(op, indices.ndim)
+    if batch:
+        raise UnsupportedError(f"'{op.name}' ({op.location}): strings are gathered without batches")
+    places, limit = indices.astype(np.int64), x.shape[int(axis)]
+    bad = np.argwhere((places < 0) | (places >= limit))
+    if len(bad):
+        first = tuple(int(k) for k in bad[0])
+        place = f"[{','.join(map(str, first))}]" if first else ""
+        raise invalid(op, f"indices{place} = {places[first]} is not in [0, {limit})")
+    return [np.asarray(np.take(x, places, int(axis)))]
 
 
 def gather_values(lowering: Lowering, x: Value, indices: Value, axis: int, batch: int) -> Value:
@@ -151,7 +171,8 @@ def _nd_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Seq
 
 
 register(
-    OpKind("GatherV2", "params:T indices:index axis:index", _gather_infer, _gather_lower),
+    OpKind("GatherV2", "params:T indices:index axis:index", _gather_infer, _gather_lower,
+           host=_gather_host),
     OpKind("GatherNd", "params:T indices:index", _nd_infer, _nd_lower),
     OpKind("BatchGatherNd", "params:T indices:index", _nd_infer, _nd_lower),
-)
+)  # fmt: skip

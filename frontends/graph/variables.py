@@ -18,13 +18,14 @@ from tensorkiln.frontends.graph.scopes import group
 from tensorkiln.frontends.graph.shapes import Sizes, TensorShape, show
 from tensorkiln.frontends.graph.stack import get_default_graph
 from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.frontends.graph.variable_scatter import Scattering
 
 if TYPE_CHECKING:
     from tensorkiln.frontends.graph.graph import Graph
     from tensorkiln.frontends.graph.session import BaseSession
 
 
-class Variable(Operand):
+class Variable(Scattering, Operand):
     """A tensor that keeps its value between runs of a session and that `assign` changes.
 
     `initial_value` is anything that converts to a tensor, or a function that makes it.

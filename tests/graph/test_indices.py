@@ -111,3 +111,33 @@ def test_sizes_may_change_from_run_to_run() -> None:
             expected = np.zeros(given[-1] + 1, np.float32)
             np.add.at(expected, given, values)
             np.testing.assert_allclose(sums, expected)
+
+
+def test_variables_change_rows_by_slices(session: Any) -> None:
+    variable = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    rows = tf.IndexedSlices(tf.constant([[10.0, 20.0]]), tf.constant([1]))
+    session.run(variable.initializer)
+    for method, expected in (
+        ("scatter_add", [13, 24]), ("scatter_sub", [3, 4]), ("scatter_mul", [30, 80]),
+        ("scatter_div", [3, 4]), ("scatter_max", [10, 20]), ("scatter_min", [10, 20]),
+        ("scatter_update", [10, 20]),
+    ):  # fmt: skip
+        changed = getattr(variable, method)(rows)
+        assert session.run(changed)[1].tolist() == expected, method
+        with pytest.raises(TypeError, match="sparse_delta is not IndexedSlices: 3"):
+            getattr(variable, method)(3)
+    session.run(variable.scatter_nd_add([[0, 1]], [5.0]))
+    session.run(variable.scatter_nd_sub([[2]], [[1.0, 1.0]]))
+    session.run(variable.scatter_nd_update([[1, 0]], [0.5]))
+    assert session.run(variable).tolist() == [[1, 7], [0.5, 20], [4, 5]]
+    picked = session.run([variable.sparse_read([2]), variable.gather_nd([[1, 1]])])
+    assert [p.tolist() for p in picked] == [[[4, 5]], [20]]
+
+
+def test_strings_are_gathered_by_the_host(session: Any) -> None:
+    names = tf.constant([b"cat", b"dog", b"eel"])
+    best = tf.argmax(tf.placeholder_with_default([[0.1, 0.7, 0.2], [0.9, 0, 0]], [2, 3]), 1)
+    assert session.run(tf.gather(names, best)).tolist() == [b"dog", b"cat"]
+    assert session.run(tf.unique(tf.constant([b"b", b"a", b"b"])).y).tolist() == [b"b", b"a"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"indices\[0\] = 3 is not in"):
+        session.run(tf.gather(names, [3]))

@@ -57,7 +57,7 @@ MOVEMENT = frozenset(
 
 def fuse(function: Function) -> Function:
     """Groups the ops of `function` (see the module's docstring); a fused one stays as it is."""
-    if any(op.name == "fusion" for op in function.ops):
+    if _is_fused(function):
         return function
     function = map_regions(fuse, function)
     ops = [op for op in function.ops if not _stays_outside(op)]
@@ -88,6 +88,16 @@ def is_small_update(op: Op) -> bool:
 def is_inline(op: Op) -> bool:
     """True for a constant of one element: it becomes a literal wherever it is read."""
     return op.name == "constant" and op.result.type.elements == 1
+
+
+def _is_fused(function: Function) -> bool:
+    """True if everything that computes, in regions of loops and branches too, is a fusion."""
+    return all(
+        op.name == "fusion"
+        or _stays_outside(op)
+        or (op.name in CONTROL and all(map(_is_fused, op.regions)))
+        for op in function.ops
+    )
 
 
 def _stays_outside(op: Op) -> bool:

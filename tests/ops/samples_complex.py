@@ -60,7 +60,7 @@ SAMPLES = (
     Sample("abs", (_ROOTS,), np.abs, label="edges", differentiate=()),
     Sample("abs", (np.array([np.inf + 1j, np.nan + np.inf * 1j, np.nan + 1j]),), np.abs,
            label="not_finite", differentiate=()),
-    Sample("sign", (np.array([0j, 2j, -3]),), lambda z: [0, 1j, -1], label="zero", differentiate=()),
+    Sample("sign", (np.array([0j, 2j, -3]),), lambda z: np.array([0, 1j, -1]), label="zero", differentiate=()),
     *_binary("add", np.add),
     *_binary("subtract", np.subtract),
     *_binary("multiply", np.multiply),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tensorkiln.frontends.graph.graph import Graph
@@ -99,6 +99,13 @@ class RegionRecorder:
                 before[item.op] = None
         else:
             captured[item] = None
+
+
+def mark_inside(graph: Graph, operations: Iterable[Operation]) -> None:
+    """Notes that operations are part of regions, as those of an imported loop are."""
+    inside = graph.scoped.setdefault(_INSIDE, set())
+    assert isinstance(inside, set)
+    inside |= set(operations)
 
 
 def is_inside(op: Operation) -> bool:

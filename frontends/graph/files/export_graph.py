@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tensorkiln.frontends.graph.files import data_types
 from tensorkiln.frontends.graph.files.adaptations import ADAPTATIONS
 from tensorkiln.frontends.graph.files.attributes import attribute_proto
+from tensorkiln.frontends.graph.files.export_regions import add_regions
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.proto_graph import AttrValue, GraphDef, NodeDef
 from tensorkiln.frontends.graph.files.signatures import MARK, PRIVATE, Signature, signature_of
@@ -64,6 +65,7 @@ def node_def(op: Operation) -> Proto:
         attributes["_class"] = attribute_proto((f"loc:@{op.inputs[0].op.name}",))
     for name, value in attributes.items():
         message.attr[name].CopyFrom(value)
+    add_regions(op, message)
     return message
 
 

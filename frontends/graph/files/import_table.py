@@ -10,7 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tensorkiln.frontends.graph.files import import_branches, import_composed, ops_save
+from tensorkiln.frontends.graph.files import (
+    import_branches,
+    import_composed,
+    import_regions,
+    ops_save,
+)
 from tensorkiln.frontends.graph.files.import_nodes import Build, Node, renamed, same_kind
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.signatures import MARK, PRIVATE
@@ -122,6 +127,7 @@ def _split(node: Node) -> Sequence[Tensor]:
 
 BUILDERS: dict[str, Build] = {
     **import_branches.BUILDERS,
+    **import_regions.BUILDERS,
     "AddV2": renamed("AddV2" if "AddV2" in TABLE else "Add"),
     "AssignVariableOp": renamed("Assign"),
     "BatchMatMulV2": renamed("BatchMatMulV2" if "BatchMatMulV2" in TABLE else "BatchMatMul"),

@@ -56,6 +56,7 @@ DepthwiseConv2dNativeBackpropFilter(input:T filter_sizes:int32 out_backprop:T) s
 DepthwiseConv2dNativeBackpropInput(input_sizes:int32 filter:T out_backprop:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
 Dilation2D(input:T filter:T) strides:ints rates:ints padding:string
 Einsum(inputs:T*N) equation:string
+EnsureShape(input:T) shape:shape
 ExpandDims(input:T dim:Tdim)
 ExtractImagePatches(images:T) ksizes:ints strides:ints rates:ints padding:string
 FakeQuantWithMinMaxArgs(inputs:float32) min:float=-6 max:float=6 num_bits:int=8 narrow_range:bool=false
@@ -107,6 +108,7 @@ Range(start:Tidx limit:Tidx delta:Tidx)
 ReadVariableOp(resource:resource)
 RefIdentity(input:T)
 Reshape(tensor:T shape:Tshape)
+RegionInput() dtype:type shape:shape
 ResizeBilinear(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
 ResizeNearestNeighbor(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
 RestoreV2(prefix:string tensor_names:string shape_and_slices:string) dtypes:types

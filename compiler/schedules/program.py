@@ -26,12 +26,17 @@ from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.runtime.errors import UnsupportedError
 
 
-def lower_function(fused: Function, target: Target) -> Program:
-    """The program of a function in which everything that computes is a fusion."""
+def lower_function(fused: Function, target: Target, inner: bool = False) -> Program:
+    """The program of a function in which everything that computes is a fusion.
+
+    `inner` tells a region, whose results the program around it reads.
+    """
     laid_out = assign_layouts(fused, target)
     function, layouts = late_updates(laid_out.function), laid_out.layouts
     kernels = {
-        op: _kernel(op, target, layouts, laid_out.tilings.get(op), _is_final(op, function))
+        op: _kernel(
+            op, target, layouts, laid_out.tilings.get(op), not inner and _is_final(op, function)
+        )
         for op in function.ops
         if op.name == "fusion"
     }
@@ -46,8 +51,9 @@ def _lowered_regions(op: Op, target: Target) -> tuple[Program, ...]:
     if op.name == "while":
         cond, body = op.regions
         aliases = {k: k for k in range(len(body.parameters))}
-        return tuple(lower_function(f, target) for f in (cond, replace(body, aliases=aliases)))
-    return tuple(lower_function(region, target) for region in op.regions)
+        parts = (cond, replace(body, aliases=aliases))
+        return tuple(lower_function(part, target, inner=True) for part in parts)
+    return tuple(lower_function(region, target, inner=True) for region in op.regions)
 
 
 def assemble(

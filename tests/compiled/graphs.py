@@ -122,7 +122,11 @@ def _finish(graph: Graph) -> Function:
 
 def is_smooth(function: Function) -> bool:
     """True if the function has ops whose results are rounded."""
-    return any(op.name in ("softmax", "log_softmax", "layer_norm", *SMOOTH) for op in function.ops)
+    return any(
+        op.name in ("softmax", "log_softmax", "layer_norm", *SMOOTH)
+        or any(map(is_smooth, op.regions))
+        for op in function.ops
+    )
 
 
 # Steps

@@ -8,7 +8,7 @@ from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.compiler.ops.activity import active_values
 from tensorkiln.compiler.ops.complex_rules import expand_complex, has_complex_body
-from tensorkiln.compiler.ops.record import FromBody, GradientByRegions, NoGradient
+from tensorkiln.compiler.ops.record import Body, FromBody, GradientByRegions, NoGradient
 from tensorkiln.compiler.ops.shorthand import ones_like, zeros_like
 from tensorkiln.runtime.errors import TypeRuleError
 
@@ -24,8 +24,9 @@ def differentiate(
 
     Appends to `builder`, over whose ops it walks back, so it can be applied to its own result.
     `cotangents` have the outputs' types (not given: ones; None: zeros).  Only float values have
-    gradients; `stops` are taken as constants, and none goes through an op whose record says NoGradient.  A loop on the way gives
-    place to one of the same results that also saves what going back through it needs.
+    gradients; `stops` are taken as constants, and none goes through an op whose record says
+    NoGradient.  A loop on the way gives place to one of the same results that also saves what
+    going back through it needs.
     """
     ops = tuple(builder.ops)
     active = active_values(REGISTRY, ops, inputs)
@@ -60,13 +61,26 @@ def _back(
     if has_complex_body(op):
         how = FromBody(expand_complex)
     if isinstance(how, FromBody):
-        return differentiate(builder, how.body(builder, op), op.operands, cotangents)
+        return _through_body(builder, op, how.body, cotangents)
     if isinstance(how, NoGradient):
         return [None] * len(op.operands)
     if isinstance(how, GradientByRegions):
         wanted = [v in active for v in op.operands]
         return how.run(builder, op, cotangents, wanted, differentiate)
     return how(builder, op, cotangents)
+
+
+def _through_body(
+    builder: Builder, op: Op, body: Body, cotangents: Sequence[Value | None]
+) -> Sequence[Value | None]:
+    """The cotangents of the operands by way of what the op's body does with them.
+
+    The body gets a value of its own for each operand: one that is given twice, or that another
+    operand was made from, gets its share for each use and no more.
+    """
+    inputs = tuple(builder.one("identity", (v,)) for v in op.operands)
+    like = Op(op.name, inputs, op.results, op.attributes, op.regions, op.location)
+    return differentiate(builder, body(builder, like), inputs, cotangents)
 
 
 def gradient(function: Function, wrt: Sequence[int] | None = None) -> Function:

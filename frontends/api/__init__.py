@@ -37,6 +37,7 @@ _SUBMODULES = frozenset(
         "logging",
         "math",
         "nn",
+        "python",
         "python_io",
         "random",
         "safetensors",

@@ -11,9 +11,30 @@ if TYPE_CHECKING:
     from tensorkiln.frontends.graph.operation import Operation
 
 _TYPES = ("CPU", "GPU", "XLA_CPU", "XLA_GPU", "TPU")
-_HOST = "/job:localhost/replica:0/task:0/device:CPU:0"
 AVAILABLE = ("CPU", "XLA_CPU")
 """The kinds of devices that sessions have."""
+
+DEVICES = tuple(f"/job:localhost/replica:0/task:0/device:{kind}:0" for kind in AVAILABLE)
+"""Their full names."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device of a session, or of the machine."""
+
+    name: str
+
+    @property
+    def device_type(self) -> str:
+        """CPU or XLA_CPU."""
+        return self.name.split(":")[-2]
+
+    @property
+    def memory_limit_bytes(self) -> int:
+        """A number that programs may print: nothing limits the memory."""
+        return 256 << 20
+
+    memory_limit = memory_limit_bytes
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,22 @@ import numpy as np
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.graph import stack
 from tensorkiln.frontends.graph.arrays import Array
-from tensorkiln.frontends.graph.config import ConfigProto
+from tensorkiln.frontends.graph.config import ConfigProto, RunOptions
+from tensorkiln.frontends.graph.deadline import within
+from tensorkiln.frontends.graph.devices import DEVICES, Device, missing
+from tensorkiln.frontends.graph.errors import InvalidArgumentError
 from tensorkiln.frontends.graph.feeds import fed_array, fed_tensor
 from tensorkiln.frontends.graph.fetches import Fetches, fetch_key
+from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.host import HostContext
+from tensorkiln.frontends.graph.logs import runtime_info
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.partial_run import PartialRun
 from tensorkiln.frontends.graph.plan import Plan
 from tensorkiln.frontends.graph.step import step_maker
 from tensorkiln.frontends.graph.store import Store
+from tensorkiln.frontends.graph.trace import Tracer, placement
 
 
 class _Signature:
@@ -46,6 +53,8 @@ class BaseSession:
         self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
     ) -> None:
         options = config or ConfigProto()
+        self._config = options
+        self._placed = 0
         self._graph = graph or stack.get_default_graph()
         self._target = target
         self._closed = False
@@ -60,9 +69,9 @@ class BaseSession:
         return self._graph
 
     @property
-    def graph_def(self) -> Graph:
-        """The graph this session runs."""
-        return self._graph
+    def graph_def(self) -> Proto:
+        """The definition of the graph this session runs."""
+        return self._graph.as_graph_def(add_shapes=True)
 
     @property
     def sess_str(self) -> str:
@@ -79,13 +88,14 @@ class BaseSession:
         self,
         fetches: object,
         feed_dict: Mapping[object, object] | None = None,
-        options: object = None,
-        run_metadata: object = None,
+        options: RunOptions | None = None,
+        run_metadata: Proto | None = None,
     ) -> object:
         """The values of `fetches` (tensors, operations, names, nested in lists and dicts).
 
-        `feed_dict` gives values for any tensors.  Errors are those of TensorFlow: RuntimeError
-        for a closed session, TypeError and ValueError for wrong fetches and feeds, and
+        `feed_dict` gives values for any tensors.  With a trace level in `options`, `run_metadata`
+        gets the times of the compiled clusters and host ops.  Errors are those of TensorFlow:
+        RuntimeError for a closed session, TypeError and ValueError for wrong fetches and feeds, and
         `tf.errors` for what goes wrong in the graph.
         """
         if self._closed:
@@ -118,7 +128,16 @@ class BaseSession:
             for tensor, array, name in zip(signature.fed, arrays, signature.keys, strict=True):
                 fed_array(tensor, array, name)
             signature.shapes.add(tuple(shapes))
-        return signature.fetches.rebuild(plan.run(arrays))
+        timeout = self._config.operation_timeout_in_ms
+        if options is None and not timeout:
+            return signature.fetches.rebuild(plan.run(arrays))
+        watch = None
+        if options is not None:
+            timeout = options.timeout_in_ms or timeout
+            if options.trace_level and run_metadata is not None:
+                watch = Tracer(run_metadata).watch
+        values = within(timeout, lambda: plan.run(arrays, watch))
+        return signature.fetches.rebuild(values)
 
     def _new_signature(
         self, key: Hashable, fetches: object, feed_dict: Mapping[object, object]
@@ -133,12 +152,41 @@ class BaseSession:
 
     def _new_plan(self, signature: _Signature) -> Plan:
         with self._lock:
+            self._place()
             if signature.plan is None:
                 wanted = signature.fetches
                 signature.plan = Plan(
                     wanted.tensors, wanted.targets, signature.fed, self._host, self._make_step
                 )
         return signature.plan
+
+    def _place(self) -> None:
+        """Looks at the devices of the graph's new operations.
+
+        InvalidArgumentError for one that does not exist, unless the session may place it
+        elsewhere.
+        """
+        operations = self._graph.get_operations()
+        for op in operations[self._placed :]:
+            wanted = missing(op)
+            if wanted is not None and not self._config.allow_soft_placement:
+                raise InvalidArgumentError(
+                    op.name, op,
+                    f"Cannot assign a device for operation {op.name}: node {op.name} "
+                    f"({op.location}) was explicitly assigned to {wanted} but available devices "
+                    f"are [ {', '.join(DEVICES)} ]. Make sure the device specification refers to "
+                    f"a valid device.\n\t [[{op.name}]]",
+                )  # fmt: skip
+        if self._config.log_device_placement:
+            if not self._placed:
+                runtime_info("Device mapping:\n" + "\n".join(f"{d} -> CPU" for d in DEVICES))
+            for op in operations[self._placed :]:
+                runtime_info(placement(op))
+        self._placed = len(operations)
+
+    def list_devices(self) -> list[Device]:
+        """The devices that ops can be assigned to."""
+        return [Device(name) for name in DEVICES]
 
     def lower(self, fetches: object, feed_dict: Mapping[object, object] | None = None) -> Function:
         """The tensor IR function that `run` with these arguments calls.
@@ -168,9 +216,35 @@ class BaseSession:
     def make_callable(
         self, fetches: object, feed_list: Sequence[object] = (), accept_options: bool = False
     ) -> Callable[..., object]:
-        """A function of the fed values, in order, that runs `fetches`."""
-        keys = list(feed_list)
-        return lambda *values: self.run(fetches, dict(zip(keys, values, strict=True)))
+        """A function of the fed values, in order, that runs `fetches`.
+
+        It also takes `options` and `run_metadata`, by name.
+        """
+        keys = list(feed_list or ())
+
+        def call(
+            *values: object, options: RunOptions | None = None, run_metadata: Proto | None = None
+        ) -> object:
+            if len(values) != len(keys):
+                raise ValueError(f"{len(keys)} fed values are wanted, {len(values)} are given")
+            return self.run(fetches, dict(zip(keys, values, strict=True)), options, run_metadata)
+
+        return call
+
+    def partial_run_setup(
+        self, fetches: Sequence[object], feeds: Sequence[object] | None = None
+    ) -> PartialRun:
+        """A handle for partial_run: what may be fetched and fed until all was."""
+        return PartialRun(self._graph, fetches, feeds or ())
+
+    def partial_run(
+        self, handle: PartialRun, fetches: object, feed_dict: Mapping[object, object] | None = None
+    ) -> object:
+        """The values of some of a handle's fetches; feeds and values of earlier calls still hold.
+
+        Each feed may be given and each fetch asked for once.
+        """
+        return handle.go_on(fetches, feed_dict or {}, self.run)
 
     @contextmanager
     def as_default(self) -> Iterator[BaseSession]:

@@ -1,0 +1,1 @@
+"""Sessions' neighbours: timelines and lists of devices."""

@@ -1,0 +1,3 @@
+"""Traces of runs for chrome://tracing."""
+
+from tensorkiln.frontends.graph.trace import Timeline

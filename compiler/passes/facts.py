@@ -54,7 +54,7 @@ def is_lossless(source: DType, target: DType) -> bool:
 
 def exact_reciprocal(array: Array | None) -> Array | None:
     """`1 / array` for a float power of two whose reciprocal is a normal number, else None."""
-    if array is None or array.dtype.kind in "biu" or dtype_of(array.dtype).is_storage:
+    if array is None or array.dtype.kind in "biuc" or dtype_of(array.dtype).is_storage:
         return None
     mantissa, exponent = math.frexp(float(array))
     if abs(mantissa) != 0.5:

@@ -35,6 +35,17 @@ from tensorkiln.runtime.errors import UnsupportedError
 _COUNT = TensorType((), I32)
 
 
+class UnboundedLoopError(UnsupportedError):
+    """The gradient of a loop was asked for, and nothing bounds its trips.
+
+    `operands` are what the loop starts with.
+    """
+
+    def __init__(self, message: str, operands: Sequence[Value]) -> None:
+        super().__init__(message)
+        self.operands = tuple(operands)
+
+
 def while_gradient(
     builder: Builder,
     op: Op,
@@ -42,7 +53,7 @@ def while_gradient(
     wanted: Sequence[bool],
     differentiate: Differentiate,
 ) -> Cotangents:
-    """See the module's docstring; UnsupportedError where the trips have no bound but need one."""
+    """See the module's docstring; UnboundedLoopError where the trips have no bound but need one."""
     chosen = _chosen(builder, op, cotangents, wanted)
     if not chosen:
         return [None] * len(op.operands)
@@ -137,9 +148,10 @@ def _bound(builder: Builder, op: Op, needed: bool) -> int:
     bound = trip_bound(op, lambda value: constant_integer(value, producers.get))
     if bound is None and needed:
         place = f" {op.location}" if op.location != UNKNOWN else ""
-        raise UnsupportedError(
+        raise UnboundedLoopError(
             f"the gradient of the loop{place} needs room for every trip there can be, and nothing "
-            "bounds them: give maximum_iterations"
+            "bounds them: give maximum_iterations",
+            op.operands,
         )
     return -1 if bound is None else bound
 

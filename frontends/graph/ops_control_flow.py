@@ -21,9 +21,10 @@ from tensorkiln.frontends.graph.region_lowering import (
     leave,
     outside_value,
 )  # fmt: skip
-from tensorkiln.frontends.graph.regions import Region, regions_of
+from tensorkiln.frontends.graph.regions import regions_of
 from tensorkiln.frontends.graph.rules import like_input
 from tensorkiln.frontends.graph.shapes import as_sizes
+from tensorkiln.frontends.graph.unrolled import unrolled
 
 
 def _results(op: Operation) -> Sequence[Result]:
@@ -60,7 +61,8 @@ def _while(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
         start = [_grown(lowering, v, r.type) for v, r in zip(start, results, strict=True)]
         step = RegionLowering(lowering, "body")
         results = step.run(body, [v.type for v in start])
-    _check_invariant(op, body, start, results)
+    if [v.type for v in results] != [v.type for v in start]:
+        return unrolled(lowering, op, test, body, start)
     more = RegionLowering(lowering, "cond")
     (predicate,) = more.run(test, [v.type for v in start])
     if more.changed():
@@ -92,19 +94,6 @@ def is_shapeless(kind: TensorType, other: TensorType) -> bool:
     after it."""
     same = kind.dtype == other.dtype and kind.shape[:1] == other.shape[:1]
     return same and kind.rank == 2 and kind.shape[1] == 0 and kind != other
-
-
-def _check_invariant(
-    op: Operation, body: Region, before: Sequence[Value], after: Sequence[Value]
-) -> None:
-    for tensor, old, new in zip(body.parameters, before, after, strict=True):
-        if old.type != new.type:
-            raise InvalidArgumentError(
-                op.name, op,
-                f"'{tensor.name}' enters the loop as {old.type} and is {new.type} after one trip: "
-                f"shapes that change from trip to trip cannot be compiled\n\t [[node {op.name} "
-                f"({op.location})]]",
-            )  # fmt: skip
 
 
 def _check_state(

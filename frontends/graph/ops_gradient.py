@@ -21,6 +21,7 @@ from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.scopes import name_scope
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.frontends.graph.unrolled import with_bounds
 
 Gradient: TypeAlias = "Tensor | IndexedSlices | None"
 
@@ -169,7 +170,9 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
         for k, y in enumerate(outputs)
     ]
     stops = frozenset(values[end + len(places) :])
-    found = differentiate(builder, outputs, inputs, cotangents, stops)
+    found = with_bounds(
+        lowering, op, lambda: differentiate(builder, outputs, inputs, cotangents, stops)
+    )
     return [
         shorthand.zeros_like(builder, x) if g is None else lowering.identity(g)
         for x, g in zip(inputs, found, strict=True)

@@ -36,7 +36,7 @@ from tensorkiln.compiler.pipeline import compile_ptx, jit, lower
 from tensorkiln.runtime.errors import UnsupportedError
 
 Values = Sequence[Value]
-T, B, I, H = 6, 2, 5, 4
+T, B, D, H = 6, 2, 5, 4
 
 
 def _row(b: Builder, i: Value) -> list[Value]:
@@ -47,12 +47,12 @@ def _recurrence(donated: bool = False) -> Function:
     builder = Builder(REGISTRY)
     xs, w, u, h = (
         builder.parameter(name, TensorType(shape, F32))
-        for name, shape in (("xs", (T, B, I)), ("w", (I, H)), ("u", (H, H)), ("h", (B, H)))
+        for name, shape in (("xs", (T, B, D)), ("w", (D, H)), ("u", (H, H)), ("h", (B, H)))
     )
 
     def body(b: Builder, c: Values) -> Values:
         i, h, ys, xs, w, u = c
-        x = reshape(b, dynamic_slice(b, xs, _row(b, i), (1, B, I)), (B, I))
+        x = reshape(b, dynamic_slice(b, xs, _row(b, i), (1, B, D)), (B, D))
         h = b.one("tanh", (b.one("add", (matmul(b, x, w), matmul(b, h, u))),))
         ys = dynamic_update_slice(b, ys, reshape(b, h, (1, B, H)), _row(b, i))
         return [b.one("add", (i, scalar(b, 1, I32))), h, ys, xs, w, u]

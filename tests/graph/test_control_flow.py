@@ -271,3 +271,42 @@ def test_strings_in_branches_are_refused(session: Any) -> None:
     s = tf.cond(tf.placeholder_with_default(True, []), lambda: tf.constant("a"), lambda: "b")
     with pytest.raises(UnsupportedError, match=r"cond/.* of strings"):
         session.run(s)
+
+
+def test_shapes_that_grow(session: Any) -> None:
+    x = tf.placeholder(tf.float32, [2])
+    n = tf.placeholder(tf.int32, [])
+    grown = tf.while_loop(
+        lambda i, y: i < n, lambda i, y: (i + 1, tf.concat([y, y[-2:] * 2.0], 0)),
+        (tf.constant(0), x), shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+    )[1]  # fmt: skip
+    assert grown.shape.as_list() == [None]
+    slope = tf.gradients(grown, x)
+    for trips in (0, 3):
+        found = session.run([grown, slope], {x: [1, 2], n: trips})
+        factors = 2.0 ** np.arange(trips + 1)
+        np.testing.assert_array_equal(found[0], np.outer(factors, [1, 2]).reshape(-1))
+        np.testing.assert_array_equal(found[1][0], [factors.sum()] * 2)
+
+
+def test_shapes_that_grow_until_the_data_say(session: Any) -> None:
+    x = tf.placeholder(tf.float32, [2])
+    grown = tf.while_loop(
+        lambda y: tf.reduce_sum(y) < 9.0, lambda y: tf.concat([y, y], 0), [x],
+        shape_invariants=[tf.TensorShape([None])],
+    )  # fmt: skip
+    message = "shapes change from trip to trip, which can be compiled only"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        session.run(grown, {x: [1, 2]})
+
+
+def test_a_fed_number_of_trips_bounds_a_gradient(session: Any) -> None:
+    n = tf.placeholder(tf.int32, [])
+    x = tf.placeholder(tf.float32, [])
+    y = tf.while_loop(lambda i, y: i < n, lambda i, y: (i + 1, y * x), (tf.constant(0), x))[1]
+    (slope,) = tf.gradients(y, x)
+    for trips in (0, 2, 5):
+        np.testing.assert_allclose(
+            session.run([y, slope], {x: 1.5, n: trips}),
+            [1.5 ** (trips + 1), (trips + 1) * 1.5**trips],
+        )

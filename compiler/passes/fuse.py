@@ -212,6 +212,8 @@ def _epilogue(groups: Groups, op: Op) -> None:
         following = _next_pointwise(groups, ends, inside)
         if following is None or following.result.shape != op.result.shape:
             break
+        if any(_is_later_product(groups, v, op) for v in following.operands if v not in inside):
+            break
         taken.append(groups.group_of[following])
         inside.add(following.result)
     for count in reversed(whole):
@@ -219,6 +221,25 @@ def _epilogue(groups: Groups, op: Op) -> None:
             for source in taken[:count]:
                 groups.merge(source, target)
             return
+
+
+def _is_later_product(groups: Groups, value: Value, op: Op) -> bool:
+    """True if `value` is a contraction after `op`, or made of one that nobody else reads.
+
+    The last of several contractions that are summed up takes the sum, and each before it the sum
+    so far, so that no kernel reads them all.
+    """
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        producer = groups.producers.get(value)
+        if producer is None or groups.order[producer] < groups.order[op]:
+            continue
+        if producer.name in CONTRACTIONS:
+            return True
+        if is_pointwise(producer) and len(groups.users.get(value, ())) == 1:
+            pending.extend(producer.operands)
+    return False
 
 
 def _is_read_outside(groups: Groups, value: Value, inside: set[Value]) -> bool:

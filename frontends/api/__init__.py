@@ -21,7 +21,10 @@ _ENTRIES = {
     "load": ("tensorkiln.runtime.load", "load"),
 }
 # The modules that hold the top-level names of the graph API.
-_NAMES = ("names", "names_control", "names_math", "names_arrays", "names_tools", "names_files")
+_NAMES = (
+    "names", "names_control", "names_math", "names_linalg", "names_arrays", "names_tools",
+    "names_files",
+)  # fmt: skip
 _SUBMODULES = frozenset(
     {
         "app",
@@ -34,6 +37,7 @@ _SUBMODULES = frozenset(
         "initializers",
         "io",
         "layers",
+        "linalg",
         "logging",
         "math",
         "nn",
@@ -42,6 +46,8 @@ _SUBMODULES = frozenset(
         "random",
         "safetensors",
         "saved_model",
+        "signal",
+        "spectral",
         "summary",
         "test",
         "train",

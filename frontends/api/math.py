@@ -91,6 +91,7 @@ from tensorkiln.frontends.graph.ops_segment import (
     unsorted_segment_sum,
 )
 from tensorkiln.frontends.graph.ops_select import in_top_k
+from tensorkiln.frontends.graph.ops_sort import top_k
 from tensorkiln.frontends.graph.ops_special import (
     bessel_i0,
     bessel_i0e,
@@ -107,6 +108,7 @@ from tensorkiln.frontends.graph.ops_special import (
     xlogy,
 )
 from tensorkiln.frontends.graph.ops_special import div_no_nan as divide_no_nan
+from tensorkiln.frontends.graph.ops_spectral import angle, conj, imag, real
 from tensorkiln.names import logical_xor, scalar_mul
 from tensorkiln.names_arrays import bincount, confusion_matrix, count_nonzero, invert_permutation
 from tensorkiln.names_math import (

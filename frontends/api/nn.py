@@ -75,6 +75,7 @@ from tensorkiln.frontends.graph.ops_pool import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_select import in_top_k
 from tensorkiln.frontends.graph.ops_spaces import depth_to_space, space_to_batch, space_to_depth
+from tensorkiln.frontends.graph.ops_sort import top_k
 from tensorkiln.frontends.graph.ops_special import log_sigmoid
 from tensorkiln.frontends.graph.ops_windows import (
     dilation2d,

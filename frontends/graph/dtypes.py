@@ -70,6 +70,11 @@ class DType:
         return self._numpy.kind == "c"
 
     @property
+    def is_inexact(self) -> bool:
+        """True for the types that have gradients: floats and complex numbers."""
+        return self.is_floating or self.is_complex
+
+    @property
     def is_integer(self) -> bool:
         """True for signed and unsigned integers."""
         return self._numpy.kind in "iu" and not self.is_floating

@@ -129,7 +129,7 @@ class Operand(Convertible):
         return make("Neg", (self,))
 
     def __abs__(self) -> Tensor:
-        return make("Abs", (self,))
+        return make("ComplexAbs" if self._as_tensor().dtype.is_complex else "Abs", (self,))
 
     def __invert__(self) -> Tensor:
         return make("LogicalNot" if self._as_tensor().dtype.is_bool else "Invert", (self,))

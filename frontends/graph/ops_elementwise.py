@@ -105,7 +105,10 @@ def _squared_difference(x: Formula, y: Formula) -> Formula:
 
 
 def _cast(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-    return [shorthand.convert(lowering.builder, values[0], op.outputs[0].dtype.ir)]
+    (x,), target = values, op.outputs[0].dtype.ir
+    if x.dtype.is_complex and not target.is_complex:  # as in TensorFlow, the imaginary part is lost
+        x = lowering.builder.one("real", (x,))
+    return [shorthand.convert(lowering.builder, x, target)]
 
 
 def _cast_infer(op: Operation) -> Sequence[Result]:
@@ -171,6 +174,8 @@ def scalar_mul(scalar: object, x: object, name: str | None = None) -> Tensor:
 
 _FLOAT = {"T": FLOATS}
 _NUMBER = {"T": NUMBERS}
+_INEXACT = {"T": (*FLOATS, dtypes.complex64, dtypes.complex128)}
+_OF_COMPLEX = ("Sqrt", "Rsqrt", "Exp", "Log", "Sin", "Cos", "Tanh")
 _UNARY_IR = {
     "Neg": "negate", "Abs": "abs", "Sign": "sign",
 }  # fmt: skip
@@ -201,7 +206,8 @@ _FLAT = ("Ceil", "Floor", "Rint", "Sign")
 register(
     *(OpKind(k, "x:T", like_input, unary(n), _NUMBER, differentiable=k not in _FLAT)
       for k, n in _UNARY_IR.items()),
-    *(OpKind(k, "x:T", like_input, unary(n), _FLOAT, differentiable=k not in _FLAT)
+    *(OpKind(k, "x:T", like_input, unary(n), _INEXACT if k in _OF_COMPLEX else _FLOAT,
+             differentiable=k not in _FLAT)
       for k, n in _UNARY_FLOAT_IR.items()),
     *(OpKind(k, "x:T", like_input, formula(f), _NUMBER) for k, f in _UNARY_FORMULAS.items()),
     *(OpKind(k, "x:T y:T", broadcasted, binary(n), _NUMBER) for k, n in _BINARY_IR.items()),
@@ -248,7 +254,14 @@ greater_equal = binary_function("GreaterEqual", "x >= y, element by element.")
 logical_and = binary_function("LogicalAnd", "x and y of bools.")
 logical_or = binary_function("LogicalOr", "x or y of bools.")
 negative = unary_function("Neg", "-x.")
-abs_ = unary_function("Abs", "The absolute value.")
+
+def abs_(x: object, name: str | None = None) -> Tensor:
+    """The absolute value; of complex numbers it is real."""
+    with graph_of([x]).name_scope(name or "Abs") as scope:
+        tensor = convert_to_tensor(x, name="x")
+        return make("ComplexAbs" if tensor.dtype.is_complex else "Abs", (tensor,), scope)
+
+
 sign = unary_function("Sign", "-1, 0 or 1.")
 sqrt = unary_function("Sqrt", "The square root.")
 rsqrt = unary_function("Rsqrt", "One over the square root.")

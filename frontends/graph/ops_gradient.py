@@ -138,7 +138,7 @@ def _users(
     """All that a gradient of the outputs flows to, and the ops through which it comes."""
     found: dict[Tensor | Operation, list[Operation]] = {}
     done: set[Operation] = set()
-    waiting = [tensor for tensor in outputs if base(tensor).is_floating]
+    waiting = [tensor for tensor in outputs if base(tensor).is_inexact]
     while waiting:
         tensor = waiting.pop()
         found.setdefault(_key(tensor), [])
@@ -147,7 +147,7 @@ def _users(
             continue
         done.add(op)
         for part in op.inputs:
-            if not base(part).is_floating:
+            if not base(part).is_inexact:
                 continue
             if not is_read(tensor):
                 found.setdefault(_key(part), []).append(op)

@@ -31,6 +31,10 @@ def matmul(
         left = convert_to_tensor(a, name="a")
         right = convert_to_tensor(b, name="b")
         flip_a, flip_b = transpose_a or adjoint_a, transpose_b or adjoint_b
+        if adjoint_a and left.dtype.is_complex:
+            left = make("Conj", (left,))
+        if adjoint_b and right.dtype.is_complex:
+            right = make("Conj", (right,))
         if any(t.sizes is not None and len(t.sizes) > 2 for t in (left, right)):
             return make("BatchMatMul", (left, right), scope, adj_x=flip_a, adj_y=flip_b)
         return make("MatMul", (left, right), scope, transpose_a=flip_a, transpose_b=flip_b)

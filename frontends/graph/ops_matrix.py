@@ -128,6 +128,8 @@ def matrix_transpose(a: object, name: str = "matrix_transpose", conjugate: bool 
                 f"Argument 'a' should be a (batch) matrix, with rank >= 2.  Found: {show(sizes)}"
             )
         order = [*range(len(sizes) - 2), len(sizes) - 1, len(sizes) - 2]
+        if conjugate and tensor.dtype.is_complex:
+            tensor = make("Conj", (tensor,))
         return make("Transpose", (tensor, order), "transpose")
 
 

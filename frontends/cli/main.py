@@ -20,6 +20,7 @@ from tensorkiln.frontends.cli import (
     bench_command,
     cache_command,
     compile_command,
+    doctor_command,
     inspect_command,
     profile_command,
     run_command,
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         profile_command,
         verify_command,
         cache_command,
+        doctor_command,
     ):
         made = command.add(commands)
         made.add_argument("-v", "--verbose", action="store_true", help="tell each step on stderr")

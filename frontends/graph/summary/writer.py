@@ -37,7 +37,7 @@ class FileWriter:
         self._closed = False
         self._described: set[str] = set()
         self._run_tags: set[str] = set()
-        if graph_def is not None or hasattr(graph, "as_graph_def"):
+        if graph is not None or graph_def is not None:
             self.add_graph(graph, graph_def=graph_def)
 
     def get_logdir(self) -> str:
@@ -70,7 +70,7 @@ class FileWriter:
         if graph is not None and graph_def is not None:
             raise ValueError("Please pass only graph, or graph_def (deprecated), but not both.")
         given = graph if graph is not None else graph_def
-        if isinstance(given, Graph) and hasattr(given, "as_graph_def"):
+        if isinstance(given, Graph):
             data = given.as_graph_def(add_shapes=True).SerializeToString()
         elif hasattr(given, "SerializeToString"):
             data = given.SerializeToString()

@@ -44,6 +44,7 @@ _SUBMODULES = frozenset(
         "python",
         "python_io",
         "random",
+        "rnn_cell",
         "safetensors",
         "saved_model",
         "signal",

@@ -1,5 +1,8 @@
 """`tf.nn`: operations of neural nets."""
 
+import sys
+
+from tensorkiln import rnn_cell
 from tensorkiln.frontends.graph.embedding import embedding_lookup
 from tensorkiln.frontends.graph.nn_statistics import (
     batch_norm_with_global_normalization,
@@ -74,15 +77,23 @@ from tensorkiln.frontends.graph.ops_pool import (
     pool,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_select import in_top_k
-from tensorkiln.frontends.graph.ops_spaces import depth_to_space, space_to_batch, space_to_depth
 from tensorkiln.frontends.graph.ops_sort import top_k
+from tensorkiln.frontends.graph.ops_spaces import depth_to_space, space_to_batch, space_to_depth
 from tensorkiln.frontends.graph.ops_special import log_sigmoid
 from tensorkiln.frontends.graph.ops_windows import (
     dilation2d,
     erosion2d,
     local_response_normalization,
 )
+from tensorkiln.frontends.graph.rnn import (
+    bidirectional_dynamic_rnn,
+    dynamic_rnn,
+    static_bidirectional_rnn,
+    static_rnn,
+)  # fmt: skip
 
+# `import tensorkiln.nn.rnn_cell` finds it as well.
+sys.modules["tensorkiln.nn.rnn_cell"] = rnn_cell
 max_pool2d = max_pool
 avg_pool2d = avg_pool
 lrn = local_response_normalization

@@ -93,7 +93,8 @@ class RegionLowering(Lowering):
         return self.values[tensor]
 
     def _constant(self, outer: Value) -> Value | None:
-        array = self.outer.known(outer)
+        # Floats stay what they are outside, since a gradient may flow to them.
+        array = None if outer.dtype.is_float else self.outer.known(outer)
         return None if array is None else self.builder.constant(array)
 
     def read(self, variable: Operation, checked: bool = True) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tensorkiln.frontends.graph.graph import Graph
-from tensorkiln.frontends.graph.lowering import is_read
+from tensorkiln.frontends.graph.lifted import is_lifted
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.schedule import batches
 from tensorkiln.frontends.graph.tensor import Tensor
@@ -58,9 +58,7 @@ class RegionRecorder:
     ) -> Region:
         """The region of the ops made since then that `outputs` (or the ops in `also`) need."""
         own = set(self._graph.get_operations()[self._first :])
-        own -= {
-            op for op in own if op.type == "VariableV2" or (op.outputs and is_read(op.outputs[0]))
-        }
+        own = {op for op in own if not is_lifted(op)}
         captured: dict[Tensor, None] = {}
         before: dict[Operation, None] = {}
         found: dict[Operation, None] = {}

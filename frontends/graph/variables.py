@@ -10,6 +10,7 @@ from tensorkiln.frontends.graph.apply import make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.graph_keys import GraphKeys, global_variables, local_variables
+from tensorkiln.frontends.graph.lifted import lifted
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.operators import Operand
 from tensorkiln.frontends.graph.ops_constant import no_op
@@ -52,7 +53,11 @@ class Variable(Scattering, Operand):
         wanted = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
         self.trainable = trainable
         self.constraint = constraint
-        with graph.control_dependencies(None), graph.name_scope(name or "Variable") as scope:
+        with (
+            graph.control_dependencies(None),
+            lifted(graph),
+            graph.name_scope(name or "Variable") as scope,
+        ):
             if callable(initial_value):
                 with graph.name_scope("Initializer"):
                     initial = convert_to_tensor(initial_value(), wanted, "initial_value")

@@ -158,7 +158,7 @@ class Generator:
         shape = self.random.choice([(), (0,), (3,), (2, 2), (3, 7), (1, 0, 2)])
         size = math.prod(shape) * dtype.bytes
         raw = np.frombuffer(self.random.randbytes(size), np.uint8)
-        bits = raw % 2 if dtype == BOOL else raw % (1 << min(dtype.bits, 8))
+        bits = raw & (1 if dtype == BOOL else (1 << min(dtype.bits, 8)) - 1)
         simple = np.arange(math.prod(shape)).astype(dtype.numpy)
         return self.random.choice([bits.view(dtype.numpy), simple]).reshape(shape)
 

@@ -155,7 +155,7 @@ TWICE = (
 
 @pytest.mark.parametrize("name", TWICE)
 def test_second_derivative_is_the_finite_difference_of_the_first(name: str) -> None:
-    sample = next(s for s in SMOOTH if s.op == name)
+    sample = next(s for s in SMOOTH if s.op == name and not any(map(np.iscomplexobj, s.arrays)))
     arrays = [_double(a) for a in sample.arrays]
     inputs = range(len(arrays))
     weights = _weights(build(sample, arrays))

@@ -11,13 +11,12 @@ import pytest
 from tensorkiln.compiler.ir.dtypes import (
     BF16,
     BOOL,
+    DTYPES,
     F16,
     F32,
     F64,
     I32,
     I64,
-    U16,
-    U64,
     DType,
 )  # fmt: skip
 from tensorkiln.compiler.kernel import meaning
@@ -43,7 +42,11 @@ from tensorkiln.compiler.kernel.stmt import Kernel, Let, LoopKind, Store, loop, 
 from tensorkiln.compiler.kernel.verify import verify_kernel
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
-BITS = np.arange(1 << 16, dtype=np.uint16)
+
+
+def _every(dtype: DType) -> Lanes:
+    """Every number of a narrow float."""
+    return np.arange(1 << dtype.bits, dtype=f"u{dtype.bytes}").view(dtype.numpy)
 
 
 def _run(build: Callable[..., Expr], result: DType, *arrays: Lanes, half: bool = False) -> Lanes:
@@ -66,7 +69,7 @@ def _run(build: Callable[..., Expr], result: DType, *arrays: Lanes, half: bool =
 
 
 def _dtype(array: Lanes) -> DType:
-    known = {d.numpy: d for d in (BF16, F16, F32, F64, I32, I64, U16, U64)}
+    known = {d.numpy: d for d in DTYPES}
     return known[array.dtype]
 
 
@@ -99,7 +102,7 @@ def _same(found: Lanes, expected: Lanes) -> None:
 
 def _near_every(dtype: DType, wide: DType) -> Lanes:
     """In `wide`: every number of `dtype`, the ties between neighbours, and what lies next to both."""
-    numbers = BITS.view(dtype.numpy).astype(wide.numpy)
+    numbers = _every(dtype).astype(wide.numpy)
     numbers = numbers[np.isfinite(numbers)]
     ordered = np.unique(numbers)
     ties = (ordered[1:] + ordered[:-1]) / 2
@@ -112,7 +115,7 @@ def _near_every(dtype: DType, wide: DType) -> Lanes:
 @pytest.mark.parametrize("wide", [F32, F64], ids=str)
 @pytest.mark.parametrize("dtype", NARROW, ids=str)
 def test_every_number_is_widened_exactly(dtype: DType, wide: DType) -> None:
-    x = BITS.view(dtype.numpy)
+    x = _every(dtype)
     _same(_run(lambda e: Convert(e, wide), wide, x), x.astype(wide.numpy))
 
 
@@ -152,15 +155,17 @@ def test_integers_are_rounded_once() -> None:
 
 @pytest.mark.parametrize("dtype", NARROW, ids=str)
 def test_conversions_that_leave_the_floats(dtype: DType) -> None:
-    x = np.array([1.5, -2.75, 0, -0.0, np.nan, np.inf, -np.inf]).astype(dtype.numpy)
+    x = np.array([1.5, -2.5, 0, -0.0, np.nan, np.inf, -np.inf]).astype(dtype.numpy)
+    # Some 8-bit floats have NaN for the infinities.
+    infinite = [2**31 - 1, -(2**31)] if np.isinf(x[-1].astype(np.float64)) else [0, 0]
     as_integers = _run(lambda e: Convert(e, I32), I32, x)
-    assert as_integers.tolist() == [1, -2, 0, 0, 0, 2**31 - 1, -(2**31)]
+    assert as_integers.tolist() == [1, -2, 0, 0, 0, *infinite]
     as_bools = _run(lambda e: Convert(e, BOOL), BOOL, x)
     assert as_bools.tolist() == [True, True, False, False, True, True, True]
 
 
 def test_one_narrow_dtype_becomes_the_other() -> None:
-    x = BITS.view(np.float16)
+    x = _every(F16)
     found = _run(lambda e: Convert(e, BF16), BF16, x)
     _same(found, x.astype(np.float32).astype(ml_dtypes.bfloat16))
 
@@ -169,7 +174,7 @@ def test_one_narrow_dtype_becomes_the_other() -> None:
 @pytest.mark.parametrize("op", ["add", "mul", "div", "max", "lt"])
 def test_arithmetic_is_rounded_once(op: str, dtype: DType) -> None:
     generator = np.random.default_rng(0)
-    a, b = (generator.permutation(BITS).view(dtype.numpy) for _ in range(2))
+    a, b = (generator.permutation(_every(dtype)) for _ in range(2))
     functions = {"add": np.add, "mul": np.multiply, "div": np.divide, "max": np.maximum}
     with np.errstate(all="ignore"):
         wide = a.astype(np.float64), b.astype(np.float64)

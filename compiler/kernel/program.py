@@ -75,7 +75,11 @@ Step: TypeAlias = Call | Loop | Branch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """Kernels (each once, however often it is called), steps in order, and the memory plan."""
+    """Kernels (each once, however often it is called), steps in order, and the memory plan.
+
+    `once` are the steps of a loop's body that need to run once only, before the loop; a whole
+    program has none.
+    """
 
     name: str
     kernels: tuple[Kernel, ...]
@@ -84,6 +88,7 @@ class Program:
     constants: NDArray[np.uint8]
     workspace_bytes: int
     workspace_total: int = 0  # bytes of all intermediates, were none to share memory
+    once: tuple[Step, ...] = ()
 
     @property
     def calls(self) -> tuple[Call, ...]:

@@ -11,7 +11,7 @@ workspace and copied at the end.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,13 +47,14 @@ def assign_buffers(
     layouts: Mapping[Value, Layout],
     inner: Mapping[Op, int],
     in_place: bool = True,
+    lasting: Collection[Value] = (),
 ) -> Assignment:
     """Slots for every value of a fused function whose fusions have the given kernels.
 
     `inner` gives the workspace bytes of each op with regions.  `in_place` says that kernels of
-    updates write what changes only.
+    updates write what changes only.  Values in `lasting` keep their memory for themselves.
     """
-    return _Assigner(function, kernels, layouts, inner, in_place).run()
+    return _Assigner(function, kernels, layouts, inner, in_place, lasting).run()
 
 
 class _Assigner:
@@ -64,10 +65,12 @@ class _Assigner:
         layouts: Mapping[Value, Layout],
         inner: Mapping[Op, int],
         in_place: bool,
+        lasting: Collection[Value],
     ) -> None:
         self.function, self.kernels, self.layouts, self.inner = function, kernels, layouts, inner
         self.producers = function.producers()
-        self.sharing = Sharing(function, layouts, in_place)
+        self.lasting = lasting
+        self.sharing = Sharing(function, layouts, in_place, lasting)
         self.homes: dict[Value, Slot] = {}
         self.step = {op: n for n, op in enumerate(function.ops)}
         self.first: list[Copy] = []
@@ -174,7 +177,8 @@ class _Assigner:
             for value in op.results if op.name != "reshape" else ():
                 if self.sharing.home(value) is value and value not in self.homes:
                     end = finish if value in late else self.sharing.ends.get(value, step)
-                    lives.append((value, step, max(end, step), self._size(value)))
+                    life = (0, finish) if value in self.lasting else (step, max(end, step))
+                    lives.append((value, *life, self._size(value)))
         places: dict[Op, int] = {}
         placed: list[tuple[int, int, int, int]] = []
         top = self.extra

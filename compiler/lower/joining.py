@@ -25,9 +25,10 @@ _PREDICATE_BYTES = align(1)
 
 
 def inner_bytes(op: Op, programs: Sequence[Program]) -> int:
-    """Workspace for an op's regions, of which one runs at a time, and for a loop's predicate."""
-    predicate = _PREDICATE_BYTES if op.name == "while" else 0
-    return predicate + max(align(program.workspace_bytes) for program in programs)
+    """Workspace for the branches of a case, of which one runs; for a loop's predicate, condition
+    and body, which keeps what it computes once."""
+    sizes = [align(program.workspace_bytes) for program in programs]
+    return _PREDICATE_BYTES + sum(sizes) if op.name == "while" else max(sizes)
 
 
 class Joining:
@@ -41,8 +42,9 @@ class Joining:
         self._blobs = [plan.constants]
         self._size = align(plan.constants.nbytes)
 
-    def step(self, op: Op, programs: Sequence[Program]) -> Step:
-        """The loop or branch that `op` is, with its regions' programs in it."""
+    def steps(self, op: Op, programs: Sequence[Program]) -> list[Step]:
+        """The loop or branch that `op` is, with its regions' programs in it, behind what a loop
+        computes once."""
         slots = self._plan.slots
         start = self._plan.inner.get(op, 0)
         nodes = (op.location.node,) if op.location.node else ()
@@ -51,16 +53,20 @@ class Joining:
             predicate = Slot("workspace", start)
             cond, body = programs
             start += _PREDICATE_BYTES
-            test = self._inside(cond, [*carried, predicate], start)
             # Results lie where the parameters lie.
-            again = self._inside(body, [*carried, *carried], start)
-            return Loop(test, predicate, again, op.integer("bound"), nodes)
+            first, again = self._inside(body, [*carried, *carried], start)
+            start += align(body.workspace_bytes)
+            _, test = self._inside(cond, [*carried, predicate], start)
+            return [*first, Loop(test, predicate, again, op.integer("bound"), nodes)]
         index, *values = op.operands
         arguments = [slots[v] for v in (*values, *op.results)]
-        branches = tuple(self._inside(program, arguments, start) for program in programs)
-        return Branch(slots[index], branches, nodes)
+        branches = tuple(self._inside(program, arguments, start)[1] for program in programs)
+        return [Branch(slots[index], branches, nodes)]
 
-    def _inside(self, program: Program, arguments: Sequence[Slot], start: int) -> tuple[Step, ...]:
+    def _inside(
+        self, program: Program, arguments: Sequence[Slot], start: int
+    ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """The program's first steps and its others, in the memory given to it."""
         first = self._size
         if program.constants.nbytes:
             self._blobs.append(program.constants)
@@ -76,7 +82,8 @@ class Joining:
                     return Slot("workspace", start + slot.position)
 
         numbers = [self._number(kernel) for kernel in program.kernels]
-        return map_steps(program.steps, moved, numbers.__getitem__)
+        first_steps = map_steps(program.once, moved, numbers.__getitem__)
+        return first_steps, map_steps(program.steps, moved, numbers.__getitem__)
 
     def constants(self) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """All constants: the function's own, then those of its regions."""

@@ -8,7 +8,7 @@ memory of their own that the operand is copied to first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.lower.layout import Layout
@@ -58,14 +58,18 @@ class Sharing:
     """The groups of values that lie in one place (see the module's docstring).
 
     `tensor(value)` stands for all names of a tensor; `home(value)` for all tensors that use one
-    memory, one after the other.  `ends[home]` is the position of the last op that uses the memory,
+    memory, one after the other; what is in `lasting` is never overwritten.  `ends[home]` is the position of the last op that uses the memory,
     `copies[op]` lists the (operand, result) pairs to copy before `op`.
     """
 
     def __init__(
-        self, function: Function, layouts: Mapping[Value, Layout], in_place: bool = True
+        self,
+        function: Function,
+        layouts: Mapping[Value, Layout],
+        in_place: bool = True,
+        lasting: Collection[Value] = (),
     ) -> None:
-        self._function = function
+        self._function, self._lasting = function, lasting
         self._producers = function.producers()
         self._step = {op: n for n, op in enumerate(function.ops)}
         self._first: dict[Value, Value] = {}
@@ -119,6 +123,8 @@ class Sharing:
         if op.name == "fusion" and _reads(op, op.regions[0].parameters[operand]) > 1:
             return False
         home = self.home(tensor)
+        if home in self._lasting:
+            return False
         if home in self._function.parameters:
             return op in donors.get(home, ())
         maker = self._producers[home]

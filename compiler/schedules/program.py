@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tensorkiln.compiler.ir.function import UNKNOWN, Function, Op, Value
@@ -15,6 +15,7 @@ from tensorkiln.compiler.lower.body import place_for
 from tensorkiln.compiler.lower.joining import CONTROL, Joining, inner_bytes
 from tensorkiln.compiler.lower.late_updates import late_updates
 from tensorkiln.compiler.lower.layout import Layout
+from tensorkiln.compiler.lower.once import Once, run_once
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
 from tensorkiln.compiler.schedules.dispatch import schedule
@@ -26,13 +27,20 @@ from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.runtime.errors import UnsupportedError
 
 
-def lower_function(fused: Function, target: Target, inner: bool = False) -> Program:
-    """The program of a function in which everything that computes is a fusion.
+def lower_function(fused: Function, target: Target) -> Program:
+    """The program of a function in which everything that computes is a fusion."""
+    return _lowered(fused, target)
 
-    `inner` tells a region, whose results the program around it reads.
-    """
+
+def _lowered(
+    fused: Function, target: Target, inner: bool = False, invariants: Sequence[Value] = ()
+) -> Program:
+    """The program of a function, or of a region (`inner`), whose results others read;
+    `invariants` are the parameters of a body that no trip changes."""
     laid_out = assign_layouts(fused, target)
-    function, layouts = late_updates(laid_out.function), laid_out.layouts
+    once = run_once(laid_out.function, invariants) if invariants else None
+    function = late_updates(once.function if once else laid_out.function)
+    layouts = laid_out.layouts
     kernels = {
         op: _kernel(
             op, target, layouts, laid_out.tilings.get(op), not inner and _is_final(op, function)
@@ -42,18 +50,22 @@ def lower_function(fused: Function, target: Target, inner: bool = False) -> Prog
     }
     regions = {op: _lowered_regions(op, target) for op in function.ops if op.name in CONTROL}
     return assemble(
-        function, kernels, layouts, lambda group: schedule_loops(group, target), regions
+        function, kernels, layouts, lambda group: schedule_loops(group, target), regions, once
     )
 
 
 def _lowered_regions(op: Op, target: Target) -> tuple[Program, ...]:
     """The programs of a loop's or branch's regions; a body's results take its parameters' memory."""
-    if op.name == "while":
-        cond, body = op.regions
-        aliases = {k: k for k in range(len(body.parameters))}
-        parts = (cond, replace(body, aliases=aliases))
-        return tuple(lower_function(part, target, inner=True) for part in parts)
-    return tuple(lower_function(region, target, inner=True) for region in op.regions)
+    if op.name != "while":
+        return tuple(_lowered(region, target, inner=True) for region in op.regions)
+    cond, body = op.regions
+    pairs = zip(body.parameters, body.results, strict=True)
+    invariants = [parameter for parameter, result in pairs if parameter is result]
+    aliases = {k: k for k in range(len(body.parameters))}
+    return (
+        _lowered(cond, target, inner=True),
+        _lowered(replace(body, aliases=aliases), target, inner=True, invariants=invariants),
+    )
 
 
 def assemble(
@@ -62,17 +74,21 @@ def assemble(
     layouts: Mapping[Value, Layout],
     copying: Callable[[Group], Kernel],
     regions: Mapping[Op, tuple[Program, ...]] | None = None,
+    once: Once | None = None,
     in_place: bool = True,
 ) -> Program:
     """The program of a function whose fusions have the given kernels, and regions programs.
 
-    `copying` schedules the kernels that copy a value from one buffer to another.  `in_place`
-    says that kernels of updates write what changes only.
+    `copying` schedules the kernels that copy a value from one buffer to another.  `once` tells
+    what a loop's body computes once only.  `in_place` says that kernels of updates write what
+    changes only.
     """
     regions = regions or {}
     memory = {op: inner_bytes(op, programs) for op, programs in regions.items()}
-    plan = assign_buffers(function, kernels, layouts, memory, in_place)
+    lasting = once.values if once else frozenset[Value]()
+    plan = assign_buffers(function, kernels, layouts, memory, in_place, lasting)
     table = _Kernels()
+    first: list[Step] = []
     steps: list[Step] = [_copy(table, copying, *copy) for copy in plan.first_copies]
     join = Joining(plan, table.number)
     for op in function.ops:
@@ -80,10 +96,11 @@ def assemble(
             continue
         steps += [_copy(table, copying, *copy) for copy in plan.copies.get(op, ())]
         if op in regions:
-            steps.append(join.step(op, regions[op]))
+            steps += join.steps(op, regions[op])
         elif all(v.type.elements for v in op.results) or not op.results:
             slots = tuple(plan.slots[v] for v in (*op.operands, *op.results))
-            steps.append(_call(table, op, kernels[op], slots, layouts))
+            run = first if once and op in once.ops else steps
+            run.append(_call(table, op, kernels[op], slots, layouts))
     steps += [_copy(table, copying, *copy) for copy in plan.last_copies]
     return Program(
         function.name,
@@ -93,6 +110,7 @@ def assemble(
         join.constants(),
         plan.workspace_bytes,
         plan.workspace_total,
+        tuple(first),
     )
 
 

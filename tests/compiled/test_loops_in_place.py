@@ -53,7 +53,7 @@ def _recurrence(donated: bool = False) -> Function:
     def body(b: Builder, c: Values) -> Values:
         i, h, ys, xs, w, u = c
         x = reshape(b, dynamic_slice(b, xs, _row(b, i), (1, B, D)), (B, D))
-        h = b.one("tanh", (b.one("add", (matmul(b, x, w), matmul(b, h, u))),))
+        h = b.one("tanh", (b.one("add", (matmul(b, h, u), matmul(b, x, w))),))
         ys = dynamic_update_slice(b, ys, reshape(b, h, (1, B, H)), _row(b, i))
         return [b.one("add", (i, scalar(b, 1, I32))), h, ys, xs, w, u]
 
@@ -160,3 +160,26 @@ def test_a_gpu_refuses_loops_by_name() -> None:
         )
     with pytest.raises(UnsupportedError, match=r"not for climb \(while\)"):
         compile_ptx(builder.finish([found]))
+
+
+def test_what_no_trip_changes_is_packed_once() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.parameter("x", TensorType((32, 64), F32))
+    w = builder.parameter("w", TensorType((64, 64), F32))
+    found = while_loop(
+        builder,
+        lambda b, c: compare(b, "LT", c[0], scalar(b, 4, I32)),
+        lambda b, c: [
+            b.one("add", (c[0], scalar(b, 1, I32))),
+            b.one("tanh", (matmul(b, c[1], b.one("transpose", (c[2],), permutation=(1, 0))),)),
+            c[2],
+        ],
+        [scalar(builder, 0, I32), x, w],
+    )
+    function = builder.finish([found[1]])
+    program = _program(function)
+    (loop,) = [step for step in program.steps if isinstance(step, Loop)]
+    assert {"rearrange", "pack"}.isdisjoint(_names(program, loop.body))
+    names = _names(program, program.steps[: program.steps.index(loop)])
+    assert {"rearrange", "pack"}.intersection(names)
+    check(function)

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from tensorkiln.compiler.ir.dtypes import F32, I32, U8, DType
+from tensorkiln.compiler.ir.dtypes import I32, U8, DType
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
+from tensorkiln.compiler.ops.quantize import dequantize, quantize
 from tensorkiln.compiler.ops.shorthand import (
     axis_of,
     binary,
     broadcast_in_dim,
-    broadcast_to,
     convert,
+    full,
     matmul,
     reshape,
     scalar,
     slice_axis,
 )  # fmt: skip
-from tensorkiln.frontends.onnx.lowerings.cast import bounded
 from tensorkiln.frontends.onnx.lowerings.matmul import centered
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering
 
 
-def _spread(node: Node, parameter: Value, x: Value) -> Value:
-    """A scale or zero point in the shape of `x`: one number, one for each index along `axis`, or
-    one for each block of `block_size` along it."""
+def _parameter(node: Node, parameter: Value, x: Value) -> tuple[Value, int]:
+    """A scale or zero point as quantize takes it, and its axis: one number, one for each index
+    along `axis`, or one for each block of `block_size` along it, repeated to the shape of `x`."""
     builder = node.builder
     if parameter.type.elements == 1:
-        return broadcast_to(builder, reshape(builder, parameter, ()), x.shape)
+        return reshape(builder, parameter, ()), 0
     axis = axis_of(node.integer("axis", 1), x.type.rank)
-    if parameter.type.rank == 1:
-        return broadcast_in_dim(builder, parameter, x.shape, (axis,))
+    if parameter.type.rank == 1 or parameter.shape == x.shape:
+        return parameter, axis
     block = node.integer("block_size", 0)
     shape = parameter.shape
     if not block or len(shape) != x.type.rank:
@@ -39,7 +39,7 @@ def _spread(node: Node, parameter: Value, x: Value) -> Value:
     kept = [k for k in range(len(split)) if k != axis + 1]
     each = broadcast_in_dim(builder, parameter, split, kept)
     whole = reshape(builder, each, (*shape[:axis], shape[axis] * block, *shape[axis + 1 :]))
-    return slice_axis(builder, whole, axis, 0, x.shape[axis])
+    return slice_axis(builder, whole, axis, 0, x.shape[axis]), axis
 
 
 def saturated(builder: Builder, x: Value, dtype: DType) -> Value:
@@ -52,46 +52,38 @@ def saturated(builder: Builder, x: Value, dtype: DType) -> Value:
     return convert(builder, high, dtype)
 
 
+def _zero_point(node: Node, scale: Value, x: Value, dtype: DType) -> Value:
+    """The zero point in the scale's shape; 0 if none is given."""
+    if node.has(2):
+        return _parameter(node, node.value(2), x)[0]
+    return full(node.builder, scale.type.shape, 0, dtype)
+
+
 def _quantize(node: Node) -> Value:
-    builder, scale = node.builder, node.value(1)
-    x = convert(builder, node.value(), scale.dtype)
-    ratio = builder.one("divide", (x, _spread(node, scale, x)))
-    if node.given("output_dtype"):
+    builder = node.builder
+    x = convert(builder, node.value(), node.operand(1).dtype)
+    scale, axis = _parameter(node, node.value(1), x)
+    dtype = node.operand(2).dtype if node.has(2) else U8
+    if node.given("output_dtype") and node.integer("output_dtype"):
         dtype = node.dtype("output_dtype")
-    else:
-        dtype = node.operand(2).dtype if node.has(2) else U8
-    if dtype.is_float:
-        return _to_float8(node, ratio, dtype)
-    if not node.has(2):
-        return saturated(builder, ratio, dtype)
-    rounded = builder.one("round_nearest_even", (ratio,))
-    zero = convert(builder, _spread(node, node.value(2), x), x.dtype)
-    return saturated(builder, builder.one("add", (rounded, zero)), dtype)
-
-
-def _to_float8(node: Node, ratio: Value, dtype: DType) -> Value:
-    """The ratio in an 8-bit float, whose zero point is 0; too large numbers become the largest."""
-    if not dtype.is_storage:
+    if dtype.is_float and not dtype.is_storage:
         raise node.unsupported(f"quantizing to {dtype}")
-    if node.integer("saturate", 1):
-        ratio = bounded(node.builder, ratio, dtype)
-    return convert(node.builder, ratio, dtype)
+    zero = _zero_point(node, scale, x, dtype)
+    if dtype.is_float and not node.integer("saturate", 1):
+        factor = reshape(builder, scale, ()) if scale.type.elements == 1 else scale
+        dims = (axis,) if factor.type.rank == 1 else tuple(range(factor.type.rank))
+        spread = broadcast_in_dim(builder, factor, x.shape, dims)
+        return convert(builder, builder.one("divide", (x, spread)), dtype)
+    return quantize(builder, x, scale, zero, axis)
 
 
 def _dequantize(node: Node) -> Value:
-    builder, x, scale = node.builder, node.value(), node.value(1)
-    held = F32 if x.dtype.is_float else I32
-    wide = convert(builder, x, held)
-    if node.has(2):
-        zero = convert(builder, _spread(node, node.value(2), x), held)
-        wide = builder.one("subtract", (wide, zero))
-    dtype = scale.dtype
+    builder, x = node.builder, node.value()
+    scale, axis = _parameter(node, node.value(1), x)
+    found = dequantize(builder, x, scale, _zero_point(node, scale, x, x.dtype), axis)
     if node.given("output_dtype") and node.integer("output_dtype"):
-        dtype = node.dtype("output_dtype")
-    product = builder.one(
-        "multiply", (convert(builder, wide, scale.dtype), _spread(node, scale, x))
-    )
-    return convert(builder, product, dtype)
+        return convert(builder, found, node.dtype("output_dtype"))
+    return found
 
 
 def requantized(node: Node, total: Value, scale: Value, index: int) -> Value:

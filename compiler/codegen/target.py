@@ -31,7 +31,15 @@ def _x86(name: str, cpu: str, wanted: tuple[str, ...], triple: str) -> Target:
 
 _LINUX_X86 = "x86_64-unknown-linux-gnu"
 
-NAMES: tuple[str, ...] = ("host", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")
+NAMES: tuple[str, ...] = (
+    "host",
+    "x86-64",
+    "x86-64-v2",
+    "x86-64-v3",
+    "x86-64-v4",
+    "aarch64",
+    "riscv64",
+)
 
 
 def isa_names(levels: Iterable[str]) -> list[str]:
@@ -61,6 +69,9 @@ def target_named(name: str) -> Target:
             return _x86(name, "x86-64-v4", _V4, _LINUX_X86)
         case "aarch64":
             return Target(name, "aarch64-unknown-linux-gnu", "generic", "+neon,+fp-armv8",
+                          128, True, False, 32)  # fmt: skip
+        case "riscv64":  # RV64GC; its vectors of open length are not used
+            return Target(name, "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c",
                           128, True, False, 32)  # fmt: skip
     raise UnsupportedError(f"there is no target {name!r}; choose one of {', '.join(NAMES)}")
 
@@ -113,9 +124,12 @@ def machine(target: Target) -> llvm.TargetMachine:
         back_end = llvm.Target.from_triple(target.triple)
     except RuntimeError as error:
         raise UnsupportedError(f"LLVM cannot make code for {target.triple}: {error}") from error
+    # objects of Linux distributions pass floats in registers; without the name LLVM would not
+    abi = "lp64d" if target.architecture == "riscv64" else ""
     return back_end.create_target_machine(
-        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="default"
-    )
+        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="default",
+        abiname=abi,
+    )  # fmt: skip
 
 
 def optimize(module: llvm.ModuleRef, target: Target) -> None:

@@ -217,7 +217,8 @@ class _Attention:
             valid = Binary("lt", key, ix.const(self.keys))
         if self.mask is not None:
             with ExitStack() as stack:
-                for condition in (valid, self._exists(query)):
+                exists = self._exists(query) if self.mask.shape[2] > 1 else None
+                for condition in (valid, exists):
                     if condition is not None:
                         stack.enter_context(body.guard(condition))
                 places = (self.b, self.h, query, key)
@@ -273,12 +274,12 @@ class _Attention:
         def raise_(at: Expr) -> None:
             copy = (ix.floordiv(ix.mod(at, t.columns), t.lanes), ix.mod(at, t.lanes))
             score = Load(self.scores, (row, at))
-            body.store(highest, copy, Binary("max", Load(highest, copy), score))
+            body.store(highest, copy, _greater(Load(highest, copy), score))
 
         self._vectors(t.keys, raise_, panels)
         before = body.let(Load(self.top, (row,)))
-        found = self._folded(highest, "max")
-        top = body.let(Binary("max", before, found))
+        found = self._folded(highest, _greater)
+        top = body.let(_greater(before, found))
         # A row that has seen no key yet must not take minus infinity from minus infinity.
         none = Binary("eq", top, self.low)
         base = body.let(Select(none, self.zero, top))
@@ -293,7 +294,7 @@ class _Attention:
             body.store(sums, copy, Binary("add", Load(sums, copy), found))
 
         self._vectors(t.keys, power, panels)
-        total = self._folded(sums, "add")
+        total = self._folded(sums, lambda a, b: Binary("add", a, b))
         if self.blocks == 1:
             body.store(self.total, (row,), total)
             return
@@ -312,20 +313,20 @@ class _Attention:
             with self.body.over(self.tile.lanes, LoopKind.VECTOR, "l") as lane:
                 visit((ix.const(copy), lane))
 
-    def _folded(self, buffer: Buffer, op: str) -> Expr:
+    def _folded(self, buffer: Buffer, fold: Callable[[Expr, Expr], Expr]) -> Expr:
         """All elements of a buffer of vectors folded into one, halving each time."""
         body, t = self.body, self.tile
         for copy in range(1, t.vectors):
             with body.over(t.lanes, LoopKind.VECTOR, "l") as lane:
                 here, there = Load(buffer, (ix.ZERO, lane)), Load(buffer, (ix.const(copy), lane))
-                body.store(buffer, (ix.ZERO, lane), Binary(op, here, there))
+                body.store(buffer, (ix.ZERO, lane), fold(here, there))
         lanes = t.lanes
         while lanes > 1:
             lanes //= 2
             with body.over(lanes, LoopKind.VECTOR, "l") as lane:
                 here = Load(buffer, (ix.ZERO, lane))
                 there = Load(buffer, (ix.ZERO, ix.add(lane, ix.const(lanes))))
-                body.store(buffer, (ix.ZERO, lane), Binary(op, here, there))
+                body.store(buffer, (ix.ZERO, lane), fold(here, there))
         return body.let(Load(buffer, (ix.ZERO, ix.ZERO)))
 
     def _finish(self) -> None:
@@ -348,6 +349,11 @@ class _Attention:
                     body.store(output.buffer, index, value)
 
             strips(body, self.width, t.lanes, 1, store)
+
+
+def _greater(a: Expr, b: Expr) -> Expr:
+    """The greater one; a NaN may be lost, but the powers it is subtracted from have it too."""
+    return Select(Binary("lt", a, b), b, a)
 
 
 def _least(a: Expr, b: Expr) -> Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from gpu.graphs import CASES, Case
 from ops.samples import Sample, all_samples, build
@@ -104,7 +105,12 @@ def test_impossible_targets_never_reach_llvm(
 
 @pytest.mark.parametrize(
     "sample",
-    [s for s in all_samples() if s.op in ("gather", "dynamic_slice", "pad", "iota", "reverse")],
+    [
+        s
+        for s in all_samples()
+        if s.op in ("gather", "dynamic_slice", "pad", "iota", "reverse")
+        and not any(map(np.iscomplexobj, s.arrays))  # made of concatenations
+    ],
     ids=lambda sample: sample.name,
 )
 def test_irregular_accesses_are_emitted(sample: Sample) -> None:

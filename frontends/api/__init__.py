@@ -40,6 +40,7 @@ _SUBMODULES = frozenset(
         "linalg",
         "logging",
         "math",
+        "nest",
         "nn",
         "python",
         "python_io",

@@ -42,7 +42,7 @@ def _sample(
     if mask:
         arrays.append(draw(mask, dtype, -1, 1, 3))
     attributes = {"scale": 0.375, "causal": offset is not None, "offset": offset or 0}
-    small = dtype == F64 and queries * keys <= 20
+    small = queries * keys <= 20
     return Sample(
         "attention", tuple(arrays), _expected(0.375, offset), attributes,
         label="causal" if offset is not None else "", slack=8, differentiate=None if small else (),

@@ -83,7 +83,7 @@ class RegionRecorder:
         order = tuple(tuple(batch) for batch in batches(ops, known))
         inside = self._graph.scoped.setdefault(_INSIDE, set())
         assert isinstance(inside, set)
-        inside |= own
+        inside.update(found)
         return Region(tuple(parameters), tuple(outputs), order, tuple(captured), tuple(before))
 
     def _outside(

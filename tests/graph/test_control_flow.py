@@ -310,3 +310,53 @@ def test_a_fed_number_of_trips_bounds_a_gradient(session: Any) -> None:
             session.run([y, slope], {x: 1.5, n: trips}),
             [1.5 ** (trips + 1), (trips + 1) * 1.5**trips],
         )
+
+
+def test_variables_made_inside_of_a_body(session: Any) -> None:
+    def body(i: Any, h: Any) -> Any:
+        with tf.variable_scope("cell", reuse=tf.AUTO_REUSE):
+            w = tf.get_variable("w", [3, 3], initializer=tf.constant_initializer(0.5))
+        return i + 1, tf.matmul(h, w)
+
+    x = tf.placeholder(tf.float32, [2, 3])
+    _, h = tf.while_loop(lambda i, h: i < 2, body, (tf.constant(0), x))
+    (w,) = tf.trainable_variables()
+    assert w.op.name in ("cell/w", "while/cell/w")
+    slope = tf.gradients(h, w)[0]
+    session.run([w.initializer, tf.global_variables_initializer()])
+    data = np.ones((2, 3), np.float32)
+    found = session.run([h, slope], {x: data})
+    np.testing.assert_allclose(found[0], data * 2.25)
+    np.testing.assert_allclose(found[1], np.full((3, 3), 6.0))
+
+
+def test_a_whole_training_loop_in_one_run(session: Any) -> None:
+    w = tf.Variable(5.0)
+    optimizer = tf.train.MomentumOptimizer(0.1, 0.5)
+
+    def body(i: Any) -> Any:
+        train = optimizer.minimize(tf.square(w - 2.0))
+        with tf.control_dependencies([train]):
+            return i + 1
+
+    steps = tf.while_loop(lambda i: i < 40, body, [tf.constant(0)])
+    session.run(tf.global_variables_initializer())
+    assert session.run(steps) == 40
+    np.testing.assert_allclose(session.run(w), 2.0, atol=1e-3)
+
+
+def test_both_modes_agree_on_state_in_loops(any_session: Any) -> None:
+    v = tf.Variable(tf.zeros([4]))
+    p = tf.placeholder(tf.bool, [])
+
+    def body(i: Any) -> Any:
+        row = tf.one_hot(i, 4)
+        change = tf.cond(p, lambda: tf.assign_add(v, row), lambda: tf.assign_sub(v, 2.0 * row))
+        with tf.control_dependencies([change]):
+            return i + 1
+
+    steps = tf.while_loop(lambda i: i < 3, body, [tf.constant(0)])
+    any_session.run(v.initializer)
+    for flag, expected in ((True, [1, 1, 1, 0]), (False, [-1, -1, -1, 0]), (True, [0, 0, 0, 0])):
+        any_session.run(steps, {p: flag})
+        np.testing.assert_array_equal(any_session.run(v), expected)

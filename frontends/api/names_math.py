@@ -35,6 +35,7 @@ from tensorkiln.frontends.graph.ops_special import (
     polygamma,
     zeta,
 )  # fmt: skip
+from tensorkiln.frontends.graph.regularizers import no_regularizer
 
 orthogonal_initializer = Orthogonal
 realdiv, floormod = divide, mod

@@ -7,6 +7,7 @@ is dead code then.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -118,23 +119,27 @@ def conv_transpose(
 ) -> Tensor:  # fmt: skip
     """The transposed convolution of 1, 2 or 3 spatial dims, as many as the input has."""
     rank = convert_to_tensor(input).shape.ndims
-    options = {"padding": padding, "dilations": dilations, "name": name or "conv_transpose"}
+    options: dict[str, Any] = {
+        "padding": padding,
+        "dilations": dilations,
+        "name": name or "conv_transpose",
+    }
     match rank:
         case 3:
             layout = data_format or "NWC"
             return conv1d_transpose(
                 input, filters, output_shape, strides, data_format=layout, **options
-            )  # type: ignore[arg-type]
+            )
         case 4:
             layout = data_format or "NHWC"
             return conv2d_transpose(
                 input, filters, output_shape, strides, data_format=layout, **options
-            )  # type: ignore[arg-type]
+            )
         case 5:
             layout = data_format or "NDHWC"
             return conv3d_transpose(
                 input, filters, output_shape, strides, data_format=layout, **options
-            )  # type: ignore[arg-type]
+            )
         case _:
             raise ValueError(f"output_shape must have 3, 4 or 5 dims, the input has {rank}")
 

@@ -1,0 +1,13 @@
+"""`tf.contrib`: what programs use of it."""
+
+import importlib
+from typing import Any
+
+_SUBMODULES = frozenset({"framework", "layers", "opt", "rnn", "util"})
+
+
+def __getattr__(name: str) -> Any:
+    """A submodule, imported when it is first used."""
+    if name not in _SUBMODULES:
+        raise AttributeError(f"module 'tensorkiln.contrib' has no attribute {name!r}")
+    return importlib.import_module(f"tensorkiln.contrib.{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -79,8 +80,12 @@ class Case:
             vectors = indices[..., None]
         else:
             vectors = np.moveaxis(indices, self.vector, -1)
-        for at in np.ndindex(*self.result):
-            outer = tuple(i for k, i in enumerate(at) if k not in self.offsets)
+        # One index vector's slice after the other: of overlapping ones the last is to win.
+        sizes = [self.sizes[k] for k in self.window]
+        for outer, local in itertools.product(np.ndindex(*self.outer), np.ndindex(*sizes)):
+            inner, batch = iter(local), iter(outer)
+            total = len(outer) + len(local)
+            at = tuple(next(inner if k in self.offsets else batch) for k in range(total))
             place = [0] * len(self.shape)
             for entry, axis in enumerate(self.mapped):
                 start = int(vectors[outer][entry])

@@ -12,6 +12,7 @@ from tensorkiln.frontends.graph.files.import_table import builder_of
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.node_order import in_order, order_of, parse_input
 from tensorkiln.frontends.graph.files.proto_graph import GraphDef
+from tensorkiln.frontends.graph.files.while_frames import without_frames
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.stack import get_default_graph
@@ -38,7 +39,7 @@ def import_graph_def(
     operations and tensors (`name:0`) named in `return_elements`.  UnsupportedError lists all op
     types that cannot be read, with their nodes; ModelError names a broken node.
     """
-    definition = as_graph_def(graph_def)
+    definition = without_frames(as_graph_def(graph_def))
     replaced = _checked_map(input_map)
     if return_elements is not None and (
         isinstance(return_elements, str) or not all(isinstance(e, str) for e in return_elements)
@@ -109,6 +110,7 @@ def listed(missing: Mapping[str, Sequence[str]]) -> str:
 def readable_part(definition: Proto) -> Proto:
     """The definition without the nodes that cannot be read or lie on a loop, and without all that
     depends on them; a warning lists them."""
+    definition = without_frames(definition)
     kept = order_of(definition, lambda node: builder_of(node) is not None)
     if len(kept) == len(definition.node):
         return definition

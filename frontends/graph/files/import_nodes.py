@@ -14,7 +14,13 @@ from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.files.adaptations import ADAPTATIONS
 from tensorkiln.frontends.graph.files.attributes import attribute_value
 from tensorkiln.frontends.graph.files.messages import Proto
-from tensorkiln.frontends.graph.files.signatures import SIGNATURES, Signature, signature_of
+from tensorkiln.frontends.graph.files.signatures import (
+    FOREIGN,
+    MARK,
+    SIGNATURES,
+    Signature,
+    signature_of,
+)
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.kinds import TABLE
 from tensorkiln.frontends.graph.operation import Operation
@@ -40,7 +46,7 @@ class Node:
 
         ValueError for a missing one; NotImplementedError for kinds that do not exist here.
         """
-        definition = signature(self.type)
+        definition = signature(self.definition)
         derived = definition.derived()
         found = {
             name: attribute_value(value)
@@ -83,11 +89,12 @@ Build: TypeAlias = Callable[[Node], Sequence[Tensor]]
 """Makes a node's operations; the result are the node's outputs."""
 
 
-def signature(op_type: str) -> Signature:
-    """How an op type looks in a graph definition."""
-    if op_type in SIGNATURES:
-        return SIGNATURES[op_type]
-    return signature_of(TABLE[op_type])
+def signature(definition: Proto) -> Signature:
+    """How a node's op type looks in a graph definition."""
+    op_type = str(definition.op)
+    if op_type in FOREIGN and MARK not in definition.attr:
+        return FOREIGN[op_type]
+    return SIGNATURES[op_type] if op_type in SIGNATURES else signature_of(TABLE[op_type])
 
 
 def same_kind(node: Node) -> Sequence[Tensor]:
@@ -110,8 +117,10 @@ def renamed(kind: str) -> Build:
 
 def check_inputs(node: Node) -> None:
     """ValueError if the number or the types of the inputs are not those of the op type."""
+    if node.type == "RegionInput":
+        return  # it may have the value that enters as an example
     given = list(node.inputs)
-    definition = signature(node.type)
+    definition = signature(node.definition)
     fixed = sum(not item.is_list for item in definition.inputs)
     lists = len(definition.inputs) - fixed
     rest = len(given) - fixed

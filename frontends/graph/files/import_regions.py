@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tensorkiln.frontends.graph.files import data_types
 from tensorkiln.frontends.graph.files.export_regions import (
@@ -14,6 +14,7 @@ from tensorkiln.frontends.graph.files.export_regions import (
 )
 from tensorkiln.frontends.graph.files.import_nodes import Build, Node
 from tensorkiln.frontends.graph.files.messages import Proto
+from tensorkiln.frontends.graph.kinds import Result
 from tensorkiln.frontends.graph.lowering import variable_of
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.regions import Region, mark_inside
@@ -25,10 +26,7 @@ def _build(node: Node) -> Sequence[Tensor]:
     if REGIONS not in attributes:
         raise ValueError("its regions are missing")
     regions = tuple(_region(node, item) for item in attributes[REGIONS].list.func)
-    pairs = zip(attributes[DTYPES].list.type, attributes[SHAPES].list.shape, strict=True)
-    results = tuple((data_types.dtype_of(n), data_types.sizes_of(s)) for n, s in pairs)
-    if any(dtype is None for dtype, _ in results):
-        raise ValueError("a result has a type that is not supported")
+    results = _results(attributes) if DTYPES in attributes else _like(regions[-1].parameters)
     known = set(node.inputs)
     extra = dict.fromkeys(t for region in regions for t in _read(region) if t not in known)
     inputs = (*node.inputs, *extra)
@@ -38,6 +36,31 @@ def _build(node: Node) -> Sequence[Tensor]:
     made.control_inputs[:] = [op for op in made.control_inputs if op.name in kept]
     mark_inside(node.graph, [op for region in regions for batch in region.order for op in batch])
     return made.outputs
+
+
+def _results(attributes: Mapping[str, Proto]) -> tuple[Result, ...]:
+    found = []
+    pairs = zip(attributes[DTYPES].list.type, attributes[SHAPES].list.shape, strict=True)
+    for number, shape in pairs:
+        dtype = data_types.dtype_of(number)
+        if dtype is None:
+            raise ValueError("a result has a type that is not supported")
+        found.append((dtype, data_types.sizes_of(shape)))
+    return tuple(found)
+
+
+def _like(tensors: Sequence[Tensor]) -> tuple[Result, ...]:
+    return tuple((tensor.dtype.base_dtype, tensor.sizes) for tensor in tensors)
+
+
+def _parameter(node: Node) -> Sequence[Tensor]:
+    """A region's parameter; of a loop of TensorFlow's it is like the value that enters."""
+    if not node.inputs:
+        return node.operation("RegionInput", (), node.attributes()).outputs
+    (start,) = node.inputs
+    flow = start.op.type.startswith("TensorArray")
+    attributes = {"dtype": start.dtype.base_dtype, "shape": None if flow else start.sizes}
+    return node.operation("RegionInput", (), attributes).outputs
 
 
 def _scope(node: Node) -> str:
@@ -78,3 +101,4 @@ def _read(region: Region) -> list[Tensor]:
 BUILDERS: dict[str, Build] = dict.fromkeys(
     ("Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"), _build
 )
+BUILDERS["RegionInput"] = _parameter

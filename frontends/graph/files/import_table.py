@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tensorkiln.frontends.graph.files import (
+    import_arrays,
     import_branches,
     import_composed,
     import_regions,
@@ -30,11 +31,11 @@ FAMILIES = (ops_save,)
 def builder_of(definition: Proto) -> Build | None:
     """How to read a node, None if nodes of its type cannot be read.
 
-    A private op type is read only from where this front end has written it.
+    A private op type, one with another form in TensorFlow, is told by its mark.
     """
     op_type = str(definition.op)
     if op_type in PRIVATE and MARK not in definition.attr:
-        return None
+        return import_arrays.BUILDERS.get(op_type)
     found = BUILDERS.get(op_type)
     if found is None and op_type in TABLE:
         return same_kind

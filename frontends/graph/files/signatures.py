@@ -146,6 +146,15 @@ Variable() shape:shape dtype:type container:string= shared_name:string=
 VariableV2() shape:shape dtype:type container:string= shared_name:string=
 """
 
+_FOREIGN_TEXT = """
+TensorArrayGatherV3(handle:resource indices:int32 flow_in:any) dtype:type element_shape:shape=?
+TensorArrayReadV3(handle:resource index:int32 flow_in:any) dtype:type
+TensorArrayScatterV3(handle:resource indices:int32 value:T flow_in:any)
+TensorArraySizeV3(handle:resource flow_in:any)
+TensorArrayV3(size:int32) dtype:type element_shape:shape=? dynamic_size:bool=false
+TensorArrayWriteV3(handle:resource index:int32 value:T flow_in:any)
+"""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -219,6 +228,8 @@ def _input(text: str) -> Input:
 
 SIGNATURES = dict(_signature(line) for line in _TEXT.strip().splitlines())
 """The ops that have a line of their own."""
+FOREIGN = dict(_signature(line) for line in _FOREIGN_TEXT.strip().splitlines())
+"""Private op types as TensorFlow has them, where they can be read."""
 
 PRIVATE = frozenset(
     (
@@ -232,7 +243,7 @@ PRIVATE = frozenset(
         "StatelessIf", "StatelessWhile", "StitchSources", "SymbolicGradient",
         "TensorArrayConcatV3", "TensorArrayGatherV3", "TensorArrayReadV3",
         "TensorArrayScatterV3", "TensorArraySizeV3", "TensorArraySplitV3", "TensorArrayStack",
-        "TensorArrayUnstack", "TensorArrayWriteV3", "TensorDot", "While",
+        "TensorArrayUnstack", "TensorArrayV3", "TensorArrayWriteV3", "TensorDot", "While",
     )
 )  # fmt: skip
 """Op types of this front end that TensorFlow lacks, or has with other inputs or attributes."""

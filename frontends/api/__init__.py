@@ -22,7 +22,7 @@ _ENTRIES = {
 }
 # The modules that hold the top-level names of the graph API.
 _NAMES = (
-    "names", "names_control", "names_math", "names_linalg", "names_arrays", "names_tools",
+    "names", "names_control", "names_math", "names_linalg", "names_arrays", "names_variables", "names_tools",
     "names_files",
 )  # fmt: skip
 _SUBMODULES = frozenset(

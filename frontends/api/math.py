@@ -1,6 +1,6 @@
 """`tf.math`: the mathematical functions under one roof."""
 
-from tensorkiln.frontends.graph.ops_activation import softplus, softsign
+from tensorkiln.frontends.graph.ops_activation import log_softmax, softmax, softplus, softsign
 from tensorkiln.frontends.graph.ops_counting import (
     reduce_euclidean_norm,
     reduce_std,
@@ -97,6 +97,7 @@ from tensorkiln.frontends.graph.ops_special import (
     bessel_i0e,
     bessel_i1,
     bessel_i1e,
+    erfcinv,
     erfinv,
     multiply_no_nan,
     ndtri,

@@ -1,5 +1,7 @@
 """Top-level names of mathematics beyond the everyday functions."""
 
+from tensorkiln.frontends.graph.dtypes import complex64, complex128
+from tensorkiln.frontends.graph.hessian import hessians
 from tensorkiln.frontends.graph.initializers_orthogonal import Orthogonal
 from tensorkiln.frontends.graph.norms import (
     accumulate_n,
@@ -9,7 +11,7 @@ from tensorkiln.frontends.graph.norms import (
     norm,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_bits import bitcast, saturate_cast
-from tensorkiln.frontends.graph.ops_elementwise import divide, floor_div, mod
+from tensorkiln.frontends.graph.ops_elementwise import cast, divide, floor_div, mod
 from tensorkiln.frontends.graph.ops_quantize import (
     fake_quant_with_min_max_args,
     fake_quant_with_min_max_vars,
@@ -36,6 +38,17 @@ from tensorkiln.frontends.graph.ops_special import (
     zeta,
 )  # fmt: skip
 from tensorkiln.frontends.graph.regularizers import no_regularizer
+from tensorkiln.frontends.graph.tensor import Tensor
 
 orthogonal_initializer = Orthogonal
 realdiv, floormod = divide, mod
+
+
+def to_complex64(x: object, name: str = "ToComplex64") -> Tensor:
+    """`x` as complex64."""
+    return cast(x, complex64, name)
+
+
+def to_complex128(x: object, name: str = "ToComplex128") -> Tensor:
+    """`x` as complex128."""
+    return cast(x, complex128, name)

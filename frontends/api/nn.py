@@ -98,5 +98,7 @@ max_pool2d = max_pool
 avg_pool2d = avg_pool
 lrn = local_response_normalization
 silu = swish
+conv3d_backprop_filter_v2 = conv3d_backprop_filter
+avg_pool_v2, max_pool_v2 = avg_pool, max_pool
 depthwise_conv2d_backprop_filter = depthwise_conv2d_native_backprop_filter
 depthwise_conv2d_backprop_input = depthwise_conv2d_native_backprop_input

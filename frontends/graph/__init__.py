@@ -52,6 +52,7 @@ from tensorkiln.frontends.graph import (
     ops_where,
     ops_windows,
     shape_functions,
+    variable_functions,
 )
 from tensorkiln.frontends.graph.summary import ops as ops_summary
 
@@ -102,6 +103,7 @@ OP_FAMILIES = (
     ops_where,
     ops_windows,
     shape_functions,
+    variable_functions,
     ops_summary,
 )
 """The modules whose entries make up the table."""

@@ -36,6 +36,7 @@ def gradients(
 
     `grad_ys` weigh the elements of `ys` (1 unless given); `stop_gradients` are taken as constants.
     """
+    unconnected_gradients = getattr(unconnected_gradients, "value", unconnected_gradients)
     if unconnected_gradients not in ("none", "zero"):
         raise ValueError(f"Unknown value for unconnected_gradients: {unconnected_gradients!r}")
     outputs = [convert_to_tensor(y) for y in _list(ys)]

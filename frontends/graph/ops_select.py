@@ -16,7 +16,7 @@ from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_where import where_true
 from tensorkiln.frontends.graph.rules import axis_in, base
-from tensorkiln.frontends.graph.shapes import ShapeError, compatible, merge, show
+from tensorkiln.frontends.graph.shapes import ShapeError, broadcast, compatible, merge, show
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -49,6 +49,24 @@ def _select_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
     if len(condition.shape) == 1 and len(x.shape) > 1:
         condition = shorthand.broadcast_in_dim(builder, condition, x.shape, (0,))
     return [shorthand.select(builder, condition, x, y)]
+
+
+def where_v2(
+    condition: object, x: object = None, y: object = None, name: str | None = None
+) -> Tensor:
+    """`where` whose condition, x and y broadcast against each other."""
+    if x is None or y is None:
+        return where(condition, x, y, name)
+    return make("SelectV2", (condition, x, y), name)
+
+
+def _select_v2_infer(op: Operation) -> Sequence[Result]:
+    condition, x, y = (tensor.sizes for tensor in op.inputs)
+    return [(base(op.inputs[1]), broadcast(condition, broadcast(x, y)))]
+
+
+def _select_v2_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    return [shorthand.select(lowering.builder, *values)]
 
 
 def one_hot(
@@ -115,6 +133,7 @@ def _in_top_k_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) 
 
 register(
     OpKind("Select", "condition:bool x:T y:T", _select_infer, _select_lower),
+    OpKind("SelectV2", "condition:bool t:T e:T", _select_v2_infer, _select_v2_lower),
     OpKind("OneHot", "indices:I depth:int32 on_value:T off_value:T", _one_hot_infer,
            _one_hot_lower),
     OpKind("InTopK", "predictions:float32 targets:index k:index",

@@ -144,6 +144,13 @@ def log_sigmoid(x: object, name: str | None = None) -> Tensor:
         return make("Neg", (make("Softplus", (-tensor,)),), scope)
 
 
+def erfcinv(x: object, name: str | None = None) -> Tensor:
+    """The inverse of the complementary error function."""
+    with graph_of([x]).name_scope(name or "erfcinv"):
+        tensor = convert_to_tensor(x, name="start")
+        return -ndtri(0.5 * tensor) * math.sqrt(0.5)
+
+
 def polyval(coeffs: Sequence[object], x: object, name: str | None = None) -> Tensor:
     """The polynomial with these coefficients, the highest power first, at `x`."""
     with graph_of([x, *coeffs]).name_scope(name or "polyval"):

@@ -1,0 +1,37 @@
+"""Top-level names: functions of variables, and switches of later versions."""
+
+from tensorkiln.frontends.graph.errors import OpError
+from tensorkiln.frontends.graph.modes import (
+    AggregationMethod,
+    UnconnectedGradients,
+    VariableAggregation,
+    VariableSynchronization,
+    container,
+    enable_eager_execution,
+    enable_v2_behavior,
+    executing_eagerly,
+    init_scope,
+    is_numeric_tensor,
+    is_tensor,
+    nothing_to_do,
+    resource_variables_enabled,
+)
+from tensorkiln.frontends.graph.ops_select import where_v2
+from tensorkiln.frontends.graph.variable_functions import (
+    assert_variables_initialized,
+    get_local_variable,
+    make_template,
+    op_scope,
+    report_uninitialized_variables,
+    tables_initializer,
+    timestamp,
+    variable_op_scope,
+)
+
+initialize_all_tables = tables_initializer
+is_symbolic_tensor = is_tensor
+executing_eagerly_outside_functions = control_flow_v2_enabled = executing_eagerly
+disable_control_flow_v2 = disable_resource_variables = nothing_to_do
+disable_tensor_equality = disable_v2_tensorshape = nothing_to_do
+enable_control_flow_v2 = enable_resource_variables = nothing_to_do
+enable_tensor_equality = enable_v2_tensorshape = enable_v2_behavior

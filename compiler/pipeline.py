@@ -41,10 +41,11 @@ from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.over_regions import everywhere
+from tensorkiln.compiler.passes.own_fills import own_fills
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
-from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.simplify_control import simplify_control
+from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.winograd import winograd
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
 from tensorkiln.compiler.schedules.program import lower_function
@@ -98,6 +99,7 @@ PASSES: tuple[Pass, ...] = (
     # Against the simplest form, so after everything that makes it.
     Pass("broadcast_reshapes", broadcast_reshapes),
     Pass("dead_code", dead_code),
+    Pass("own_fills", own_fills),
     Pass("fuse", fuse),
 )
 
@@ -138,14 +140,18 @@ def lower(
     dump: Dump | None = None,
     passes: Sequence[Pass] = PASSES,
     traced: bool = False,
+    checked: bool = False,
 ) -> Stages:
-    """The function's fused form, its kernels, and their LLVM IR; `traced` is `emit_program`'s."""
+    """The function's fused form, its kernels, and their LLVM IR.
+
+    `traced` and `checked` are `emit_program`'s.
+    """
     dump = dump or Dump()
     fused = optimize_function(function, dump, passes)
     program = lower_function(fused, target)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
-    text = str(emit_program(program, target.triple, traced=traced))
+    text = str(emit_program(program, target.triple, traced=traced, checked=checked))
     dump.write("llvm", "ll", lambda: text)
     return Stages(fused, program, text)
 

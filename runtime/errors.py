@@ -38,5 +38,9 @@ class FeedError(TensorKilnError):
     """An input is missing, unknown, or has the wrong dtype or shape."""
 
 
+class BoundsError(TensorKilnError):
+    """Checked code would have read or written outside of a buffer: an error of the compiler."""
+
+
 class ArtifactError(TensorKilnError):
     """An artifact cannot be written, linked or loaded."""

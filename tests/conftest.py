@@ -15,6 +15,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bless", action="store_true", help="write what comes out into the files of expected text"
     )
     parser.addoption(
+        "--whole-table", action="store_true", help="check bounds over every sample of every op"
+    )
+    parser.addoption(
         "--random-functions", default=0, help="how many random functions to compile and compare"
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from llvmlite import ir
 
 from tensorkiln.compiler.codegen import memory, scalars
+from tensorkiln.compiler.codegen.bounds import Bounds
 from tensorkiln.compiler.codegen.forms import Forms
 from tensorkiln.compiler.codegen.scalars import lanes_of, register_type, splat
 from tensorkiln.compiler.kernel import index as ix
@@ -75,6 +76,7 @@ class KernelEmitter:
         self._parallel = parallel
         self.forms = Forms()
         self.frozen: frozenset[str] = frozenset()
+        self.bounds: Bounds | None = None
         self._made: dict[Hashable, ir.Value] = {}
         self._made_in: ir.Block | None = None
 

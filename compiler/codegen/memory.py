@@ -80,8 +80,15 @@ class Address:
         uniform = tuple((id(value), coefficient) for value, coefficient in self.uniform)
         return (self.buffer.name, uniform, self.constant, self.stride)
 
-    def pointer(self) -> ir.Value:
-        """The address of lane 0 (of the uniform part)."""
+    def pointer(self, lanes: int = 1, mask: ir.Value | None = None) -> ir.Value:
+        """The address of lane 0, for an access of `lanes` elements in a row under `mask`."""
+        pointer = self._uniform_pointer()
+        bounds = self.emitter.bounds
+        if bounds is None or not self.inbounds:
+            return pointer
+        return bounds.one(self, pointer, lanes, mask)
+
+    def _uniform_pointer(self) -> ir.Value:
         emitter, builder = self.emitter, self.emitter.builder
         kind = memory_type(self.buffer.dtype)
         pointer = self.scope.pointers[self.buffer.name]
@@ -106,15 +113,16 @@ class Address:
             total = term if total is None else builder.add(total, term, flags=("nsw",))
         return builder.gep(pointer, [total], source_etype=kind, inbounds=self.inbounds)
 
-    def pointers(self, lanes: int) -> ir.Value:
-        """One address a lane."""
+    def pointers(self, lanes: int, mask: ir.Value | None = None) -> ir.Value:
+        """One address a lane, for an access under `mask`."""
         builder = self.emitter.builder
         kind = memory_type(self.buffer.dtype)
         steps = ir.Constant(ir.VectorType(I64, lanes), [self.stride * k for k in range(lanes)])
         offsets = steps if self.varying is None else builder.add(steps, self.varying)
-        moved = builder.gep(self.pointer(), [offsets], source_etype=kind)
+        moved = builder.gep(self._uniform_pointer(), [offsets], source_etype=kind)
         moved.type = ir.VectorType(POINTER, lanes)  # llvmlite types it as its base
-        return moved
+        bounds = self.emitter.bounds
+        return moved if bounds is None else bounds.many(self, moved, offsets, mask)
 
     @property
     def lanes(self) -> int:
@@ -186,13 +194,14 @@ def _load_lanes(
     mask = _mask(emitter, scope, guard, lanes)
     contiguous = address.stride == 1 and address.varying is None
     if contiguous and mask is None:
-        return _typed_load(emitter, address.pointer(), kind, dtype.bytes)
+        return _typed_load(emitter, address.pointer(lanes), kind, dtype.bytes)
     zero = scalars.SplatConstant(ir.Constant(kind.element, None), lanes)
     align = ir.Constant(I32, dtype.bytes)
     if contiguous:
-        name, pointer = f"llvm.masked.load.{_suffix(kind)}.p0", address.pointer()
+        name, pointer = f"llvm.masked.load.{_suffix(kind)}.p0", address.pointer(lanes, mask)
     else:
-        name, pointer = f"llvm.masked.gather.{_suffix(kind)}.v{lanes}p0", address.pointers(lanes)
+        name = f"llvm.masked.gather.{_suffix(kind)}.v{lanes}p0"
+        pointer = address.pointers(lanes, mask)
     mask = _all(lanes) if mask is None else mask
     return _call(emitter, name, kind, [pointer, align, mask, zero])
 
@@ -214,16 +223,17 @@ def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
     contiguous = address.stride == 1 and address.varying is None
     if contiguous and mask is None:
         if stmt.streaming:
-            _store_streaming(emitter, address.pointer(), value, dtype)
+            _store_streaming(emitter, address.pointer(lanes), value, dtype)
         else:
-            builder.store(value, address.pointer(), align=dtype.bytes)
+            builder.store(value, address.pointer(lanes), align=dtype.bytes)
         return
     align = ir.Constant(I32, dtype.bytes)
     suffix = _suffix(value.type)
     if contiguous:
-        name, pointer = f"llvm.masked.store.{suffix}.p0", address.pointer()
+        name, pointer = f"llvm.masked.store.{suffix}.p0", address.pointer(lanes, mask)
     else:
-        name, pointer = f"llvm.masked.scatter.{suffix}.v{lanes}p0", address.pointers(lanes)
+        name = f"llvm.masked.scatter.{suffix}.v{lanes}p0"
+        pointer = address.pointers(lanes, mask)
     mask = _all(lanes) if mask is None else mask
     _call(emitter, name, ir.VoidType(), [value, pointer, align, mask])
 

@@ -6,6 +6,7 @@ import itertools
 
 from llvmlite import ir
 
+from tensorkiln.compiler.codegen.bounds import Bounds
 from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
 from tensorkiln.compiler.codegen.steps import emit_steps
 from tensorkiln.compiler.kernel.expr import Expr, Var, children
@@ -31,12 +32,17 @@ _TRACE = "tk_trace"
 
 
 def emit_program(
-    program: Program, triple: str, data_layout: str = "", traced: bool = False
+    program: Program,
+    triple: str,
+    data_layout: str = "",
+    traced: bool = False,
+    checked: bool = False,
 ) -> ir.Module:
     """The module with `i32 tk_body(ptr args, ptr constants, ptr workspace, i32 threads)`.
 
     If `traced`, it calls `void tk_trace(ptr args, ptr constants, ptr workspace, i64 place)` before
-    (place 2n) and after (2n + 1) number n of `program.calls`.
+    (place 2n) and after (2n + 1) number n of `program.calls`. If `checked`, every access is (see
+    codegen/bounds.py).
     """
     module = ir.Module(program.name)
     module.triple = triple
@@ -44,7 +50,9 @@ def emit_program(
         module.data_layout = data_layout
     overlapping = {c.kernel for c in program.calls if len(set(c.slots)) < len(c.slots)}
     functions = [
-        emit_kernel(module, kernel, f"k{number}.{kernel.name}", number not in overlapping)
+        emit_kernel(
+            module, kernel, f"k{number}.{kernel.name}", number not in overlapping, checked=checked
+        )
         for number, kernel in enumerate(program.kernels)
     ]
     kind = ir.FunctionType(I32, [POINTER, POINTER, POINTER, I32])
@@ -103,9 +111,15 @@ class _Pointers:
 
 
 def emit_kernel(
-    module: ir.Module, kernel: Kernel, name: str, disjoint: bool, linkage: str = "internal"
+    module: ir.Module,
+    kernel: Kernel,
+    name: str,
+    disjoint: bool,
+    linkage: str = "internal",
+    checked: bool = False,
 ) -> ir.Function:
     """`void name(ptr..., i32 threads)`; `disjoint` promises that no two parameters overlap."""
+    bounds = Bounds(module, kernel.name) if checked else None
     kind = ir.FunctionType(VOID, [POINTER] * len(kernel.parameters) + [I32])
     function = ir.Function(module, kind, name)
     function.linkage = linkage
@@ -117,11 +131,11 @@ def emit_kernel(
             argument.add_attribute("noalias")
         scope.pointers[buffer.name] = argument
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    outliner = _Outliner(module, name, function.args[-1], disjoint)
+    outliner = _Outliner(module, name, function.args[-1], disjoint, bounds)
     start = builder.append_basic_block("start")
     written = {b.name for b in kernel.written} if disjoint else {b.name for b in kernel.parameters}
     frozen = frozenset(b.name for b in kernel.parameters if b.name not in written)
-    KernelEmitterAt(builder, start, outliner, frozen).block(kernel.body, scope)
+    KernelEmitterAt(builder, start, outliner, frozen, bounds).block(kernel.body, scope)
     _order_streams(builder, kernel.body)
     builder.ret_void()
     with builder.goto_block(function.entry_basic_block):
@@ -138,17 +152,26 @@ class KernelEmitterAt(KernelEmitter):
         start: ir.Block,
         parallel: _Outliner | None,
         frozen: frozenset[str],
+        bounds: Bounds | None,
     ) -> None:
         super().__init__(builder, parallel)
-        self.frozen = frozen
+        self.frozen, self.bounds = frozen, bounds
         builder.position_at_end(start)
 
 
 class _Outliner:
     """Moves the body of a parallel loop to a function of a range of iterations."""
 
-    def __init__(self, module: ir.Module, name: str, threads: ir.Value, disjoint: bool) -> None:
+    def __init__(
+        self,
+        module: ir.Module,
+        name: str,
+        threads: ir.Value,
+        disjoint: bool,
+        bounds: Bounds | None,
+    ) -> None:
         self.module, self.name, self.threads, self.disjoint = module, name, threads, disjoint
+        self.bounds = bounds
         self.count = 0
 
     def __call__(self, emitter: KernelEmitter, stmt: For, scope: Scope) -> None:
@@ -197,7 +220,7 @@ class _Outliner:
         inner.values["range.first"], inner.values["range.last"] = first, last
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         start = builder.append_basic_block("start")
-        emitter = KernelEmitterAt(builder, start, None, frozen)
+        emitter = KernelEmitterAt(builder, start, None, frozen, self.bounds)
         bounded = For(
             Var(stmt.var.name, extent=stmt.var.extent),
             Var("range.first"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorkiln.compiler.bounds import CheckedCode
 from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
@@ -64,6 +65,10 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--interpreted", action="store_true", help="run the reference interpreter (ONNX only)"
     )
+    parser.add_argument(
+        "--check-bounds", action="store_true",
+        help="check every load and store against its buffer (ONNX only; slow)",
+    )  # fmt: skip
     add_dims(parser)
     add_threads(parser)
     add_cache(parser)
@@ -114,12 +119,32 @@ class _Interpreted:
         return list(evaluate(self._function, values))
 
 
+class _Checked(_Interpreted):
+    """Code with checks of bounds behind the same interface."""
+
+    def __init__(self, function: Function, code: CheckedCode) -> None:
+        super().__init__(function)
+        self._code = code
+
+    def run(self, feeds: dict[str, Array]) -> list[Array]:
+        return self._code.run([conform(spec, feeds[spec.name]) for spec in self.inputs])
+
+
 def _open(options: Any, progress: Progress) -> Executable | _Interpreted:
     if options.model.endswith(".so"):
-        if options.interpreted or options.dims:
-            raise UsageError("--interpreted and --dim are for ONNX models, not for shared objects")
+        if options.interpreted or options.dims or options.check_bounds:
+            raise UsageError(
+                "--interpreted, --check-bounds and --dim are for ONNX models, not for shared objects"
+            )
         return load(options.model, options.threads)
     name = Path(options.model).stem
+    if options.check_bounds:
+        if options.interpreted:
+            raise UsageError("--check-bounds is for compiled code, not for --interpreted")
+        progress.step(f"reading {options.model}")
+        function = import_model(options.model, dims=dims_of(options), name=name)
+        progress.step("compiling with checks")
+        return _Checked(function, CheckedCode(function, target_named("host"), options.threads))
     if options.interpreted:
         progress.step(f"reading {options.model}")
         return _Interpreted(import_model(options.model, dims=dims_of(options), name=name))

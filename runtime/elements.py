@@ -34,6 +34,7 @@ ELEMENTS: dict[str, Element] = {
         Element("u2", np.dtype(ml_dtypes.uint2), "uint8_t"),
         Element("i4", np.dtype(ml_dtypes.int4), "uint8_t"),
         Element("u4", np.dtype(ml_dtypes.uint4), "uint8_t"),
+        Element("f4e2m1fn", np.dtype(ml_dtypes.float4_e2m1fn), "uint8_t"),
         # C99 has no floats of 8 and 16 bits: their bits travel as integers
         Element("f8e4m3fn", np.dtype(ml_dtypes.float8_e4m3fn), "uint8_t"),
         Element("f8e5m2", np.dtype(ml_dtypes.float8_e5m2), "uint8_t"),

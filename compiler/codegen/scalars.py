@@ -25,14 +25,14 @@ _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="
 
 
 def register_type(dtype: DType) -> ir.Type:
-    """The LLVM type of one value in a register: a bool is an i1, a narrow float its bits, and an
-    integer of 2 or 4 bits its byte."""
+    """The LLVM type of one value in a register: a bool is an i1, a narrow float its bits, and a
+    number of fewer than 8 bits its byte."""
     if dtype.kind == "bool":
         return ir.IntType(1)
     if dtype.is_integer:
         return ir.IntType(8 * dtype.bytes)
     if dtype.bits < 32:
-        return ir.IntType(dtype.bits)
+        return ir.IntType(8 * dtype.bytes)
     return _FLOATS[dtype.bits]
 
 

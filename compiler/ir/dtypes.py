@@ -83,6 +83,8 @@ I2 = DType("i2", "int", 2, np.dtype(ml_dtypes.int2))
 U2 = DType("u2", "uint", 2, np.dtype(ml_dtypes.uint2))
 I4 = DType("i4", "int", 4, np.dtype(ml_dtypes.int4))
 U4 = DType("u4", "uint", 4, np.dtype(ml_dtypes.uint4))
+# The 4-bit float of the OCP Microscaling Formats (2023): 0 0.5 1 1.5 2 3 4 6 and their negatives.
+F4E2M1FN = DType("f4e2m1fn", "float", 4, np.dtype(ml_dtypes.float4_e2m1fn))
 # The 8-bit floats of Micikevicius et al., FP8 formats for deep learning (2022), and their forms
 # without infinities and -0 (Noune et al., 8-bit numerical formats for deep neural networks, 2022).
 F8E4M3FN = DType("f8e4m3fn", "float", 8, np.dtype(ml_dtypes.float8_e4m3fn))
@@ -96,7 +98,7 @@ F64 = DType("f64", "float", 64, np.dtype(np.float64))
 
 DTYPES: tuple[DType, ...] = (
     BOOL, I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64,
-    F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F16, BF16, F32, F64,
+    F4E2M1FN, F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F16, BF16, F32, F64,
 )  # fmt: skip
 # Pairs of floats, the real part first.  Only tensors have them: kernels see the parts.
 C64 = DType("c64", "complex", 64, np.dtype(np.complex64))

@@ -2,8 +2,8 @@
 
 Rule and name are StableHLO's, batching dims may be left out, and the update computation is given
 by name: add set multiply maximum minimum.  An update element whose place lies outside of the
-operand is skipped; starts are not clamped.  Index vectors are taken in row-major order, each with its whole
-slice, so the last `set` wins.
+operand is skipped; starts are not clamped.  Index vectors are taken in row-major order, each with
+its whole slice, so the last `set` wins.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ from tensorkiln.compiler.passes.rewriting import Rewriter
 
 # Stored bits of the significand and of the exponent.
 _SIGNIFICAND = {
-    "f8e4m3fn": 3, "f8e5m2": 2, "f8e4m3fnuz": 3, "f8e5m2fnuz": 2, "f16": 10, "bf16": 7, "f32": 23,
+    "f4e2m1fn": 1, "f8e4m3fn": 3, "f8e5m2": 2, "f8e4m3fnuz": 3, "f8e5m2fnuz": 2, "f16": 10, "bf16": 7, "f32": 23,
     "f64": 52,
 }  # fmt: skip
 _EXPONENT = {
-    "f8e4m3fn": 4, "f8e5m2": 5, "f8e4m3fnuz": 4, "f8e5m2fnuz": 5, "f16": 5, "bf16": 8, "f32": 8,
+    "f4e2m1fn": 2, "f8e4m3fn": 4, "f8e5m2": 5, "f8e4m3fnuz": 4, "f8e5m2fnuz": 5, "f16": 5, "bf16": 8, "f32": 8,
     "f64": 11,
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from onnx import TensorProto
 from tensorkiln.compiler.ir.dtypes import (
     BF16,
     BOOL,
+    F4E2M1FN,
     F8E4M3FN,
     F8E4M3FNUZ,
     F8E5M2,
@@ -44,6 +45,7 @@ DTYPE_OF_ELEMENT: dict[int, DType] = {
     TensorProto.BFLOAT16: BF16,
     TensorProto.FLOAT: F32,
     TensorProto.DOUBLE: F64,
+    TensorProto.FLOAT4E2M1: F4E2M1FN,
     TensorProto.FLOAT8E4M3FN: F8E4M3FN,
     TensorProto.FLOAT8E4M3FNUZ: F8E4M3FNUZ,
     TensorProto.FLOAT8E5M2: F8E5M2,
@@ -58,7 +60,7 @@ ELEMENT_OF_DTYPE = {dtype: element for element, dtype in DTYPE_OF_ELEMENT.items(
 _TYPE_STRING = {
     BOOL: "bool", I8: "int8", I16: "int16", I32: "int32", I64: "int64", U8: "uint8",
     U16: "uint16", U32: "uint32", U64: "uint64", F16: "float16", BF16: "bfloat16", F32: "float",
-    F64: "double", F8E4M3FN: "float8e4m3fn", F8E4M3FNUZ: "float8e4m3fnuz", F8E5M2: "float8e5m2",
+    F64: "double", F4E2M1FN: "float4e2m1", F8E4M3FN: "float8e4m3fn", F8E4M3FNUZ: "float8e4m3fnuz", F8E5M2: "float8e5m2",
     F8E5M2FNUZ: "float8e5m2fnuz", U4: "uint4", I4: "int4", U2: "uint2", I2: "int2",
 }  # fmt: skip
 
@@ -67,7 +69,7 @@ def dtype_of_element(element: int, what: str) -> DType:
     """The dtype of an ONNX element type; `what` names the value in errors.
 
     ModelError if the number is no element type, UnsupportedError if tensors here cannot have it
-    (strings, complex numbers, floats of 4 bits and exponents alone).
+    (strings, complex numbers, exponents alone).
     """
     dtype = DTYPE_OF_ELEMENT.get(element)
     if dtype is not None:

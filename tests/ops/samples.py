@@ -28,7 +28,9 @@ from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import REGISTRY, Builder
 
 Numbers: TypeAlias = NDArray[Any]  # an array that numpy's operators take without a proof
-RELATIVE = {"f64": 1e-12, "f32": 2e-6, "f16": 2e-3, "bf16": 1.6e-2} | dict.fromkeys(("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz"), 0.0)
+RELATIVE = {"f64": 1e-12, "f32": 2e-6, "f16": 2e-3, "bf16": 1.6e-2} | dict.fromkeys(
+    ("f4e2m1fn", "f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz"), 0.0
+)
 
 
 @dataclass(frozen=True)

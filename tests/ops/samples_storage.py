@@ -12,6 +12,7 @@ from ops.samples import Sample
 from tensorkiln.compiler.ir.dtypes import (
     BF16,
     BOOL,
+    F4E2M1FN,
     F8E4M3FN,
     F8E4M3FNUZ,
     F8E5M2,
@@ -40,6 +41,7 @@ FLOAT8 = {
     F8E5M2: (2, 15, 57344.0, True, True),
     F8E4M3FNUZ: (3, 8, 240.0, False, False),
     F8E5M2FNUZ: (2, 16, 57344.0, False, False),
+    F4E2M1FN: (1, 1, 6.0, False, True),  # without NaN too
 }
 TINY = (I2, U2, I4, U4)
 STORED = (*FLOAT8, *TINY)
@@ -48,7 +50,8 @@ STORED = (*FLOAT8, *TINY)
 def decoded(code: int, dtype: DType) -> float:
     """The number that a code of an 8-bit float stands for."""
     mantissa, bias, largest, infinite, negative_zero = FLOAT8[dtype]
-    exponent, fraction = (code & 0x7F) >> mantissa, code & ((1 << mantissa) - 1)
+    sign = 1 << (dtype.bits - 1)
+    exponent, fraction = (code & (sign - 1)) >> mantissa, code & ((1 << mantissa) - 1)
     if exponent:
         size = math.ldexp(1 + fraction / (1 << mantissa), exponent - bias)
     else:
@@ -57,14 +60,16 @@ def decoded(code: int, dtype: DType) -> float:
         return math.nan
     if size > largest:
         size = math.inf if infinite and not fraction else math.nan
-    return math.copysign(size, -1 if code >> 7 else 1)
+    return math.copysign(size, -1 if code & sign else 1)
 
 
 def rounded(x: float, dtype: DType) -> float:
     """The nearest number of the format, ties to the even one."""
     mantissa, bias, largest, infinite, negative_zero = FLOAT8[dtype]
     if math.isnan(x):
-        return x
+        return 0.0 if dtype == F4E2M1FN else x
+    if dtype == F4E2M1FN:
+        x = min(max(x, -largest), largest)
     if math.isinf(x):
         return x if infinite else math.copysign(math.nan, x)
     exponent = max(math.frexp(x)[1] - 1, 1 - bias)

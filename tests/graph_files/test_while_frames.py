@@ -175,6 +175,17 @@ def test_arrays_of_tensors() -> None:
     assert found[1] == 3
 
 
+def test_circles_of_constants_end() -> None:
+    definition = doubling().message
+    next(node for node in definition.node if node.name == "w/limit").input[0] = "w/scale"
+    next(node for node in definition.node if node.name == "w/scale").input[0] = "w/limit"
+    with pytest.raises(ModelError, match="goes round in a circle"):
+        tf.import_graph_def(definition)
+    del definition.node[4].input[:]
+    with pytest.raises(ModelError, match=r"broken loop|circle"):
+        tf.import_graph_def(definition)
+
+
 def test_definitions_without_loops_stay_as_they_are() -> None:
     tf.constant(1.0)
     definition = tf.get_default_graph().as_graph_def()

@@ -85,8 +85,14 @@ def restore_collection(
                 _LOGGER.warning("collection %r names %r, which is not in the graph", key, name)
     elif kind == "bytes_list" and key in VARIABLE_KEYS:
         for data in message.bytes_list.value:
-            made = _variable(graph, VariableDef.FromString(data), scope, variables)
-            graph.add_to_collection(key, made)
+            definition = VariableDef.FromString(data)
+            try:
+                made = _variable(graph, definition, scope, variables)
+            except (KeyError, ValueError) as error:
+                name = definition.variable_name
+                _LOGGER.warning("the variable %r is left out of %r: %s", name, key, error)
+            else:
+                graph.add_to_collection(key, made)
     elif kind == "bytes_list" and key == GraphKeys.SAVERS:
         for data in message.bytes_list.value:
             graph.add_to_collection(key, SaverDef.FromString(data))

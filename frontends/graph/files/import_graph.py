@@ -202,4 +202,4 @@ class Importer:
 
 # What a builder or an op's shape function raises for a node that makes no sense.
 _BROKEN = (ValueError, TypeError, KeyError, IndexError, AssertionError, NotImplementedError,
-           OverflowError, MemoryError)  # fmt: skip
+           ArithmeticError, MemoryError)  # fmt: skip

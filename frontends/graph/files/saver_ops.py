@@ -17,6 +17,7 @@ from tensorkiln.frontends.graph.ops_constant import identity, placeholder_with_d
 from tensorkiln.frontends.graph.ops_state import assign
 from tensorkiln.frontends.graph.scopes import group
 from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.runtime.errors import ModelError
 
 FAMILY = ops_save
 """The module of the ops' types."""
@@ -74,12 +75,12 @@ def _restore(graph: Graph, path: Tensor, variables: Mapping[str, Operation]) -> 
 def saver_variables(graph: Graph, saver_def: Proto) -> dict[str, Operation]:
     """The variables by their names in the checkpoint that a graph's saver ops restore.
 
-    ValueError if the graph has no such ops.
+    ModelError if the graph has no such ops.
     """
     try:
         restore_all = graph.get_operation_by_name(str(saver_def.restore_op_name))
     except (KeyError, ValueError):
-        raise ValueError(
+        raise ModelError(
             f"the saver's op {saver_def.restore_op_name!r} is not in the graph"
         ) from None
     found: dict[str, Operation] = {}
@@ -101,6 +102,6 @@ def _key(restored: Tensor) -> str:
     """The name in the checkpoint of an output of RestoreV2."""
     names = restored.op.inputs[1].op.attributes.get("value")
     if not isinstance(names, np.ndarray) or restored.value_index >= names.size:
-        raise ValueError(f"{restored.op.name!r} has no list of names")
+        raise ModelError(f"{restored.op.name!r} has no list of names")
     name = names.reshape(-1)[restored.value_index]
     return name.decode() if isinstance(name, bytes) else str(name)

@@ -21,6 +21,7 @@ from tensorkiln.frontends.graph.files.node_order import parse_input
 from tensorkiln.frontends.graph.files.proto_graph import AttrValue, GraphDef, NodeDef
 from tensorkiln.frontends.graph.files.signatures import MARK
 from tensorkiln.frontends.graph.kinds import TABLE
+from tensorkiln.runtime.errors import ModelError
 
 _ENTERS = ("Enter", "RefEnter")
 # What a gradient's loop needs of this one; nobody else does.
@@ -54,10 +55,13 @@ def without_frames(definition: Proto) -> Proto:
     nodes = {str(node.name): node for node in definition.node}
     if not any(node.op in _ENTERS for node in definition.node):
         return definition
-    frames = _frames(nodes)
-    work = _Rewriting(nodes, frames)
-    for frame in _inner_first(nodes, frames):
-        work.rewrite(frame)
+    try:
+        frames = _frames(nodes)
+        work = _Rewriting(nodes, frames)
+        for frame in _inner_first(nodes, frames):
+            work.rewrite(frame)
+    except (KeyError, IndexError) as error:
+        raise ModelError(f"the graph has a broken loop: {error} is missing") from None
     result = GraphDef(versions=definition.versions)
     result.node.extend(work.nodes.values())
     return result
@@ -160,8 +164,13 @@ class _Rewriting:
     def _renamed(self, text: str) -> str:
         mark = "^" if text.startswith("^") else ""
         name = text.removeprefix("^").removesuffix(":0")
-        while name in self._new:
+        for _ in range(len(self._new)):
+            if name not in self._new:
+                break
             name = self._new[name].removesuffix(":0")
+        else:
+            if name in self._new:
+                raise ModelError(f"{text!r} goes round in a circle of constants of loops")
         return f"^{parse_input(name)[0]}" if mark else name
 
     def rewrite(self, frame: _Frame) -> None:

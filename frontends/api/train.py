@@ -20,6 +20,7 @@ from tensorkiln.frontends.graph.files.checkpoint_state import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.files.graph_util import write_graph
 from tensorkiln.frontends.graph.files.import_meta import import_meta_graph
+from tensorkiln.frontends.graph.files.init_checkpoint import init_from_checkpoint
 from tensorkiln.frontends.graph.files.meta_graph import export_meta_graph
 from tensorkiln.frontends.graph.files.proto_checkpoint import CheckpointState, SaverDef
 from tensorkiln.frontends.graph.files.saver import Saver

@@ -137,6 +137,11 @@ class Variable(Scattering, Operand):
         """The tensor that the initializer assigns."""
         return self._initial
 
+    def start_with(self, initial_value: Tensor) -> None:
+        """Makes a tensor the initial value, by a new initializer in the current name scope."""
+        self._initial = initial_value
+        self._initializer = assign(self._ref, initial_value, name="Assign").op
+
     def value(self) -> Tensor:
         """The tensor through which the variable is read."""
         return self._snapshot

@@ -12,11 +12,12 @@ from tensorkiln.frontends.graph.files.checkpoint_state import checkpoint_exists,
 
 
 class CheckpointReader:
-    """A checkpoint, read tensor by tensor."""
+    """A checkpoint, read tensor by tensor; `path` is where it is."""
 
     def __init__(self, filepattern: str) -> None:
         """NotFoundError if there is no checkpoint of that path, DataLossError for a broken one."""
-        self._bundle = Bundle(os.fspath(filepattern))
+        self.path = os.fspath(filepattern)
+        self._bundle = Bundle(self.path)
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """The tensors' shapes by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorkiln.frontends.onnx.lowerings import (
     activations,
     cast,
+    col2im,
     constants,
     control,
     convolution,
@@ -55,6 +56,7 @@ TABLE = Table(
         *convolution.LOWERINGS,
         *recurrent.LOWERINGS,
         *scatter.LOWERINGS,
+        *col2im.LOWERINGS,
         *resize.LOWERINGS,
         *quantization.LOWERINGS,
         *pooling.LOWERINGS,

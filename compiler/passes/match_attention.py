@@ -23,10 +23,12 @@ def match_attention(function: Function) -> Function:
         %p = softmax(%t) {axis = 3}     ->    %a = attention(%q, %k, %v, mask) {scale = ...}
         %y = dot_general(%p, %v)              %y = transpose(%a)
 
-    A scale, a mask that is added, and a choice between scores and a very small number by a
-    constant triangle (causal attention) may stand between, each or none, in this order.  Nobody
-    else may read what stands between.  Operands are turned as attention wants them, which undoes
-    what models do to split heads.  The same real numbers are summed, in another order.
+    A scale (of the scores or of an operand), a choice between scores and a very small number by
+    a constant triangle (causal attention), and masks that are added may stand between, each or
+    none, in this order; behind the softmax, a choice of zero for whole queries.  Nobody else may
+    read what stands between.  Operands are turned as attention wants them, which undoes what
+    models do to split heads.  The same real numbers are summed, in another order, but that values
+    of keys that a query does not see do not count, be they infinite.
     """
     return rewrite(function, {"dot_general": (_attention,)})
 
@@ -42,6 +44,7 @@ class _Scores:
 
 def _attention(rewriter: Rewriter, op: Op) -> Replacement:
     weights, v = op.operands
+    dropped, weights = _dropped(rewriter, weights)
     softmax = rewriter.producer(weights, "softmax")
     if softmax is None or op.result.dtype not in (F32, F64) or not rewriter.has_one_use(weights):
         return None
@@ -59,8 +62,9 @@ def _attention(rewriter: Rewriter, op: Op) -> Replacement:
     ordered = [_ordered(side, batches) for side in (queries, keys)]
     if None in ordered or queries.batch != left.batch or _ordered(right, batches) is None:
         return None
-    q = _turned(rewriter, product.operands[0], queries, queries.free, queries.contracting)
-    k = _turned(rewriter, product.operands[1], keys, keys.free, keys.contracting)
+    q, k = (_unscaled(rewriter, value, found) for value in product.operands)
+    q = _turned(rewriter, q, queries, queries.free, queries.contracting)
+    k = _turned(rewriter, k, keys, keys.free, keys.contracting)
     v = _turned(rewriter, v, right, right.contracting, right.free)
     mask = [_joined(rewriter, found.masks)] if found.masks else []
     attention = rewriter.one(
@@ -71,7 +75,37 @@ def _attention(rewriter: Rewriter, op: Op) -> Replacement:
         offset=found.offset or 0,
     )
     turned = shorthand.transpose(rewriter, attention, (0, 2, 1, 3))
-    return shorthand.reshape(rewriter, turned, op.result.type.shape)
+    result = shorthand.reshape(rewriter, turned, op.result.type.shape)
+    if dropped is None:
+        return result
+    rows = shorthand.broadcast_in_dim(
+        rewriter, dropped.operands[0], result.type.shape, dropped.ints("dimensions")
+    )
+    return shorthand.select(rewriter, rows, shorthand.zeros_like(rewriter, result), result)
+
+
+def _dropped(rewriter: Rewriter, weights: Value) -> tuple[Op | None, Value]:
+    """A condition for whole queries under which weights are zero, and the weights without it."""
+    choice = rewriter.producer(weights, "select")
+    if choice is None or not rewriter.has_one_use(weights):
+        return None, weights
+    condition, zero, inner = choice.operands
+    rows = rewriter.producer(condition, "broadcast_in_dim")
+    number = rewriter.splat(zero)
+    last = weights.type.rank - 1
+    if rows is None or last in rows.ints("dimensions") or number is None or float(number) != 0:
+        return None, weights
+    return rows, inner
+
+
+def _unscaled(rewriter: Rewriter, value: Value, found: _Scores) -> Value:
+    """An operand of the product before a factor for all its elements, which joins the scale."""
+    op = rewriter.producer(value, "multiply") or rewriter.producer(value, "divide")
+    number = None if op is None else rewriter.splat(op.operands[1])
+    if op is None or number is None or float(number) == 0 or not rewriter.has_one_use(value):
+        return value
+    found.scale *= float(number) if op.name == "multiply" else 1 / float(number)
+    return op.operands[0]
 
 
 def _ordered(side: Side, batches: int) -> Side | None:

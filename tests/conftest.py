@@ -17,6 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-table", action="store_true", help="check bounds over every sample of every op"
     )
+    parser.addoption("--fuzz", default=0, help="how many damaged inputs of each kind to take")
+    parser.addoption("--fuzz-from", default=0, help="the seed of the first one")
     parser.addoption(
         "--random-functions", default=0, help="how many random functions to compile and compare"
     )

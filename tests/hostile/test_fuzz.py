@@ -1,0 +1,101 @@
+"""Damaged models, texts and manifests: an error of TensorKiln or a result, in bounds, never a crash.
+
+A few inputs of each kind run here; `pytest tests/hostile --fuzz 10000` takes more, from --fuzz-from.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from tensorkiln.benchmarks.models import mlp
+from tensorkiln.compiler.ir.text import print_function
+from tensorkiln.compiler.pipeline import compile_function, optimize_function
+from tensorkiln.frontends.onnx import import_model
+
+WORKER = Path(__file__).with_name("worker.py")
+FEW = 60
+
+
+def network() -> ModelProto:
+    """Several kinds of ops, attributes and an If, with little data, so that damage hits the graph."""
+    generator = np.random.default_rng(0)
+
+    def weights(name: str, *shape: int) -> TensorProto:
+        return numpy_helper.from_array(generator.standard_normal(shape).astype(np.float32), name)
+
+    branch = [
+        helper.make_graph(
+            [helper.make_node(op, ["logits"], [f"{op}_y"], axis=-1)], op, [],
+            [helper.make_tensor_value_info(f"{op}_y", TensorProto.FLOAT, [2, 3])],
+        )
+        for op in ("Softmax", "LogSoftmax")
+    ]  # fmt: skip
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "k"], ["c"], name="conv", pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["c"], ["r"], name="relu"),
+            helper.make_node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+            helper.make_node("Reshape", ["p", "shape"], ["f"], name="flat"),
+            helper.make_node("Gemm", ["f", "w", "b"], ["logits"], alpha=0.5, transB=1),
+            helper.make_node("ReduceMax", ["logits"], ["m"], keepdims=0),
+            helper.make_node("Greater", ["m", "limit"], ["big"]),
+            helper.make_node("If", ["big"], ["y"], then_branch=branch[0], else_branch=branch[1]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 1, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+        [
+            weights("k", 2, 1, 3, 3), weights("w", 3, 8), weights("b", 3), weights("limit"),
+            numpy_helper.from_array(np.array([2, -1]), "shape"),
+        ],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def inputs() -> dict[str, tuple[str, bytes]]:
+    layers = mlp(2, sizes=(3, 4, 2))
+    function = import_model(layers)
+    manifest = compile_function(function).manifest
+    assert asdict(manifest)
+    return {
+        "onnx-layers": ("onnx", layers.SerializeToString()),
+        "onnx-network": ("onnx", network().SerializeToString()),
+        "text": ("text", print_function(function).encode()),
+        "text-fused": ("text", print_function(optimize_function(function)).encode()),
+        "manifest": ("manifest", manifest.to_json().encode()),
+    }
+
+
+@pytest.mark.parametrize("name", ["onnx-layers", "onnx-network", "text", "text-fused", "manifest"])
+def test_damage(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    kind, data = inputs()[name]
+    path = tmp_path / "input"
+    path.write_bytes(data)
+    first = int(request.config.getoption("--fuzz-from"))
+    left = int(request.config.getoption("--fuzz")) or FEW
+    ends: Counter[str] = Counter()
+    while left > 0:
+        count = min(left, 200)
+        ran = subprocess.run(
+            [sys.executable, str(WORKER), kind, str(path), str(first), str(count)],
+            capture_output=True, text=True, check=False, timeout=600,
+        )  # fmt: skip
+        lines = ran.stdout.splitlines()
+        assert ran.returncode == 0, (
+            f"the process ended with {ran.returncode} at seed {lines[-1] if lines else first}:"
+            f" {ran.stderr[-500:]}"
+        )
+        wrong = [line for line in lines if " WRONG" in line]
+        assert not wrong, "\n".join(wrong[:10])
+        assert len(lines) == count
+        ends.update(line.split()[1] for line in lines)
+        first, left = first + count, left - count
+    assert len(ends) > 1, ends  # some inputs are refused

@@ -301,7 +301,11 @@ class KernelEmitter:
                     chosen, x, y = scalars.unify(builder, chosen, x, y)
                 else:  # one condition for all lanes
                     x, y = scalars.unify(builder, x, y)
-                return builder.select(chosen, x, y)
+                found = builder.select(chosen, x, y)
+                if lanes_of(found) == 1:
+                    # Chosen by data: a branch would be guessed wrong half of the time.
+                    found.set_metadata("unpredictable", builder.module.add_metadata([]))
+                return found
             case Convert(x, dtype):
                 return scalars.convert(builder, self.expr(x, scope), x.dtype, dtype)
             case Bitcast(x, dtype):

@@ -1,24 +1,27 @@
 """The op merge_sort: rows of 64-bit words in ascending order, by merging runs from the bottom up.
 
 `sort` packs a key of 32 bits and a position into each word, so that equal keys keep their order.
-The second result is the memory that runs are merged into by turns; it is zeros when all is done.
+The first `keep` words of each row are found, zeros follow.  The second result is the memory that
+runs are merged into by turns; it is zeros when all is done.
 
     runs of 16 words by rank:   rank[i] = number of words that belong before word i
-    runs of 32, 64, ... words:  the smaller of the two first words that are left, again and again
+    runs of 32, 64, ... words:  the smaller of the two first words that are left, again and again,
+                                and from the other end the greater of the two last ones
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import I64, U64
 from tensorkiln.compiler.ir.function import Array, Attributes, Op
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.kernel.expr import Binary, Const, Convert, Expr, Select
-from tensorkiln.compiler.kernel.index import ZERO, add, const, mul, sub
-from tensorkiln.compiler.ops.checks import expect, require
+from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Convert, Expr, Select
+from tensorkiln.compiler.kernel.index import ZERO, add, const, floordiv, mul, sub
+from tensorkiln.compiler.ops.checks import at_most, expect, require
 from tensorkiln.compiler.ops.record import (
     Cost,
     LoopContext,
@@ -35,14 +38,19 @@ _TRIP_FLOPS = 6  # of a merged word, or of a pair of words that is counted
 
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: the words are u64 in rows."""
-    (words,) = expect(types, 1)
+    """C1: the words are u64 in rows.  C2: keep is from 0 to the length of a row."""
+    (words,), keep = expect(types, 1), attributes["keep"]
     require(words.dtype == U64 and words.rank == 2, f"C1: {words} is not u64 in rows")
+    assert isinstance(keep, int)
+    fits = keep >= 0 and at_most(keep, words.shape[1])
+    require(fits, f"C2: keep is {keep} for rows of {words.shape[1]}")
     return words, words
 
 
 def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    return [np.sort(arrays[0], axis=1), np.zeros_like(arrays[0])]
+    found = np.sort(arrays[0], axis=1)
+    found[:, op.integer("keep") :] = 0
+    return [found, np.zeros_like(found)]
 
 
 def _widths(length: int) -> list[int]:
@@ -65,8 +73,9 @@ def _build(context: LoopContext, op: Op) -> None:
         for width in widths:
             _merge(context, op, row, 1 - target, width, inner)
             target = 1 - target
-        with context.loop(length) as k:
-            context.write(1, (row, k), Const(0, U64))
+        for result, start in ((0, op.integer("keep")), (1, 0)):
+            with context.loop(length - start) as k:
+                context.write(result, (row, add(k, const(start))), Const(0, U64))
 
 
 def _count(context: LoopContext, op: Op, row: Expr, target: int, kind: str) -> None:
@@ -93,27 +102,66 @@ def _count(context: LoopContext, op: Op, row: Expr, target: int, kind: str) -> N
 
 
 def _merge(context: LoopContext, op: Op, row: Expr, target: int, width: int, kind: str) -> None:
-    """Merges runs of `width` words by twos from the other result into result `target`.
-
-    After k words of which i - start came from the left, the right run is at k + middle - i.
-    """
-    source, length = 1 - target, op.results[0].shape[1]
-    last = const(length - 1)
+    """Merges runs of `width` words by twos from the other result into result `target`."""
+    length, keep = op.results[0].shape[1], op.integer("keep")
     with context.loop(-(-length // (2 * width)), kind) as pair:
         start = mul(pair, 2 * width)
         middle = context.let(Binary("min", add(start, const(width)), const(length)))
         end = context.let(Binary("min", add(start, const(2 * width)), const(length)))
-        position = context.local((), I64)
-        context.store(position, (), start)
-        with context.between(start, end, length) as k:
-            i = context.load(position, ())
-            j = context.let(Binary("sub", Binary("add", k, middle), i))
-            left = context.read_result(source, (row, Binary("min", i, last)))
-            right = context.read_result(source, (row, Binary("min", j, last)))
-            first = Binary("or", Binary("ge", j, end), Binary("le", left, right))
-            chosen = context.let(Binary("and", Binary("lt", i, middle), first))
-            context.store(position, (), Binary("add", i, Convert(chosen, I64)))
-            context.write(target, (row, k), Select(chosen, left, right))
+        bounds = (start, middle, end)
+        forward, backward = context.local((), I64), context.local((), I64)
+        context.store(forward, (), start)
+        if keep < length:  # words beyond those that are kept are left as they are
+            stop = context.let(Binary("min", end, add(start, const(keep))))
+            with context.between(start, stop, length) as k:
+                _first(context, op, row, target, bounds, k, forward)
+            return
+        context.store(backward, (), Binary("sub", middle, const(1)))
+        # With an odd number of words both ends come to the one in the middle.
+        half = floordiv(Binary("sub", add(end, const(1)), start), 2)
+        with context.between(ZERO, context.let(half), length) as k:
+            _first(context, op, row, target, bounds, add(start, k), forward)
+            _last(context, op, row, target, bounds, k, backward)
+
+
+_Bounds: TypeAlias = tuple[Expr, Expr, Expr]
+
+
+def _first(
+    context: LoopContext, op: Op, row: Expr, target: int, bounds: _Bounds, k: Expr, at: Buffer
+) -> None:
+    """Puts the smaller of the first words that are left at `k`.
+
+    `at` holds i, the first word left of the left run; k + middle - i is the right run's.
+    """
+    (_, middle, end), last = bounds, const(op.results[0].shape[1] - 1)
+    i = context.load(at, ())
+    j = context.let(Binary("sub", Binary("add", k, middle), i))
+    left = context.read_result(1 - target, (row, Binary("min", i, last)))
+    right = context.read_result(1 - target, (row, Binary("min", j, last)))
+    before = Binary("or", Binary("ge", j, end), Binary("le", left, right))
+    chosen = context.let(Binary("and", Binary("lt", i, middle), before))
+    context.store(at, (), Binary("add", i, Convert(chosen, I64)))
+    context.write(target, (row, k), Select(chosen, left, right))
+
+
+def _last(
+    context: LoopContext, op: Op, row: Expr, target: int, bounds: _Bounds, k: Expr, at: Buffer
+) -> None:
+    """Puts the greater of the last words that are left at `end - 1 - k`.
+
+    `at` holds i, the last word left of the left run; the right run's is end - 2 - k + middle - i.
+    """
+    start, middle, end = bounds
+    i = context.load(at, ())
+    place = context.let(Binary("sub", Binary("sub", end, const(1)), k))
+    j = context.let(Binary("sub", Binary("sub", add(place, middle), const(1)), i))
+    left = context.read_result(1 - target, (row, Binary("max", i, ZERO)))
+    right = context.read_result(1 - target, (row, Binary("max", j, ZERO)))
+    behind = Binary("or", Binary("lt", j, middle), Binary("gt", left, right))
+    chosen = context.let(Binary("and", Binary("ge", i, start), behind))
+    context.store(at, (), Binary("sub", i, Convert(chosen, I64)))
+    context.write(target, (row, place), Select(chosen, left, right))
 
 
 def _cost(op: Op) -> Cost:
@@ -124,7 +172,7 @@ def _cost(op: Op) -> Cost:
 
 RECORDS = (
     OpRecord(
-        "merge_sort", {}, _types, _evaluate,
+        "merge_sort", {"keep": "int"}, _types, _evaluate,
         NoGradient("words are packed bits; sort, which packs them, has a gradient"),
         Loops(_build), _cost,
     ),

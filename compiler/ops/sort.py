@@ -30,6 +30,7 @@ from tensorkiln.compiler.ops.shorthand import (
     iota,
     reshape,
     scalar,
+    slice_axis,
     transpose,
 )
 from tensorkiln.compiler.ops.sort_keys import WORD, key_array, key_words
@@ -54,9 +55,14 @@ def sort(
     return builder.op("sort", operands, attributes)
 
 
-def argsort(builder: Builder, x: Value, axis: int = -1, descending: bool = False) -> Value:
-    """The positions (i32) along `axis` of the elements in order; equal elements keep theirs."""
-    return order_of(builder, (x,), axis_of(axis, x.type.rank), (descending,), False)
+def argsort(
+    builder: Builder, x: Value, axis: int = -1, descending: bool = False, keep: int | None = None
+) -> Value:
+    """The positions (i32) along `axis` of the elements in order; equal elements keep theirs.
+
+    With `keep` only the first so many are found.
+    """
+    return order_of(builder, (x,), axis_of(axis, x.type.rank), (descending,), False, keep)
 
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
@@ -89,9 +95,14 @@ def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
 
 
 def order_of(
-    builder: Builder, keys: Sequence[Value], axis: int, descending: Sequence[bool], total: bool
+    builder: Builder,
+    keys: Sequence[Value],
+    axis: int,
+    descending: Sequence[bool],
+    total: bool,
+    keep: int | None = None,
 ) -> Value:
-    """The positions (i32) along `axis` that sort the keys."""
+    """The positions (i32) along `axis` that sort the keys; the first `keep` of them."""
     rank = keys[0].type.rank
     last = [k for k in range(rank) if k != axis] + [axis]
     words: list[Value] = []
@@ -99,23 +110,25 @@ def order_of(
         words += key_words(builder, transpose(builder, key, last), turned, total)
     shape = words[0].shape
     rows = (math.prod(shape[:-1]), shape[-1])
+    kept = shape[-1] if keep is None else keep
     order: Value | None = None
-    for word in reversed(words):
+    for number, word in reversed(list(enumerate(words))):
         flat = reshape(builder, word, rows)
-        order = _pass(builder, flat, order)
+        order = _pass(builder, flat, order, rows[1] if number else kept)
     assert order is not None
     back = [last.index(k) for k in range(rank)]
-    return transpose(builder, reshape(builder, order, shape), back)
+    return transpose(builder, reshape(builder, order, (*shape[:-1], kept)), back)
 
 
-def _pass(builder: Builder, word: Value, order: Value | None) -> Value:
-    """`order` sorted stably by `word`, both in rows."""
+def _pass(builder: Builder, word: Value, order: Value | None, keep: int) -> Value:
+    """`order` sorted stably by `word`, both in rows; the first `keep` of each row."""
     if order is not None:
         word = take_along(builder, word, order, 1)
     upper = binary(builder, "shift_left", convert(builder, word, U64), scalar(builder, WORD, U64))
     places = iota(builder, word.shape, 1, U64)
-    sorted_words, _ = builder.op("merge_sort", (builder.one("or", (upper, places)),))
-    lower = convert(builder, convert(builder, sorted_words, U32), I32)
+    packed = builder.one("or", (upper, places))
+    found, _ = builder.op("merge_sort", (packed,), {"keep": keep})
+    lower = convert(builder, convert(builder, slice_axis(builder, found, 1, 0, keep), U32), I32)
     return lower if order is None else take_along(builder, order, lower, 1)
 
 

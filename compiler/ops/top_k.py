@@ -17,7 +17,7 @@ from tensorkiln.compiler.ops.along import put_along, take_along
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import at_most, expect, require
 from tensorkiln.compiler.ops.record import Composite, Cost, OpRecord, Types, bytes_moved
-from tensorkiln.compiler.ops.shorthand import axis_of, slice_axis
+from tensorkiln.compiler.ops.shorthand import axis_of
 from tensorkiln.compiler.ops.sort import argsort
 from tensorkiln.compiler.ops.sort_keys import key_array
 
@@ -57,8 +57,7 @@ def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
 
 def _body(builder: Builder, op: Op) -> Sequence[Value]:
     (x,), axis = op.operands, op.integer("dimension")
-    order = argsort(builder, x, axis, op.flag("largest"))
-    indices = slice_axis(builder, order, axis, 0, op.integer("k"))
+    indices = argsort(builder, x, axis, op.flag("largest"), op.integer("k"))
     return [take_along(builder, x, indices, axis), indices]
 
 

@@ -104,17 +104,23 @@ def _ties(shape: tuple[int, ...], dtype: DType, seed: int = 3) -> Array:
     return np.asarray(np.trunc(draw(shape, F64, -4, 4, seed)) % 7).astype(dtype.numpy)
 
 
-def _words(rows: int, length: int) -> Sample:
+def _words(rows: int, length: int, keep: int) -> Sample:
     generator = np.random.default_rng(length)
     words = generator.integers(0, 1 << 63, (rows, length)).astype(np.uint64)
     words[:, ::3] |= np.uint64(1 << 63)
     words[:, 1::4] = words[:, :1]
-    return Sample("merge_sort", (words,), lambda x: (np.sort(x), np.zeros_like(x)), exact=True)
+
+    def expected(x: Array) -> tuple[Array, Array]:
+        found = np.sort(x)
+        return np.where(np.arange(length) < keep, found, 0), np.zeros_like(x)
+
+    return Sample("merge_sort", (words,), expected, {"keep": keep}, exact=True)
 
 
 SAMPLES = (
-    *(_words(rows, length) for rows, length in ((3, 1), (2, 16), (1, 17), (2, 33), (1, 150))),
-    _words(2, 0),
+    *(_words(rows, length, length)
+      for rows, length in ((3, 1), (2, 0), (2, 16), (1, 17), (2, 33), (1, 65), (1, 150))),
+    *(_words(2, length, keep) for length, keep in ((7, 3), (50, 0), (50, 1), (97, 20), (97, 40))),
     *(_sort(_ties((2, 19), dtype), axis=1, descending=(1,), label="ties")
       for dtype in DTYPES if dtype not in (BOOL, F64) and not dtype.is_storage),
     _sort(draw((7,), BOOL, seed=1), label="bool"),

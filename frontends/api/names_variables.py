@@ -17,6 +17,15 @@ from tensorkiln.frontends.graph.modes import (
     resource_variables_enabled,
 )
 from tensorkiln.frontends.graph.ops_select import where_v2
+from tensorkiln.frontends.graph.sparse_tensor import (
+    SparseTensor,
+    SparseTensorValue,
+    convert_to_tensor_or_sparse_tensor,
+    sparse_placeholder,
+    sparse_tensor_dense_matmul,
+    sparse_tensor_to_dense,
+    sparse_to_dense,
+)
 from tensorkiln.frontends.graph.variable_functions import (
     assert_variables_initialized,
     get_local_variable,

@@ -3,6 +3,7 @@
 import sys
 
 from tensorkiln import rnn_cell
+from tensorkiln.frontends.graph.ctc import ctc_greedy_decoder, ctc_loss
 from tensorkiln.frontends.graph.embedding import embedding_lookup
 from tensorkiln.frontends.graph.nn_statistics import (
     batch_norm_with_global_normalization,

@@ -6,6 +6,7 @@ Importing the package fills the table of op types.
 from __future__ import annotations
 
 from tensorkiln.frontends.graph import (
+    ctc,
     norms,
     ops_activation,
     ops_apply,
@@ -57,6 +58,7 @@ from tensorkiln.frontends.graph import (
 from tensorkiln.frontends.graph.summary import ops as ops_summary
 
 OP_FAMILIES = (
+    ctc,
     ops_python,
     norms,
     ops_activation,

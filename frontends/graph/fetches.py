@@ -9,6 +9,7 @@ from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.indexed_slices import IndexedSlices, IndexedSlicesValue
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.regions import is_inside
+from tensorkiln.frontends.graph.sparse_tensor import SparseTensor, SparseTensorValue
 from tensorkiln.frontends.graph.tensor import Tensor
 
 Rebuild: TypeAlias = Callable[[Sequence[object]], object]
@@ -40,6 +41,8 @@ class Fetches:
             return lambda values: make(*[part(values) for part in parts])
         if isinstance(item, IndexedSlices):
             return self._visit(IndexedSlicesValue(item.values, item.indices, item.dense_shape))
+        if isinstance(item, SparseTensor):
+            return self._visit(SparseTensorValue(item.indices, item.values, item.dense_shape))
         if isinstance(item, list | tuple):
             return self._sequence(item)
         element = self._element(item)

@@ -25,6 +25,7 @@ from tensorkiln.frontends.graph.logs import runtime_info
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.partial_run import PartialRun
 from tensorkiln.frontends.graph.plan import Plan
+from tensorkiln.frontends.graph.sparse_tensor import SparseTensor, spread_feeds
 from tensorkiln.frontends.graph.step import step_maker
 from tensorkiln.frontends.graph.store import Store
 from tensorkiln.frontends.graph.trace import Tracer, placement
@@ -101,6 +102,8 @@ class BaseSession:
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
         feed_dict = feed_dict or {}
+        if SparseTensor in map(type, feed_dict):
+            feed_dict = spread_feeds(feed_dict)
         # The usual structures make a key at once; nested ones take the longer way.
         if isinstance(fetches, list):
             key: Hashable = (list, *fetches, None, *feed_dict)

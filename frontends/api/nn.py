@@ -3,6 +3,10 @@
 import sys
 
 from tensorkiln import rnn_cell
+from tensorkiln.frontends.graph.candidate_sampling import (
+    log_uniform_candidate_sampler,
+    uniform_candidate_sampler,
+)
 from tensorkiln.frontends.graph.ctc import ctc_greedy_decoder, ctc_loss
 from tensorkiln.frontends.graph.embedding import embedding_lookup
 from tensorkiln.frontends.graph.nn_statistics import (
@@ -92,6 +96,7 @@ from tensorkiln.frontends.graph.rnn import (
     static_bidirectional_rnn,
     static_rnn,
 )  # fmt: skip
+from tensorkiln.frontends.graph.sampled_losses import nce_loss, sampled_softmax_loss
 
 # `import tensorkiln.nn.rnn_cell` finds it as well.
 sys.modules["tensorkiln.nn.rnn_cell"] = rnn_cell

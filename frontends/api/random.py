@@ -1,5 +1,9 @@
 """`tf.random`: random tensors under their newer names."""
 
+from tensorkiln.frontends.graph.candidate_sampling import (
+    log_uniform_candidate_sampler,
+    uniform_candidate_sampler,
+)
 from tensorkiln.frontends.graph.ops_random import get_seed, set_random_seed, truncated_normal
 from tensorkiln.frontends.graph.ops_random import random_normal as normal
 from tensorkiln.frontends.graph.ops_random import random_uniform as uniform

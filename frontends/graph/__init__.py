@@ -6,6 +6,7 @@ Importing the package fills the table of op types.
 from __future__ import annotations
 
 from tensorkiln.frontends.graph import (
+    candidate_sampling,
     ctc,
     norms,
     ops_activation,
@@ -58,6 +59,7 @@ from tensorkiln.frontends.graph import (
 from tensorkiln.frontends.graph.summary import ops as ops_summary
 
 OP_FAMILIES = (
+    candidate_sampling,
     ctc,
     ops_python,
     norms,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.builder import Builder
@@ -57,9 +58,19 @@ def _updating(update: Update, place: int) -> Lower:
 
 
 def _summed(builder: Builder, like: Value, indices: Value, rows: Value) -> Value:
-    """For each row of the gradient the sum of all rows of the same index."""
-    zeros = shorthand.zeros_like(builder, like)
-    return shorthand.take(builder, add_rows(builder, zeros, indices, rows), indices)
+    """For each row of the gradient the sum of all rows of the same index.
+
+    A table as long as the variable (of numbers, not of rows) says which row of the gradient is the
+    last with an index; the others are added to that one.
+    """
+    (count,) = indices.shape
+    if not count:
+        return rows
+    table = shorthand.full(builder, like.shape[:1], 0, I32)
+    numbers = shorthand.iota(builder, (count,), 0, I32)
+    last = shorthand.take(builder, put_rows(builder, table, indices, numbers), indices)
+    total = add_rows(builder, shorthand.zeros_like(builder, rows), last, rows)
+    return shorthand.take(builder, total, last)
 
 
 def _sparse(inputs: str) -> str:

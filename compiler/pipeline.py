@@ -41,6 +41,7 @@ from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.over_regions import everywhere
+from tensorkiln.compiler.passes.own_fills import own_fills
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 from tensorkiln.compiler.passes.simplify_control import simplify_control
@@ -98,6 +99,7 @@ PASSES: tuple[Pass, ...] = (
     # Against the simplest form, so after everything that makes it.
     Pass("broadcast_reshapes", broadcast_reshapes),
     Pass("dead_code", dead_code),
+    Pass("own_fills", own_fills),
     Pass("fuse", fuse),
 )
 

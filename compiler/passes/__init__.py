@@ -20,10 +20,11 @@ from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.match_attention import match_attention
+from tensorkiln.compiler.passes.own_fills import own_fills
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
-from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.simplify_control import simplify_control
+from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.winograd import winograd
 
 PASSES: Mapping[str, Callable[[Function], Function]] = {
@@ -43,6 +44,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         push_movement,
         rectifier_masks,
         simplify_control,
+        own_fills,
         winograd,
         legalize_convolution,
         legalize_dot,

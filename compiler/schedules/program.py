@@ -16,6 +16,7 @@ from tensorkiln.compiler.lower.joining import CONTROL, Joining, inner_bytes
 from tensorkiln.compiler.lower.late_updates import late_updates
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.lower.once import Once, run_once
+from tensorkiln.compiler.lower.sharing import hero_of
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
 from tensorkiln.compiler.schedules.dispatch import schedule
@@ -25,6 +26,8 @@ from tensorkiln.compiler.schedules.layouts import assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.runtime.errors import UnsupportedError
+
+_BOXES = ("dynamic_slice", "dynamic_update_slice")  # they touch a box of their first operand
 
 
 def lower_function(fused: Function, target: Target) -> Program:
@@ -178,10 +181,27 @@ def _call(
     computing = [o for o in region.ops if o.name != "constant"]
     nodes = dict.fromkeys(o.location.node for o in computing if o.location.node)
     costs = [REGISTRY[o.name].cost(o) for o in computing]
-    moved = sum(v.type.bytes for v in (*op.operands, *op.results))
+    moved = _bytes_moved(op)
     flops = sum(c.flops for c in costs)
     orders = tuple(layouts.get(v) for v in (*op.operands, *op.results))
     return Call(table.number(kernel), slots, tuple(nodes), flops, moved, op, orders)
+
+
+def _bytes_moved(op: Op) -> int:
+    """Bytes that a fusion reads and writes: of boxes at places known at run time, the boxes."""
+    (region,) = op.regions
+    moved = sum(v.type.bytes for v in op.results)
+    if op.string("kind") == "update":
+        update = hero_of(op).operands[1]
+        moved = update.type.bytes
+    for parameter in region.parameters:
+        readers = [o for o in region.ops if parameter in o.operands]
+        boxes = [o for o in readers if o.name in _BOXES and o.operands[0] is parameter]
+        if len(boxes) < len(readers):
+            moved += parameter.type.bytes
+        else:
+            moved += sum(o.result.type.bytes for o in boxes if o.name == "dynamic_slice")
+    return moved
 
 
 def _copy(

@@ -59,6 +59,9 @@ Einsum(inputs:T*N) equation:string
 EnsureShape(input:T) shape:shape
 ExpandDims(input:T dim:Tdim)
 ExtractImagePatches(images:T) ksizes:ints strides:ints rates:ints padding:string
+FFT(input:Tcomplex)
+FFT2D(input:Tcomplex)
+FFT3D(input:Tcomplex)
 FakeQuantWithMinMaxArgs(inputs:float32) min:float=-6 max:float=6 num_bits:int=8 narrow_range:bool=false
 FakeQuantWithMinMaxVars(inputs:float32 min:float32 max:float32) num_bits:int=8 narrow_range:bool=false
 Fill(dims:index_type value:T)
@@ -68,6 +71,12 @@ FusedBatchNormV3(x:T scale:U offset:U mean:U variance:U) epsilon:float=0.0001 da
 Gather(params:Tparams indices:Tindices) validate_indices:bool=true
 GatherNd(params:Tparams indices:Tindices)
 GatherV2(params:Tparams indices:Tindices axis:Taxis) batch_dims:int=0
+IFFT(input:Tcomplex)
+IFFT2D(input:Tcomplex)
+IFFT3D(input:Tcomplex)
+IRFFT(input:Tcomplex fft_length:int32)
+IRFFT2D(input:Tcomplex fft_length:int32)
+IRFFT3D(input:Tcomplex fft_length:int32)
 IdentityN(input:T**)
 InTopK(predictions:float32 targets:T) k:int
 InTopKV2(predictions:float32 targets:T k:T)
@@ -98,6 +107,9 @@ PlaceholderWithDefault(input:dtype) shape:shape
 PreventGradient(input:T) message:string=
 Print(input:T data:U**) message:string= first_n:int=-1 summarize:int=3
 Prod(input:T reduction_indices:Tidx) keep_dims:bool=false
+RFFT(input:Treal fft_length:int32)
+RFFT2D(input:Treal fft_length:int32)
+RFFT3D(input:Treal fft_length:int32)
 RandomGamma(shape:S alpha:T) seed:int=0 seed2:int=0
 RandomPoissonV2(shape:S rate:R) seed:int=0 seed2:int=0 dtype:type=int64
 RandomShuffle(value:T) seed:int=0 seed2:int=0
@@ -125,6 +137,9 @@ Slice(input:T begin:Index size:Index)
 Snapshot(input:T)
 SpaceToBatchND(input:T block_shape:Tblock_shape paddings:Tpaddings)
 SpaceToDepth(input:T) block_size:int data_format:string=NHWC
+SparseSegmentMeanWithNumSegments(data:T indices:Tidx segment_ids:Tsegmentids num_segments:Tnumsegments)
+SparseSegmentSqrtNWithNumSegments(data:T indices:Tidx segment_ids:Tsegmentids num_segments:Tnumsegments)
+SparseSegmentSumWithNumSegments(data:T indices:Tidx segment_ids:Tsegmentids num_segments:Tnumsegments)
 SparseSoftmaxCrossEntropyWithLogits(features:T labels:Tlabels)
 Split(split_dim:int32 value:T) num_split:int
 SplitV(value:T size_splits:Tlen split_dim:int32) num_split:int
@@ -243,7 +258,8 @@ PRIVATE = frozenset(
         "StatelessIf", "StatelessWhile", "StitchSources", "SymbolicGradient",
         "TensorArrayConcatV3", "TensorArrayGatherV3", "TensorArrayReadV3",
         "TensorArrayScatterV3", "TensorArraySizeV3", "TensorArraySplitV3", "TensorArrayStack",
-        "TensorArrayUnstack", "TensorArrayV3", "TensorArrayWriteV3", "TensorDot", "While",
+        "TensorArrayUnstack", "TensorArrayV3", "TensorArrayWriteV3", "TensorDot", "UninitializedNames",
+        "While",
     )
 )  # fmt: skip
 """Op types of this front end that TensorFlow lacks, or has with other inputs or attributes."""

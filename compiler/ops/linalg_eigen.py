@@ -21,16 +21,19 @@ from tensorkiln.compiler.ops.matrices import (
     check_matrices,
     diagonal,
     flip,
+    in_range,
     mirrored_gradient,
     on_diagonal,
     product,
 )
 from tensorkiln.compiler.ops.record import Composite, Cost, FromBody, OpRecord, Types, bytes_moved
 from tensorkiln.compiler.ops.shorthand import (
+    binary,
     broadcast_in_dim,
     concat,
     full_like,
     slice_axis,
+    squeeze,
     zeros_like,
 )
 from tensorkiln.compiler.ops.sort import argsort
@@ -129,11 +132,14 @@ def _svd_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
 
 
 def _svd_body(builder: Builder, op: Op) -> Sequence[Value]:
-    (a,), full = op.operands, op.flag("full_matrices")
+    full = op.flag("full_matrices")
+    a, scale = in_range(builder, op.operands[0])
     if a.shape[-2] < a.shape[-1]:
         s, v, u = _tall_svd(builder, flip(builder, a), full)
     else:
         s, u, v = _tall_svd(builder, a, full)
+    if scale is not None:
+        s = binary(builder, "multiply", s, squeeze(builder, scale, (-1,)))
     return [s, u, v]
 
 

@@ -24,6 +24,7 @@ from tensorkiln.compiler.ops.matrices import (
     Cotangents,
     check_matrices,
     flip,
+    in_range,
     lane_count,
     lanes_from,
     mirrored_lower,
@@ -43,7 +44,7 @@ from tensorkiln.compiler.ops.record import (
     Types,
     bytes_moved,
 )
-from tensorkiln.compiler.ops.shorthand import slice_axis, zeros_like
+from tensorkiln.compiler.ops.shorthand import binary, slice_axis, zeros_like
 from tensorkiln.runtime.errors import UnsupportedError
 
 _PARTS = NoGradient("a part of qr, which has a gradient")
@@ -228,10 +229,11 @@ def _qr_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
 
 def _body(builder: Builder, op: Op) -> Sequence[Value]:
     (a,), (q, r) = op.operands, op.results
-    factored, taus = builder.op("householder_qr", (a,))
+    scaled, scale = in_range(builder, a)
+    factored, taus = builder.op("householder_qr", (scaled,))
     found = builder.one("householder_product", (factored, taus), columns=q.shape[-1])
-    upper = triangle(builder, factored, lower=False)
-    return [found, slice_axis(builder, upper, -2, 0, r.shape[-2])]
+    upper = slice_axis(builder, triangle(builder, factored, lower=False), -2, 0, r.shape[-2])
+    return [found, upper if scale is None else binary(builder, "multiply", upper, scale)]
 
 
 def _qr_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:

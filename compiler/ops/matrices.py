@@ -18,13 +18,16 @@ from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Index
 from tensorkiln.compiler.kernel.index import ZERO, add, const, floordiv, mul, unflatten
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import require
+from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.compiler.ops.record import LoopContext
 from tensorkiln.compiler.ops.shorthand import (
+    binary,
     broadcast_in_dim,
     broadcast_to,
     compare,
     dot_general,
     full,
+    full_like,
     iota,
     select,
     transpose,
@@ -158,6 +161,24 @@ def diagonal(builder: Builder, x: Value) -> Value:
 def as_columns(builder: Builder, x: Value, shape: Sequence[int]) -> Value:
     """Matrices of `shape` all of whose columns are `x`."""
     return broadcast_in_dim(builder, x, shape, range(x.type.rank))
+
+
+def in_range(builder: Builder, a: Value) -> tuple[Value, Value | None]:
+    """Matrices whose elements' squares neither overflow nor vanish, and what they are to be
+    multiplied by (one number a matrix, 1 wherever no scaling is needed), in the shape [..., 1, 1].
+
+    None for matrices without elements.
+    """
+    if not a.type.elements:
+        return a, None
+    high = 1e140 if a.dtype.bits == 64 else 1e15
+    size = Formula(builder, a).apply("abs").reduce("maximum", (-2, -1), keep_dims=True)
+    one = Formula(builder, full_like(builder, size.value, 1))
+    usual = size.compare("LT", high)
+    tiny = size.compare("LT", 1 / high)
+    some = size.compare("GT", 0.0)
+    scale = usual.select(tiny.select(some.select(size, one), one), size)
+    return binary(builder, "divide", a, scale.value), scale.value
 
 
 def identity(builder: Builder, shape: Sequence[int], dtype: DType) -> Value:

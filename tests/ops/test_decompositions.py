@@ -140,6 +140,15 @@ def test_numbers_that_are_none_end_and_spread(run: Run) -> None:
 
 
 @pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("scale", [1e36, 1e-36])
+def test_squares_out_of_range_do_no_harm(scale: float, run: Run) -> None:
+    a = (draw((5, 3), F64) * scale).astype(np.float32)
+    q, r, s = run(_function(lambda b, x: [*qr(b, x), svd(b, x)[0]], a), [a])
+    np.testing.assert_allclose(q @ r / scale, a / scale, atol=1e-5)
+    np.testing.assert_allclose(s / scale, np.linalg.svd(a / scale)[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("run", RUNS)
 def test_a_singular_matrix_has_no_finite_solution(run: Run) -> None:
     a, b = np.ones((2, 3, 3)), np.ones((2, 3, 1))
     a[0] = np.eye(3)

@@ -337,8 +337,9 @@ class _Attention:
             exists = self._exists(query)
             if exists is not None:
                 stack.enter_context(body.when(exists))
-            one = Const(1.0, self.dtype)
-            inverse = body.let(Binary("div", one, Load(self.total, (row,))))
+            inverse: Expr = Const(1.0, self.dtype)
+            if self.keys:  # a sum over no keys at all is zero
+                inverse = body.let(Binary("div", inverse, Load(self.total, (row,))))
 
             def store(_: int, column: Expr, inside: Expr | None) -> None:
                 with ExitStack() as inner:

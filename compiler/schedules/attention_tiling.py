@@ -12,6 +12,7 @@ from tensorkiln.compiler.lower.layout import Layout
 _BY_HEAD = (0, 2, 1, 3)
 KEYS = 256  # keys of a block; up to so many, a query's scores are made at once
 SCORE_BYTES = 1 << 15  # scores of a block of queries by a block of keys
+BLOCK_BYTES = 1 << 17  # all that a block of queries needs, on the stack of whoever computes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,13 @@ def attention_tile(op: Op, target: Target) -> AttentionTile:
     queries, keys = op.operands[0].shape[1], op.operands[1].shape[1]
     lanes = target.lanes(op.result.dtype.bits)
     vectors = 2 if keys > lanes else 1
-    most = max(1, (target.registers - vectors - 2) // vectors)
-    rows = _even(queries, min(14, most))
     panels = _even(-(-keys // (vectors * lanes)), KEYS // (vectors * lanes))
-    size = panels * vectors * lanes * op.result.dtype.bytes * rows
-    tiles = _even(-(-queries // rows), max(1, SCORE_BYTES // size))
+    scores = panels * vectors * lanes * op.result.dtype.bytes
+    whole = scores + (op.operands[0].shape[3] + op.result.shape[3]) * op.result.dtype.bytes
+    most = max(1, min(14, (target.registers - vectors - 2) // vectors, BLOCK_BYTES // whole))
+    rows = _even(queries, most)
+    blocks = min(SCORE_BYTES // (rows * scores), BLOCK_BYTES // (rows * whole))
+    tiles = _even(-(-queries // rows), max(1, blocks))
     return AttentionTile(rows, vectors, lanes, tiles, panels)
 
 

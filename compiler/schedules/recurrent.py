@@ -75,6 +75,8 @@ class _Recurrent:
 
     def build(self) -> Kernel:
         body, reverse = self.body, self.op.flag("reverse")
+        if not self.batch * self.units:
+            return self.group.kernel(body)
         self._start(ix.const(self.steps if reverse else 0))
         with body.over(self.steps, hint="t") as step:
             last = ix.const(self.steps - 1)

@@ -43,14 +43,14 @@ def recurrent_tile(op: Op, phase: int, target: Target) -> RecurrentTile:
     gates = parts_of(op).product_gates(phase)
     panels = -(-units // lanes)
     if gates == 0:
-        return RecurrentTile(1, 1, lanes, min(batch, 64), units)
-    vectors = max(1, min(panels, CHAINS // (gates * min(batch, CHAINS))))
+        return RecurrentTile(1, 1, lanes, max(1, min(batch, 64)), 1)
+    vectors = max(1, min(panels, CHAINS // (gates * max(1, min(batch, CHAINS)))))
     if gates == 1 and batch >= CHAINS:
         vectors = min(2, panels)
     most = max(1, (target.registers - 1) // (gates * vectors) - 1)
     rows = _even(batch, most)
     depth = PART_BYTES // (gates * vectors * lanes * op.results[0].dtype.bytes)
-    depth = units if rows == batch else _even(units, max(depth, 1))
+    depth = max(units, 1) if rows == batch else _even(units, max(depth, 1))
     return RecurrentTile(rows, vectors, lanes, _even(batch, BLOCK_TILES * rows), depth)
 
 

@@ -61,6 +61,15 @@ def _hidden(dtype: DType) -> Sample:
     )  # fmt: skip
 
 
+def _empty(dtype: DType) -> Sample:
+    """No keys at all: sums over nothing."""
+    base = _sample((1, 2, 0, 2, 1, 3, 2), dtype)
+    return Sample(
+        "attention", base.arrays, lambda q, k, v: np.zeros((1, 2, 2, 2)), base.attributes,
+        label="empty", differentiate=(),
+    )  # fmt: skip
+
+
 SAMPLES = tuple(
     sample
     for dtype in (F32, F64)
@@ -75,5 +84,8 @@ SAMPLES = tuple(
         _sample((1, 40, 531, 2, 2, 8, 32), dtype, offset=491),
         _sample((1, 70, 300, 1, 1, 5, 40), dtype, mask=(1, 1, 70, 300)),
         _hidden(dtype),
+        _empty(dtype),
+        _sample((1, 0, 3, 2, 2, 3, 2), dtype),
+        _sample((1, 20, 9, 1, 1, 700, 900), dtype),
     )
 )

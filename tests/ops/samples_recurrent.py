@@ -188,6 +188,8 @@ SAMPLES = tuple(
         *(_rnn(sizes, dtype, back) for sizes in ((3, 2, 3), (1, 1, 1)) for back in (False, True)),
         _rnn((0, 2, 3), dtype, False),
         _rnn((2, 13, 37), dtype, False),
+        _rnn((2, 0, 3), dtype, False),
+        _rnn((2, 2, 0), dtype, True),
         _rnn((2, 1, 64), dtype, True),
         _lstms((3, 2, 3), dtype),
         _lstms((2, 1, 33), dtype),

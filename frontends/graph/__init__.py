@@ -53,6 +53,7 @@ from tensorkiln.frontends.graph import (
     ops_tensor_array,
     ops_where,
     ops_windows,
+    seq2seq_decoder,
     shape_functions,
     variable_functions,
 )
@@ -106,6 +107,7 @@ OP_FAMILIES = (
     ops_tensor_array,
     ops_where,
     ops_windows,
+    seq2seq_decoder,
     shape_functions,
     variable_functions,
     ops_summary,

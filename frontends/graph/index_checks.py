@@ -1,7 +1,8 @@
 """Checks of indices that only a run knows, with the messages of TensorFlow's kernels.
 
 What is known while lowering is checked there; otherwise the cluster computes whether all indices
-are in range, and the host looks for the bad one if they are not.
+are in range, and the host looks for the bad one if they are not.  Inside of loops and branches nobody
+looks: there an index that is out of range stands for the nearest one that is not.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ def _check(
     known = lowering.known(indices)
     if known is not None:
         look([known])
+        return
+    if not lowering.watched:
         return
     builder = lowering.builder
     above = shorthand.compare(builder, "GE", indices, _limit(builder, low, indices))

@@ -55,19 +55,29 @@ def dense(
     """activation(inputs @ kernel + bias), over the last dim."""
     tensor = convert_to_tensor(inputs)
     with variable_scope(name, "dense", [tensor], reuse=reuse):
-        dtype = tensor.dtype.base_dtype
-        kernel = get_variable(
-            "kernel", [_size(tensor, -1), units], dtype, kernel_initializer, kernel_regularizer,
-            trainable,
+        return dense_in_scope(
+            tensor, units, activation, use_bias, kernel_initializer, bias_initializer,
+            kernel_regularizer, bias_regularizer, trainable,
         )  # fmt: skip
-        flat = tensor.sizes is not None and len(tensor.sizes) == 2
-        result = matmul(tensor, kernel) if flat else tensordot(tensor, kernel, [[-1], [0]])
-        if use_bias:
-            bias = get_variable(
-                "bias", [units], dtype, bias_initializer, bias_regularizer, trainable
-            )
-            result = bias_add(result, bias)
-        return _finish(result, activation)
+
+
+def dense_in_scope(
+    tensor: Tensor, units: int, activation: Activation, use_bias: bool,
+    kernel_initializer: object, bias_initializer: object, kernel_regularizer: Regularizer,
+    bias_regularizer: Regularizer, trainable: bool,
+) -> Tensor:  # fmt: skip
+    """`dense` with variables in the current scope."""
+    dtype = tensor.dtype.base_dtype
+    kernel = get_variable(
+        "kernel", [_size(tensor, -1), units], dtype, kernel_initializer, kernel_regularizer,
+        trainable,
+    )  # fmt: skip
+    flat = tensor.sizes is not None and len(tensor.sizes) == 2
+    result = matmul(tensor, kernel) if flat else tensordot(tensor, kernel, [[-1], [0]])
+    if use_bias:
+        bias = get_variable("bias", [units], dtype, bias_initializer, bias_regularizer, trainable)
+        result = bias_add(result, bias)
+    return _finish(result, activation)
 
 
 def conv2d(

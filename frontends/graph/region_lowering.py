@@ -29,6 +29,8 @@ class RegionLowering(Lowering):
     `outside` maps what the region takes from `outer` to its parameters.
     """
 
+    watched = False
+
     def __init__(self, outer: Lowering, name: str) -> None:
         super().__init__({}, _no_shape, name=name)
         self.builder.location = outer.builder.location

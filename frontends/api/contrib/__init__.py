@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_SUBMODULES = frozenset({"framework", "layers", "opt", "rnn", "util"})
+_SUBMODULES = frozenset({"framework", "layers", "opt", "rnn", "seq2seq", "util"})
 
 
 def __getattr__(name: str) -> Any:

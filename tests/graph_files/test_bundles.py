@@ -142,3 +142,11 @@ def test_a_crash_at_any_moment_loses_neither_old_nor_new(
     write_bundle(prefix, {"v": np.full(5, 2.0)})
     assert set(Bundle(prefix).read("v")) == {2.0}
     assert sorted(os.listdir(tmp_path)) == ["x.data-00000-of-00001", "x.index"]
+
+
+def test_deleting_takes_what_was_left_aside_too(tmp_path: Path) -> None:
+    write_bundle(f"{tmp_path}/x", {"v": np.zeros(5)})
+    os.rename(f"{tmp_path}/x.index", f"{tmp_path}/x.index.next")  # as a crash may leave it
+    assert Bundle(f"{tmp_path}/x").read("v").shape == (5,)
+    bundles.delete_bundle(f"{tmp_path}/x")
+    assert os.listdir(tmp_path) == []

@@ -90,6 +90,7 @@ def delete_bundle(prefix: str) -> None:
     """Deletes the files of a bundle with one data file."""
     for path in (index_path(prefix), data_path(prefix)):
         aside.discard(path)
+        aside.discard(path + _NEXT)
 
 
 def _write_tensor(file: BinaryIO, array: Array) -> Proto:

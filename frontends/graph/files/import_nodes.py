@@ -85,6 +85,8 @@ class Node:
         return self.helper(suffix, "Const", (), {"value": array, "dtype": kind})
 
 
+_DTYPES = {dtype.name: dtype for dtype in dtypes.ALL}
+
 Build: TypeAlias = Callable[[Node], Sequence[Tensor]]
 """Makes a node's operations; the result are the node's outputs."""
 
@@ -142,9 +144,8 @@ def check_inputs(node: Node) -> None:
 
 def _expected(node: Node, kind: str) -> DType | None:
     """The type that inputs of a declared type must have, None if any will do."""
-    fixed = {dtype.name: dtype for dtype in dtypes.ALL}
-    if kind in fixed:
-        return fixed[kind]
+    if kind in _DTYPES:
+        return _DTYPES[kind]
     if kind in node.definition.attr:
         value = attribute_value(node.definition.attr[kind])
         return value.base_dtype if isinstance(value, DType) else None

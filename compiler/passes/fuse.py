@@ -33,6 +33,7 @@ from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
 from tensorkiln.compiler.passes.fuse_regions import build_fusions
 from tensorkiln.compiler.passes.groups import Groups
 from tensorkiln.compiler.passes.over_regions import map_regions
+from tensorkiln.compiler.passes.rewriting import static
 
 CONTROL = ("while", "case")
 CONTRACTIONS = ("dot_general", "convolution")
@@ -80,7 +81,7 @@ def fuse(function: Function) -> Function:
 
 def is_small_update(op: Op) -> bool:
     """True for an update worth writing alone, over what is in memory already."""
-    if op.name != "dynamic_update_slice":
+    if op.name != "dynamic_update_slice" or not static(op.operands[1], op.result):
         return False
     return 2 * op.operands[1].type.elements <= op.result.type.elements
 

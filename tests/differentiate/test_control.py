@@ -9,6 +9,7 @@ import pytest
 
 from tensorkiln.compiler.differentiate import gradient
 from tensorkiln.compiler.evaluate import evaluate
+from tensorkiln.compiler.ir.dims import Symbol, symbol_dim
 from tensorkiln.compiler.ir.dtypes import F64, I32
 from tensorkiln.compiler.ir.function import Array, Function, Location, Value
 from tensorkiln.compiler.ir.types import TensorType
@@ -237,3 +238,22 @@ def test_bounds_are_read_off_counters(
     found = while_loop(builder, more, body, [scalar(builder, start, I32), x])
     loops = [op for op in gradient(builder.finish([found[1]])).ops if op.name == "while"]
     assert {op.integer("bound") for op in loops} == {trips}
+
+
+def test_loops_over_a_batch_of_any_size() -> None:
+    batch = symbol_dim(Symbol("batch", 1, 64))
+    builder = Builder(REGISTRY)
+    x = builder.parameter("x", TensorType((batch, 3), F64))
+    w = builder.parameter("w", TensorType((3, 3), F64))
+
+    def body(b: Builder, c: Values) -> Values:
+        return [_next(b, c[0]), b.one("tanh", (matmul(b, c[1], c[2]),)), c[2]]
+
+    found = while_loop(builder, _below(3), body, [scalar(builder, 0, I32), x, w])
+    function = builder.finish([found[1]])
+    slopes = gradient(function)
+    verify_function(slopes, REGISTRY.types)
+    generator = np.random.default_rng(0)
+    arrays = [generator.uniform(-1, 1, shape) for shape in ((5, 3), (3, 3))]
+    for got, want in zip(evaluate(slopes, arrays), _differences(function, arrays), strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-7)

@@ -31,6 +31,7 @@ _SUBMODULES = frozenset(
         "bitwise",
         "compat",
         "contrib",
+        "debugging",
         "errors",
         "flags",
         "gfile",

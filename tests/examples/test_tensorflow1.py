@@ -64,6 +64,7 @@ def test_averages(tmp_path: Path) -> None:
         ("cnn.py", ["60"], r"step 0, accuracy \S+\ntest accuracy 0\.[789]\d+\n"),
         ("back_propagation.py", ["3"], r"epoch 0: \d+ of 397\n.*\nepoch 2: [23]\d\d of 397\n"),
         ("dream.py", ["3"], r"before: .* is 0\.[0-4]\d+\nafter:  .* is (0\.[89]\d+|1\.000)\n.*"),
+        ("seq2seq.py", ["60"], r"loss [01]\.\d+\n.* backwards is .*\nsymbols right: 0\.[2-9]\d+\n"),
         ("lstm_rows.py", ["40"], r"test accuracy 0\.[3-9]\d+\n"),
     ],
 )

@@ -250,3 +250,9 @@ def test_labels_that_are_places_need_no_check(session: Any) -> None:
     assert "is_finite" not in text
     assert "'and'" not in text
     assert session.run(loss, {x: [[0.0, 50.0, 0.0]]}).tolist() == [0.0]
+
+
+def test_debugging_has_the_names() -> None:
+    assert tf.debugging.assert_equal is tf.assert_equal
+    assert tf.debugging.assert_all_finite is tf.verify_tensor_all_finite
+    assert tf.debugging.is_finite is tf.is_finite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection
 
@@ -13,6 +14,8 @@ from tensorkiln.frontends.graph.files.saver import Saver, in_scope
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.runtime.errors import ModelError
+
+_LOGGER = logging.getLogger("tensorflow")
 
 
 def contains_saved_model(export_dir: str) -> bool:
@@ -80,9 +83,13 @@ def load(
 def _run_main_op(sess: BaseSession, message: Proto, export_dir: str, scope: str | None) -> None:
     """Runs what the model wants run first, with the places of its assets fed."""
     prefix = f"{scope}/" if scope else ""
+    there = {op.name for op in sess.graph.get_operations()}
     for key in (names.MAIN_OP_KEY, names.LEGACY_INIT_OP_KEY):
         if key in message.collection_def:
             for name in message.collection_def[key].node_list.value:
+                if f"{prefix}{name}" not in there:
+                    _LOGGER.warning("%r, to be run first, is left out with what it needs", name)
+                    continue
                 feeds = _assets(sess, message, export_dir, prefix)
                 sess.run(sess.graph.get_operation_by_name(f"{prefix}{name}"), feeds)
             return
@@ -93,9 +100,12 @@ def _assets(
 ) -> dict[object, object]:
     """The paths of the assets by the tensors that stand for them."""
     feeds: dict[object, object] = {}
+    there = {op.name for op in sess.graph.get_operations()}
     for asset in message.asset_file_def:
         if os.path.basename(asset.filename) != asset.filename or asset.filename in ("", ".."):
             raise ModelError(f"the asset {asset.filename!r} is outside of the model's folder")
+        if f"{prefix}{asset.tensor_info.name.rpartition(':')[0]}" not in there:
+            continue  # left out with what reads it
         tensor: Tensor = sess.graph.get_tensor_by_name(f"{prefix}{asset.tensor_info.name}")
         folder = os.path.join(os.fspath(export_dir), names.ASSETS_DIRECTORY)
         feeds[tensor] = os.path.join(folder, asset.filename)

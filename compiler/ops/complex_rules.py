@@ -14,6 +14,12 @@ from tensorkiln.compiler.ir.dtypes import part_of
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.complex_functions import FUNCTIONS, Pair, hypot
+from tensorkiln.compiler.ops.complex_matrices import (
+    complex_cholesky,
+    complex_inverse,
+    complex_solve,
+    complex_triangular_solve,
+)
 from tensorkiln.compiler.ops.complex_parts import join, parts
 from tensorkiln.compiler.ops.fft import fft_parts
 from tensorkiln.compiler.ops.formula import Formula
@@ -115,6 +121,27 @@ def _fft(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
     return [fft_parts(builder, real, imaginary, op.string("fft_type"), op.ints("fft_length"))]
 
 
+def _cholesky(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    return [complex_cholesky(builder, _both(given[0]), op.flag("lower"))]
+
+
+def _solve(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    a, b = map(_both, given)
+    return [complex_solve(builder, a, b, op.flag("adjoint"))]
+
+
+def _inverse(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    return [complex_inverse(builder, _both(given[0]))]
+
+
+def _triangular(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    a, b = map(_both, given)
+    left, lower, unit, transposed = (
+        op.flag(name) for name in ("left_side", "lower", "unit_diagonal", "transpose_a")
+    )
+    return [complex_triangular_solve(builder, a, b, left, lower, unit, transposed)]
+
+
 _BY_PARTS = (
     "identity", "stop_gradient", "add", "subtract", "negate", "select", "broadcast_in_dim",
     "reshape", "transpose", "reverse", "slice", "concatenate", "pad", "dynamic_slice",
@@ -132,6 +159,10 @@ COMPLEX_RULES: Mapping[str, Rule] = {
     "dot_general": _dot,
     "sort": _sort,
     "fft": _fft,
+    "cholesky": _cholesky,
+    "linear_solve": _solve,
+    "matrix_inverse": _inverse,
+    "triangular_solve": _triangular,
 }
 
 

@@ -1,6 +1,7 @@
 """The op cholesky: a triangular factor of symmetric positive definite matrices.
 
-Name and meaning are StableHLO's: l with l l^T = a (lower), or u with u^T u = a.  One triangle of
+Name and meaning are StableHLO's: l with l l^T = a (lower), or u with u^T u = a; of complex Hermitian
+matrices with adjoints for transposes.  One triangle of
 the operand is read, the other one of the result is zero.  Where a matrix is not positive definite,
 the factor is NaN from the row or column on at which that shows.
 """
@@ -49,14 +50,15 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
 
 def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     a: Any = arrays[0]
-    a = np.swapaxes(a, -1, -2) if op.flag("lower") else a
+    a = np.swapaxes(a, -1, -2).conj() if op.flag("lower") else a
     upper = np.zeros_like(a)
     for k in range(a.shape[-1]):
         above = upper[..., :k, k:]
-        row = a[..., k, k:] - (above[..., :, :1] * above).sum(-2)
-        pivot = row[..., :1]
+        row = a[..., k, k:] - (above[..., :, :1].conj() * above).sum(-2)
+        pivot = row[..., :1].real
         upper[..., k, k:] = row / np.where(pivot > 0, np.sqrt(pivot), np.nan)
-    return [np.ascontiguousarray(np.swapaxes(upper, -1, -2)) if op.flag("lower") else upper]
+    found = np.swapaxes(upper, -1, -2).conj() if op.flag("lower") else upper
+    return [np.ascontiguousarray(found)]
 
 
 def _build(context: LoopContext, op: Op) -> None:

@@ -89,7 +89,7 @@ def _system(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
 
 def _solve_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     a, b = arrays
-    a = np.swapaxes(a, -1, -2) if op.flag("adjoint") else a
+    a = np.swapaxes(a, -1, -2).conj() if op.flag("adjoint") else a
     return [_stacked(np.linalg.solve, a, b, op.result)]
 
 

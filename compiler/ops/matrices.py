@@ -40,8 +40,9 @@ _LANE_BYTES = 64
 
 
 def check_matrices(kind: TensorType, constraint: str, square: bool = False) -> None:
-    """Constraint: matrices of f32 or f64, square ones where that is asked for."""
-    fits = kind.dtype in (F32, F64) and kind.rank >= 2
+    """Constraint: matrices of f32 or f64 (or complex: the registry knows which ops take those),
+    square ones where that is asked for."""
+    fits = (kind.dtype in (F32, F64) or kind.dtype.is_complex) and kind.rank >= 2
     require(fits, f"{constraint}: {kind} does not hold matrices of f32 or f64")
     if square:
         fits = kind.shape[-1] == kind.shape[-2]

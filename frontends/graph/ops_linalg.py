@@ -175,6 +175,8 @@ def _cholesky_lower(lowering: Lowering, op: Operation, values: Values) -> Values
     """The lower triangle is read, and gradients are symmetric, as TensorFlow's are: so the value
     is that of the mirrored triangle, and the gradient goes through the mean of both triangles."""
     builder, (x,) = lowering.builder, values
+    if x.dtype.is_complex:
+        return [linalg_cholesky.cholesky(builder, x)]
     a, turned, mirrored = formulas(builder, x, flip(builder, x), mirrored_lower(builder, x))
     mean = (a + turned) * 0.5
     whole = mean + (mirrored - mean).apply("stop_gradient")
@@ -184,12 +186,17 @@ def _cholesky_lower(lowering: Lowering, op: Operation, values: Values) -> Values
 def _triangular_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
     lower, adjoint = op.flag("lower"), op.flag("adjoint")
     a, b = values
+    a = _conjugate(lowering, a) if adjoint else a
     return [triangles.triangular_solve(lowering.builder, a, b, True, lower, False, adjoint)]
 
 
 def _inverse_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
     found = equations.inverse(lowering.builder, values[0])
-    return [flip(lowering.builder, found) if op.flag("adjoint") else found]
+    return [_conjugate(lowering, flip(lowering.builder, found)) if op.flag("adjoint") else found]
+
+
+def _conjugate(lowering: Lowering, x: Value) -> Value:
+    return lowering.builder.one("conjugate", (x,)) if x.dtype.is_complex else x
 
 
 def _solve_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
@@ -335,13 +342,14 @@ def svd(
 
 
 _FLOAT = {"T": (dtypes.float32, dtypes.float64)}
+_ANY = {"T": (*_FLOAT["T"], dtypes.complex64, dtypes.complex128)}
 register(
-    OpKind("Cholesky", "input:T", _square_infer, _cholesky_lower, _FLOAT),
-    OpKind("MatrixInverse", "input:T", _square_infer, _inverse_lower, _FLOAT),
+    OpKind("Cholesky", "input:T", _square_infer, _cholesky_lower, _ANY),
+    OpKind("MatrixInverse", "input:T", _square_infer, _inverse_lower, _ANY),
     OpKind("MatrixDeterminant", "input:T", _number_infer, _determinant_lower, _FLOAT),
     OpKind("LogMatrixDeterminant", "input:T", _number_infer, _determinant_lower, _FLOAT),
-    OpKind("MatrixSolve", "matrix:T rhs:T", _system_infer, _solve_lower, _FLOAT),
-    OpKind("MatrixTriangularSolve", "matrix:T rhs:T", _system_infer, _triangular_lower, _FLOAT),
+    OpKind("MatrixSolve", "matrix:T rhs:T", _system_infer, _solve_lower, _ANY),
+    OpKind("MatrixTriangularSolve", "matrix:T rhs:T", _system_infer, _triangular_lower, _ANY),
     OpKind(
         "MatrixSolveLs", "matrix:T rhs:T l2_regularizer:float64", _least_squares_infer,
         _least_squares_lower, _FLOAT,

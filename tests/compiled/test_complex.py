@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tensorkiln.compiler import pipeline
 from tensorkiln.compiler.codegen.header import struct_lines
-from tensorkiln.compiler.differentiate.differentiate import gradient
+from tensorkiln.compiler.differentiate.differentiate import differentiate, gradient
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.dtypes import C64, C128, F32, I32
 from tensorkiln.compiler.ir.function import Function
@@ -89,11 +89,29 @@ def test_an_operand_given_twice_counts_twice() -> None:
     np.testing.assert_allclose(_run(function, Z)[0], np.ones(3), atol=1e-6)
 
 
-@pytest.mark.parametrize("op", ["maximum", "remainder", "floor", "erf", "softmax", "cholesky"])
+def test_the_gradient_of_a_hermitian_factor() -> None:
+    """Along Hermitian directions; others leave what cholesky is defined for."""
+    generator = np.random.default_rng(2)
+    z, weight, change = (
+        generator.standard_normal((4, 4)) + 1j * generator.standard_normal((4, 4)) for _ in range(3)
+    )
+    a, change = z @ z.conj().T + np.eye(4), change + change.conj().T
+    builder = Builder(REGISTRY)
+    operand = builder.parameter("a", TensorType((4, 4), C128))
+    given = builder.parameter("weight", TensorType((4, 4), C128))
+    factor = builder.one("cholesky", (operand,), lower=True)
+    (found,) = differentiate(builder, [factor], [operand], [given])
+    assert found is not None
+    (slopes,) = _run(builder.finish([found]), a, weight)
+    ends = [np.vdot(weight, np.linalg.cholesky(a + s * 1e-6 * change)).real for s in (1, -1)]
+    assert np.vdot(slopes, change).real == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("op", ["maximum", "remainder", "floor", "erf", "softmax", "lu"])
 def test_ops_without_a_meaning_for_complex_numbers(op: str) -> None:
     builder = Builder(REGISTRY)
     x = builder.parameter("x", TensorType((3, 3), C64))
-    attributes = {"softmax": {"axis": 0}, "cholesky": {"lower": True}}.get(op, {})
+    attributes = {"softmax": {"axis": 0}}.get(op, {})
     operands = (x, x) if op in ("maximum", "remainder") else (x,)
     with pytest.raises(TypeRuleError, match=f"^{op}: C"):
         builder.op(op, operands, attributes)

@@ -21,6 +21,8 @@ def _flip(a: Any) -> Any:
     return np.swapaxes(a, -1, -2)
 
 
+Z = A + 1j * _flip(A)
+HERMITIAN = Z @ _flip(Z).conj() + np.eye(4)
 CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any]] = {
     "cholesky": (tf.cholesky, (SPD,), np.linalg.cholesky(SPD)),
     "cholesky_solve": (
@@ -62,6 +64,18 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any]] = {
     "whole": (
         lambda a: tf.linalg.trace(tf.matmul(tf.svd(a, True)[1], tf.svd(a, True)[1], adjoint_b=True)),
         (TALL,), [5.0, 5.0],
+    ),
+    "complex_cholesky": (tf.cholesky, (HERMITIAN,), np.linalg.cholesky(HERMITIAN)),
+    "complex_inverse": (
+        lambda a: tf.matrix_inverse(a, adjoint=True), (Z,), np.linalg.inv(_flip(Z).conj()),
+    ),
+    "complex_solve": (
+        lambda a, b: tf.matrix_solve(a, b, adjoint=True), (Z, B + 1j),
+        np.linalg.solve(_flip(Z).conj(), B + 1j),
+    ),
+    "complex_triangle": (
+        lambda a, b: tf.matrix_triangular_solve(a, b, adjoint=True), (Z, B + 1j),
+        np.linalg.solve(_flip(np.tril(Z)).conj(), B + 1j),
     ),
     "matvec": (tf.linalg.matvec, (A, B[..., 0]), (A @ B)[..., 0]),
     "adjoint": (tf.linalg.adjoint, (A,), _flip(A)),

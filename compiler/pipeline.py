@@ -13,7 +13,12 @@ from tensorkiln.compiler.cache_key import function_key
 from tensorkiln.compiler.codegen.module import emit_program
 from tensorkiln.compiler.codegen.nvptx import PtxModule, emit_ptx
 from tensorkiln.compiler.codegen.nvptx_target import gpu_target
-from tensorkiln.compiler.codegen.target import emit_object, optimize, target_named
+from tensorkiln.compiler.codegen.target import (
+    data_layout,
+    emit_object,
+    optimize,
+    target_named,
+)
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.text import print_function
@@ -151,7 +156,8 @@ def lower(
     program = lower_function(fused, target)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
-    text = str(emit_program(program, target.triple, traced=traced, checked=checked))
+    layout = data_layout(target)
+    text = str(emit_program(program, target.triple, layout, traced=traced, checked=checked))
     dump.write("llvm", "ll", lambda: text)
     return Stages(fused, program, text)
 

@@ -32,6 +32,7 @@ from tensorkiln.compiler.codegen.objects import (
     join_objects,
 )
 from tensorkiln.compiler.codegen.pool import pool_object
+from tensorkiln.compiler.codegen.wasm import wasm_header, wasm_object, wasm_prefix
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime.compiled import Compiled, SelfTest, aligned_bytes
 from tensorkiln.runtime.errors import ArtifactError, UnsupportedError
@@ -77,6 +78,13 @@ def write_artifact(
     output = Path(path)
     if output.suffix not in KINDS:
         raise ArtifactError(f"{output}: an artifact's name ends in one of {', '.join(KINDS)}")
+    if target.architecture == "wasm32":
+        if others or self_test is not None or weights != "embed":
+            raise ArtifactError(
+                f"{output}: a wasm32 object has its weights in it, and neither test vectors nor"
+                " several instruction sets"
+            )
+        return _write_wasm(compiled, target, output, prefix)
     if "linux" not in target.triple:
         raise UnsupportedError(f"artifacts for {target.triple} cannot be written, only for Linux")
     if prefix is not None and c_identifier(prefix) != prefix:
@@ -99,6 +107,19 @@ def write_artifact(
         write_code(files, output, joined, entry, command)
         files.publish()
     return WrittenArtifact(output, header, side)
+
+
+def _write_wasm(
+    compiled: Compiled, target: Target, output: Path, prefix: str | None
+) -> WrittenArtifact:
+    name = wasm_prefix(output, prefix, compiled.manifest.model)
+    code = wasm_object(compiled, target, name)
+    header = output.with_suffix(".h")
+    with ArtifactFiles(output.parent) as files:
+        files.text(header, wasm_header(compiled.manifest, name))
+        files.parts(output, [code])
+        files.publish()
+    return WrittenArtifact(output, header, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -39,6 +39,7 @@ NAMES: tuple[str, ...] = (
     "x86-64-v4",
     "aarch64",
     "riscv64",
+    "wasm32",
 )
 
 
@@ -73,6 +74,10 @@ def target_named(name: str) -> Target:
         case "riscv64":  # RV64GC; its vectors of open length are not used
             return Target(name, "riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c",
                           128, True, False, 32)  # fmt: skip
+        case "wasm32":
+            features = "+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint,+mutable-globals"
+            return Target(name, "wasm32-unknown-unknown", "generic", features,
+                          128, False, False, 16)  # fmt: skip
     raise UnsupportedError(f"there is no target {name!r}; choose one of {', '.join(NAMES)}")
 
 
@@ -127,9 +132,15 @@ def machine(target: Target) -> llvm.TargetMachine:
     # objects of Linux distributions pass floats in registers; without the name LLVM would not
     abi = "lp64d" if target.architecture == "riscv64" else ""
     return back_end.create_target_machine(
-        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="default",
+        cpu=target.cpu, features=target.features, opt=3, codemodel="default",
+        reloc="static" if target.architecture == "wasm32" else "pic",
         abiname=abi,
     )  # fmt: skip
+
+
+def data_layout(target: Target) -> str:
+    """What modules say of sizes and alignments; "" where LLVM's own assumption holds (64 bits)."""
+    return str(machine(target).target_data) if target.architecture == "wasm32" else ""
 
 
 def optimize(module: llvm.ModuleRef, target: Target) -> None:
@@ -148,7 +159,9 @@ def optimize(module: llvm.ModuleRef, target: Target) -> None:
 
 
 def emit_object(module: llvm.ModuleRef, target: Target) -> bytes:
-    """`module` as a relocatable object file (ELF on Linux) for `target`."""
+    """`module` as a relocatable object file (ELF) for `target`; for wasm32 as LLVM bitcode."""
+    if target.architecture == "wasm32":
+        return bytes(module.as_bitcode())
     return bytes(machine(target).emit_object(module))
 
 

@@ -53,6 +53,7 @@ _SUBMODULES = frozenset(
         "saved_model",
         "signal",
         "spectral",
+        "strings",
         "summary",
         "test",
         "train",

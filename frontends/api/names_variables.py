@@ -17,6 +17,20 @@ from tensorkiln.frontends.graph.modes import (
     resource_variables_enabled,
 )
 from tensorkiln.frontends.graph.ops_select import where_v2
+from tensorkiln.frontends.graph.ops_string import (
+    as_string,
+    decode_base64,
+    encode_base64,
+    read_file,
+    reduce_join,
+    regex_replace,
+    string_join,
+    string_split,
+    string_strip,
+    string_to_number,
+    substr,
+    write_file,
+)
 from tensorkiln.frontends.graph.sparse_tensor import (
     SparseTensor,
     SparseTensorValue,

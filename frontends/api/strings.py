@@ -1,0 +1,15 @@
+"""`tf.strings`: strings under their newer names."""
+
+from tensorkiln.frontends.graph.ops_string import (
+    as_string,
+    reduce_join,
+    regex_full_match,
+    regex_replace,
+    substr,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_string import string_join as join
+from tensorkiln.frontends.graph.ops_string import string_length as length
+from tensorkiln.frontends.graph.ops_string import string_lower as lower
+from tensorkiln.frontends.graph.ops_string import string_strip as strip
+from tensorkiln.frontends.graph.ops_string import string_to_number as to_number
+from tensorkiln.frontends.graph.ops_string import string_upper as upper

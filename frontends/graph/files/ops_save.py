@@ -76,20 +76,6 @@ def _restored(op: Operation) -> Sequence[Result]:
     return [(kind, None) for kind in kinds]
 
 
-def _join(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
-    texts = [[_text(item) for item in array.flat] for array in arrays]
-    shape = max((array.shape for array in arrays), key=len)
-    count = max(len(part) for part in texts)
-    separator = str(op.attributes.get("separator", ""))
-    columns = [part * count if len(part) == 1 else part for part in texts]
-    joined = [separator.join(row).encode() for row in zip(*columns, strict=True)]
-    return [np.array(joined, object).reshape(shape)]
-
-
-def _joined(op: Operation) -> Sequence[Result]:
-    return [(string, max((t.sizes for t in op.inputs), key=lambda s: len(s or ()), default=()))]
-
-
 def _shard_name(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
     base, shard, count = (array.reshape(()).item() for array in arrays)
     return [f"{_text(base)}-{int(shard):05d}-of-{int(count):05d}".encode()]
@@ -120,7 +106,6 @@ register(
            lambda op: [], host_only, differentiable=False, host=_save),
     OpKind("RestoreV2", "prefix:string tensor_names:string shape_and_slices:string", _restored,
            host_only, differentiable=False, host=_restore),
-    OpKind("StringJoin", "inputs:string*", _joined, host_only, differentiable=False, host=_join),
     OpKind("ShardedFilename", "basename:string shard:int32 num_shards:int32",
            lambda op: [(string, ())], host_only, differentiable=False, host=_shard_name),
     OpKind("StaticRegexFullMatch", "input:string", lambda op: [(boolean, op.inputs[0].sizes)],

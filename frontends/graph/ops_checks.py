@@ -7,8 +7,8 @@ a check fails, the run has changed no variable.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -142,14 +142,15 @@ def _assert_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -
     return []
 
 
-# How often each Print has printed; ops are told apart by identity.
-_printed: Counter[Operation] = Counter()
+# How often each Print has printed.
+_printed: WeakKeyDictionary[Operation, int] = WeakKeyDictionary()
 
 
 def _print(op: Operation, texts: Callable[[], Sequence[str]]) -> None:
     most = op.integer("first_n")
-    if most < 0 or _printed[op] < most:
-        _printed[op] += most >= 0
+    before = _printed.get(op, 0)
+    if most < 0 or before < most:
+        _printed[op] = before + 1
         print(op.text("message") + "".join(texts()), file=sys.stderr, flush=True)
 
 

@@ -163,3 +163,22 @@ def test_missing_files(tmp_path: Path) -> None:
         next(tf.train.summary_iterator(path))
     with pytest.raises(ValueError, match="Not a valid compression_type: 'LZ'"):
         tf.python_io.TFRecordOptions("LZ")
+
+
+def test_graphs(tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None], name="x")
+        with tf.name_scope("inner"):
+            tf.summary.scalar("total", tf.reduce_sum(tf.py_func(lambda a: a, [x], tf.float32)))
+        tf.parse_single_example(b"", {"a": tf.FixedLenFeature([2], tf.int64)})
+        tf.Print(x, [x], "text")
+    with tf.summary.FileWriter(tmp_path, graph) as writer:
+        writer.add_graph(graph_def=graph.as_graph_def(), graph=None)
+        with pytest.raises(ValueError, match="Please pass only graph, or graph_def"):
+            writer.add_graph(graph, graph_def=graph.as_graph_def())
+    first, second = (tf.GraphDef.FromString(e.graph_def) for e in events(tmp_path)[1:])
+    names = [node.name for node in first.node]
+    assert names == [op.name for op in graph.get_operations()]
+    assert "inner/total" in names
+    assert first.node[0].attr["_output_shapes"].list.shape[0].dim[0].size == -1
+    assert [node.name for node in second.node] == names

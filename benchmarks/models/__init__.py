@@ -14,6 +14,7 @@ from tensorkiln.benchmarks.models.lstm import lstm
 from tensorkiln.benchmarks.models.mlp import mlp
 from tensorkiln.benchmarks.models.mobilenet import mobilenet_v2
 from tensorkiln.benchmarks.models.resnet import resnet50
+from tensorkiln.benchmarks.models.t5 import t5_small
 from tensorkiln.benchmarks.models.vgg import vgg16
 from tensorkiln.benchmarks.models.vit import vit_b16
 from tensorkiln.benchmarks.models.wavenet import wavenet
@@ -28,6 +29,7 @@ MODELS: dict[str, Callable[..., ModelProto]] = {
     "bert_base": bert_base,
     "gpt2": gpt2,
     "vit_b16": vit_b16,
+    "t5_small": t5_small,
     "lstm": lstm,
     "wavenet": wavenet,
 }
@@ -42,6 +44,7 @@ __all__ = [
     "mlp",
     "mobilenet_v2",
     "resnet50",
+    "t5_small",
     "vgg16",
     "vit_b16",
     "wavenet",

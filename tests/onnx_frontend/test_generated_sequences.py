@@ -9,7 +9,7 @@ import pytest
 from onnx import ModelProto, TensorProto
 from onnx.reference import ReferenceEvaluator
 
-from tensorkiln.benchmarks.models import bert_base, gpt2, vit_b16, wavenet
+from tensorkiln.benchmarks.models import bert_base, gpt2, t5_small, vit_b16, wavenet
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx import import_model
 
@@ -17,6 +17,7 @@ SMALL: dict[str, Callable[[], ModelProto]] = {
     "bert": lambda: bert_base(1, tokens=5, layers=1),
     "gpt2": lambda: gpt2(1, tokens=3, layers=1),
     "gpt2_token": lambda: gpt2(1, tokens=1, cached=7, layers=1),
+    "t5": lambda: t5_small(1, tokens=4, steps=3, layers=1),
     "vit": lambda: vit_b16(1, size=32, layers=1),
     "wavenet": lambda: wavenet(1, samples=37, stacks=1, depth=3),
 }

@@ -160,14 +160,14 @@ def reduce_join(
     name: str | None = None, reduction_indices: object = None, keepdims: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """Strings joined along `axis` (None: all dims, the last one fastest)."""
-    with graph_of([inputs]).name_scope(name or "ReduceJoin") as scope:
+    with graph_of([inputs]).name_scope(name or "ReduceJoin"):
         tensor = convert_to_tensor(inputs)
         places = reduction_indices if axis is None else axis
         if places is None:
-            places = list(range(len(tensor.sizes or ())))
+            places = list(range(len(tensor.sizes or ())))[::-1]
         keep = bool(keep_dims) or bool(keepdims)
         dims = convert_to_tensor(places, dtypes.int32)
-        return make("ReduceJoin", (tensor, dims), scope, keep_dims=keep, separator=separator)
+        return make("ReduceJoin", (tensor, dims), keep_dims=keep, separator=separator)
 
 
 def _join_infer(op: Operation) -> Sequence[Result]:
@@ -185,7 +185,7 @@ def _reduce_join(context: HostContext, op: Operation, arrays: Sequence[Array]) -
     text, separator = arrays[0], op.text("separator").encode()
     axes = [int(axis) % text.ndim for axis in arrays[1].reshape(-1).tolist()]
     rest = [k for k in range(text.ndim) if k not in axes]
-    moved = text.transpose(*rest, *axes)
+    moved = text.transpose(*rest, *axes[::-1])  # the first of the axes is joined first
     shape = moved.shape[: len(rest)]
     rows = moved.reshape(int(np.prod(shape)), -1)
     joined = np.empty(len(rows), object)

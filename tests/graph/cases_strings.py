@@ -60,4 +60,4 @@ CASES: dict[str, Case] = {
         (),
     ),
 }  # fmt: skip
-OTHER_NAMES: dict[str, list[str]] = {}
+OTHER_NAMES = {"!patterns": ["RegexReplace:0", "RegexFullMatch:0"]}

@@ -146,6 +146,7 @@ SplitV(value:T size_splits:Tlen split_dim:int32) num_split:int
 Squeeze(input:T) squeeze_dims:ints=
 StridedSlice(input:T begin:Index end:Index strides:Index) begin_mask:int=0 end_mask:int=0 ellipsis_mask:int=0 new_axis_mask:int=0 shrink_axis_mask:int=0
 StringJoin(inputs:string*N) separator:string=
+Substr(input:string pos:T len:T) unit:string=BYTE
 Sum(input:T reduction_indices:Tidx) keep_dims:bool=false
 Switch(data:T pred:bool)
 Tile(input:T multiples:Tmultiples)
@@ -249,7 +250,8 @@ FOREIGN = dict(_signature(line) for line in _FOREIGN_TEXT.strip().splitlines())
 PRIVATE = frozenset(
     (
         "AccumulateNV2", "AtMostOne", "BatchGatherNd", "Bincount", "Case", "DenseRows",
-        "DynamicPartition", "DynamicStitch", "Exit", "Eye", "If", "InitializedValue",
+        "DynamicPartition", "DynamicStitch", "Exit", "Eye", "FirstRows",
+        "If", "InitializedValue",
         "LogisticLoss", "ParallelDynamicStitch", "ParseExample", "ParseSingleExample",
         "PartitionPlaces", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount",
         "ArgSort", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "Sort",

@@ -22,6 +22,7 @@ import numpy as np
 
 from tensorkiln.frontends.graph.config import ConfigProto
 from tensorkiln.frontends.graph.errors import OpError
+from tensorkiln.frontends.graph.gradient_checker import compute_gradient, compute_gradient_error
 from tensorkiln.frontends.graph.graph import Graph, reset_default_graph
 from tensorkiln.frontends.graph.ops_random import set_random_seed
 from tensorkiln.frontends.graph.session import BaseSession, Session

@@ -197,3 +197,21 @@ def test_versions() -> None:
     assert tf.VERSION.split(".")[0] == "1"
     assert tf.GRAPH_DEF_VERSION > 20
     assert isinstance(tf.GIT_VERSION, str)
+
+
+def test_compute_gradient() -> None:
+    with tf.Graph().as_default(), tf.Session():
+        x = tf.placeholder(tf.float64, [2, 3])
+        w = tf.Variable(np.arange(6.0).reshape(3, 2))
+        y = tf.matmul(tf.square(x), w)
+        at = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        init = w.initializer
+        exact, numeric = tf.test.compute_gradient(x, [2, 3], y, [2, 2], at, init_targets=init)
+        assert exact.shape == (6, 4)
+        assert exact[1].tolist() == [8.0, 12.0, 0.0, 0.0]
+        np.testing.assert_allclose(exact, numeric, rtol=1e-6)
+        assert tf.test.compute_gradient_error(x, [2, 3], y, [2, 2]) < 1e-6
+        wrong = tf.stop_gradient(x) * x
+        assert tf.test.compute_gradient_error(x, [2, 3], wrong, [2, 3], at) > 3.9
+    with pytest.raises(ValueError, match="needs a default session"):
+        tf.test.compute_gradient(x, [2, 3], y, [2, 2])

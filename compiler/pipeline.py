@@ -110,8 +110,8 @@ PASSES: tuple[Pass, ...] = (
 
 # What kernels cannot do without; everything else only makes them faster.
 _NEEDED = (
-    "expand_composites", "legalize_convolution", "legalize_windows", "legalize_dot", "dead_code",
-    "fuse",
+    "split_complex", "expand_composites", "legalize_convolution", "legalize_windows",
+    "legalize_dot", "dead_code", "fuse",
 )  # fmt: skip
 REQUIRED_PASSES: tuple[Pass, ...] = tuple(step for step in PASSES if step.name in _NEEDED)
 

@@ -63,15 +63,11 @@ def _const_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> 
     return [lowering.builder.one("constant", value=array)]
 
 
-def _const_host(
-    context: HostContext, op: Operation, arrays: Sequence[Array]
-) -> Sequence[object]:
+def _const_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
     return [op.attributes["value"]]
 
 
-def _same_host(
-    context: HostContext, op: Operation, arrays: Sequence[Array]
-) -> Sequence[object]:
+def _same_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
     return arrays
 
 

@@ -255,6 +255,7 @@ logical_and = binary_function("LogicalAnd", "x and y of bools.")
 logical_or = binary_function("LogicalOr", "x or y of bools.")
 negative = unary_function("Neg", "-x.")
 
+
 def abs_(x: object, name: str | None = None) -> Tensor:
     """The absolute value; of complex numbers it is real."""
     with graph_of([x]).name_scope(name or "Abs") as scope:

@@ -150,6 +150,7 @@ TWICE = (
     "multiply", "divide", "power", "atan2", "exponential", "log", "tanh", "logistic", "sqrt",
     "rsqrt", "erf", "tan", "softmax", "log_softmax", "layer_norm", "batch_norm_inference",
     "batch_norm_training", "dot_general", "convolution", "reduce", "reduce_window", "pad",
+    "attention", "recurrence",
     "sort", "top_k", "cholesky", "triangular_solve", "lu", "linear_solve", "matrix_inverse",
     "determinant", "log_determinant", "qr", "eigh", "svd", "hypot",
 )  # fmt: skip

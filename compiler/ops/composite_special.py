@@ -1,7 +1,7 @@
 """Special functions: lgamma, digamma, polygamma, zeta, erfc, erf_inv, bessel_i0e, bessel_i1e.
 
 Names are CHLO's.  All compute in f64, so f32 and narrower results are rounded once; relative errors
-in f64 are below 1e-13 except beside zeros of the function, where that bound is absolute.
+in f64 are below 1e-11 except beside zeros of the function, where that bound is absolute.
 """
 
 from __future__ import annotations

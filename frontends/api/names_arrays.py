@@ -8,6 +8,7 @@ from tensorkiln.frontends.graph.ops_counting import (
     histogram_fixed_width_bins,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_einsum import einsum
+from tensorkiln.frontends.graph.ops_join import stack, unstack
 from tensorkiln.frontends.graph.ops_matrix import (
     diag,
     diag_part,
@@ -26,6 +27,7 @@ from tensorkiln.frontends.graph.ops_rearrange import (
     sequence_mask,
     unravel_index,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_select import where
 from tensorkiln.frontends.graph.ops_shape import reverse
 from tensorkiln.frontends.graph.ops_spaces import (
     batch_to_space,
@@ -36,6 +38,7 @@ from tensorkiln.frontends.graph.ops_spaces import (
     space_to_batch_nd,
     space_to_depth,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_where import setdiff1d
 from tensorkiln.frontends.graph.shape_functions import (
     broadcast_dynamic_shape,
     dimension_at_index,
@@ -49,3 +52,5 @@ from tensorkiln.frontends.graph.shape_functions import (
 )  # fmt: skip
 
 reverse_v2 = reverse
+# What version 0 called them.
+pack, unpack, select, listdiff = stack, unstack, where, setdiff1d

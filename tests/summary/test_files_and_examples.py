@@ -133,6 +133,7 @@ def test_examples() -> None:
         (example(i=[1], f=[1.0]), r"Key: i.  Number of int64 values != expected.  Values size: 1"),
         (b"\xff", r"Could not parse example input"),
     ],
+    ids=["missing", "dtype", "size", "garbage"],  # bytes of a map have no fixed order
 )
 def test_wrong_examples(data: bytes, message: str) -> None:
     with tf.Graph().as_default(), tf.Session() as session:

@@ -28,6 +28,11 @@ def matrix(tf: Any, values: Any) -> Any:
     return tf.SparseTensor([[0, 1], [2, 0], [2, 3]], values, [3, 4])
 
 
+def ids(tf: Any, values: Any = None) -> Any:
+    given = tf.constant([3, 0, 3, 1], tf.int64) if values is None else values
+    return tf.SparseTensor([[0, 0], [0, 2], [1, 1], [2, 0]], given, [3, 3])
+
+
 CASES: dict[str, Case] = {
     "ctc": (
         lambda tf, x: [
@@ -47,6 +52,16 @@ CASES: dict[str, Case] = {
             tf.sparse_to_dense([1, 3], [5], 1.0),
         ],
         (VALUES,),
+    ),
+    "embedding": (
+        lambda tf, m, w: [
+            tf.nn.embedding_lookup_sparse(
+                m, ids(tf), None if plain else ids(tf, w), combiner=combiner
+            )
+            for combiner in ("sum", "mean", "sqrtn")
+            for plain in (True, False)
+        ],
+        (M, np.array([1.0, 2.0, 0.5, 3.0], np.float32)),
     ),
     "matmul": (
         lambda tf, v, m: [

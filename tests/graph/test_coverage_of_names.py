@@ -282,7 +282,7 @@ MISSING: dict[str, dict[str, str]] = {
             "fixed_unigram_candidate_sampler fractional_avg_pool fractional_max_pool "
             "learned_unigram_candidate_sampler raw_rnn static_state_saving_rnn with_space_to_batch "
         ),
-        SPARSE: ("embedding_lookup_sparse safe_embedding_lookup_sparse "),
+        SPARSE: ("safe_embedding_lookup_sparse "),
         QUANTIZED: ("quantized_avg_pool quantized_conv2d quantized_max_pool quantized_relu_x "),
     },
     "math": {

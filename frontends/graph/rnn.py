@@ -194,15 +194,16 @@ def static_rnn(
         for time, given in enumerate(inputs):
             output, after = cell(given, state)
             if lengths is not None:
-                done = make("LessEqual", (lengths, time))
-                output = map_structure(
-                    lambda t: where(done, zeros_of(t), t),
-                    output,  # noqa: B023 (called at once)
-                )
-                after = map_structure(lambda old, new: _kept(done, old, new), state, after)  # noqa: B023
+                output, after = _ended(make("LessEqual", (lengths, time)), output, state, after)
             state = after
             outputs.append(output)
     return outputs, state
+
+
+def _ended(done: Tensor, output: object, before: object, after: object) -> tuple[object, object]:
+    """Zeros for the outputs, and the states kept, of the sequences that have ended."""
+    zeroed = map_structure(lambda t: where(done, zeros_of(t), t), output)
+    return zeroed, map_structure(lambda old, new: _kept(done, old, new), before, after)
 
 
 def zeros_of(value: object) -> Tensor:

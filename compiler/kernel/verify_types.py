@@ -53,7 +53,9 @@ def type_error(expr: Expr) -> str | None:
         case Convert():
             return None
         case Bitcast(x, dtype):
-            return None if x.dtype.bytes == dtype.bytes else f"{x.dtype} and {dtype} differ in width"
+            return (
+                None if x.dtype.bytes == dtype.bytes else f"{x.dtype} and {dtype} differ in width"
+            )
 
 
 def _binary_error(op: str, a: Expr, b: Expr) -> str | None:

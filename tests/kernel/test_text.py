@@ -142,7 +142,7 @@ class Generator:
                 Const(self.random.randint(-5, 5), INDEX),
                 Const(self.random.random() < 0.5, BOOL),
                 Const(self.random.choice([0.0, 1e30, -2.5, math.inf, self.random.random()]), F32),
-                Const(3, integer),
+                Const(1, integer),
             ]
         )
 

@@ -44,6 +44,10 @@ from tensorkiln.compiler.kernel.verify import verify_kernel
 pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 
 
+# A 4-bit float has neither NaN nor infinities.
+WITH_NAN = [d for d in NARROW if np.isnan(np.float32(np.nan).astype(d.numpy))]
+
+
 def _every(dtype: DType) -> Lanes:
     """Every number of a narrow float."""
     return np.arange(1 << dtype.bits, dtype=f"u{dtype.bytes}").view(dtype.numpy)
@@ -122,6 +126,7 @@ def test_every_number_is_widened_exactly(dtype: DType, wide: DType) -> None:
 @pytest.mark.parametrize("dtype", NARROW, ids=str)
 def test_f32_is_rounded_to_nearest_even(dtype: DType) -> None:
     x = _near_every(dtype, F32)
+    x = x if dtype in WITH_NAN else x[~np.isnan(x)]
     with np.errstate(over="ignore"):
         _same(_run(lambda e: Convert(e, dtype), dtype, x), x.astype(dtype.numpy))
 
@@ -153,7 +158,7 @@ def test_integers_are_rounded_once() -> None:
     assert found.tolist() == [65504, np.inf, -np.inf, 2048, 2052, -np.inf]
 
 
-@pytest.mark.parametrize("dtype", NARROW, ids=str)
+@pytest.mark.parametrize("dtype", WITH_NAN, ids=str)
 def test_conversions_that_leave_the_floats(dtype: DType) -> None:
     x = np.array([1.5, -2.5, 0, -0.0, np.nan, np.inf, -np.inf]).astype(dtype.numpy)
     # Some 8-bit floats have NaN for the infinities.

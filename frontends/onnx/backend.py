@@ -24,6 +24,7 @@ from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
+from tensorkiln.frontends.onnx.extents import trimmed
 from tensorkiln.frontends.onnx.importer import import_model
 from tensorkiln.frontends.onnx.node import ConstantNeeded
 from tensorkiln.runtime.errors import FeedError
@@ -86,6 +87,12 @@ class Prepared(BackendRep):
         runner = self._runner(arrays)
         return tuple(runner([a for name, a in arrays.items() if name not in self._fixed]))
 
+    def _trimming(self, function: Function) -> Runner:
+        """A runner that gives the model's outputs in the sizes that they have."""
+        run = self._compile(function)
+        names = [str(value.name) for value in self._model.graph.output]
+        return lambda arrays: trimmed(function, run(arrays), names)
+
     def _runner(self, arrays: Mapping[str, Array]) -> Runner:
         """The runner for the values that shapes depend on; more of them may be found on the way."""
         while True:
@@ -94,7 +101,7 @@ class Prepared(BackendRep):
             try:
                 if key not in self._runners:
                     function = import_model(self._model, dims=self._dims, constants=constants)
-                    self._runners[key] = self._compile(function)
+                    self._runners[key] = self._trimming(function)
                 return self._runners[key]
             except ConstantNeeded as error:
                 if not arrays or error.inputs <= self._fixed:

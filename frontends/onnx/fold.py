@@ -6,7 +6,7 @@ bounded: nothing larger than MAXIMUM_ELEMENTS is made, so weights stay where the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops import Builder
-from tensorkiln.frontends.onnx.node import Lower, Node, Operand, Result
+from tensorkiln.frontends.onnx.node import Bounded, Lower, Node, Operand, Result, as_sequence
 from tensorkiln.frontends.onnx.structure import subgraphs
 
 MAXIMUM_ELEMENTS = 1 << 16
@@ -39,13 +39,25 @@ def fold(node: Node, lower: Lower) -> list[Result] | None:
     builder.location = node.builder.location
     detached = tuple(operand and operand.detached() for operand in node.operands)
     found = lower(replace(node, builder=builder, operands=detached))
-    results = list(found) if isinstance(found, Sequence) else [found]
+    results = as_sequence(found)
     if any(v.type.elements > MAXIMUM_ELEMENTS for op in builder.ops for v in op.results):
         return None
-    values = [r for r in results if isinstance(r, Value)]
+    values = [v for result in results for v in _values(result)]
     arrays = iter(evaluate(builder.finish(values), []))
-    return [_known(next(arrays) if isinstance(r, Value) else r) for r in results]
+    return [_known(result, arrays) for result in results]
 
 
-def _known(result: Array | Operand | Value) -> Result:
-    return result if isinstance(result, Operand | Value) else np.asarray(result)
+def _values(result: Result) -> Sequence[Value]:
+    if isinstance(result, Bounded):
+        return (result.value, result.extent.number)
+    return (result,) if isinstance(result, Value) else ()
+
+
+def _known(result: Result, arrays: Iterator[Array]) -> Result:
+    """The result as an array; of a padded one what is meant."""
+    if isinstance(result, Bounded):
+        array, number = np.asarray(next(arrays)), int(next(arrays))
+        return array[(slice(None),) * result.extent.axis + (slice(number),)]
+    if isinstance(result, Value):
+        return np.asarray(next(arrays))
+    return result if isinstance(result, Operand) else np.asarray(result)

@@ -13,11 +13,13 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 from tensorkiln.compiler.ir.function import Function, Location, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.frontends.onnx.expansion import body_opsets, body_scope, instantiate, schema_body
+from tensorkiln.frontends.onnx.extent_rules import lower_bounded
+from tensorkiln.frontends.onnx.extents import cannot_read, has_extents, size_name
 from tensorkiln.frontends.onnx.fold import fold, is_foldable
 from tensorkiln.frontends.onnx.inputs import fixed_inputs, parameter_types
 from tensorkiln.frontends.onnx.load import Source, load_model
 from tensorkiln.frontends.onnx.lowerings import TABLE
-from tensorkiln.frontends.onnx.node import Node, Operand, Results
+from tensorkiln.frontends.onnx.node import Bounded, Node, Operand, Results, as_sequence
 from tensorkiln.frontends.onnx.results import check_results
 from tensorkiln.frontends.onnx.schemas import check_node, schema_domain, schema_of
 from tensorkiln.frontends.onnx.structure import captures, describe, node_label, ordered_nodes
@@ -43,7 +45,8 @@ def import_model(
     open dims by name (a dim without a name is called `input.axis`); `constants` gives fixed values
     to inputs, which shapes may then depend on.  Parameters are the graph's inputs that neither
     `constants` nor an initializer gives a value, in order; results carry the names of the graph's
-    outputs.  Raises ModelError for a malformed model, UnsupportedError for one that cannot be
+    outputs.  An output `y` whose size along axis k only a run knows is padded to the largest size
+    it can have, and an i64 scalar `y.size.k` after all outputs says how much is meant.  Raises ModelError for a malformed model, UnsupportedError for one that cannot be
     compiled (all unsupported operators at once), each naming the node, value or file.
     """
     model, folder = load_model(source)
@@ -79,7 +82,9 @@ class _Importer:
         self.run(nodes, scope, self.frame)
         results = [_defined(scope, name) for name in outputs]
         check_results(self.graph, results)
-        return self.builder.finish([r.value(self.builder) for r in results], outputs)
+        values = [result.value(self.builder) for result in results]
+        sizes = _sizes(outputs, results)
+        return self.builder.finish([*values, *sizes.values()], [*outputs, *sizes])
 
     def initializers(self, graph: GraphProto) -> Scope:
         """The constants of a graph by name."""
@@ -138,7 +143,10 @@ class _Importer:
         )
         try:
             folded = fold(node, lower) if is_foldable(node) else None
-            results = folded if folded is not None else lower(node)
+            if folded is not None:
+                results: Results = folded
+            else:
+                results = lower_bounded(node, lower) if has_extents(node) else lower(node)
             inputs = frozenset().union(*(o.inputs for o in operands if o is not None))
             return _operands(results, proto, inputs)
         except TypeRuleError as error:
@@ -185,6 +193,8 @@ class _Importer:
             if operand is None or operand.known is not None:
                 inner[name] = operand and operand.detached()
                 continue
+            if operand.extent is not None:
+                raise cannot_read(f"subgraph {graph.name!r}", operand)
             value = operand.value(self.builder)
             captured.append(value)
             inside = builder.parameter(name, value.type)
@@ -227,14 +237,25 @@ def _defined(scope: Scope, name: str) -> Operand:
     return found
 
 
+def _sizes(outputs: Sequence[str], results: Sequence[Operand]) -> dict[str, Value]:
+    """The sizes of results that only a run knows, by the names they get."""
+    found = zip(outputs, results, strict=True)
+    sizes = {size_name(o, r.extent.axis): r.extent.number for o, r in found if r.extent}
+    taken = sorted(set(sizes) & set(outputs))
+    if taken:
+        raise ModelError(f"output {taken[0]!r} has the name that the size of another one is to get")
+    return sizes
+
+
 def _operands(results: Results, proto: NodeProto, inputs: frozenset[str]) -> list[Operand]:
     """What a lowering gave, as operands named as the node names them."""
-    several = results if isinstance(results, Sequence) else (results,)
     found = []
-    for position, result in enumerate(several):
+    for position, result in enumerate(as_sequence(results)):
         name = proto.output[position] if position < len(proto.output) else ""
         if isinstance(result, Operand):
             found.append(result)
+        elif isinstance(result, Bounded):
+            found.append(Operand(name, value=result.value, inputs=inputs, extent=result.extent))
         elif isinstance(result, Value):
             found.append(Operand(name, value=result, inputs=inputs))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto
@@ -27,9 +27,16 @@ Region: TypeAlias = (
     "Callable[[GraphProto, Builder, Sequence[Operand]], tuple[list[Operand], list[Value]]]"
 )
 
-Result: TypeAlias = "Value | Array | Operand"
+Result: TypeAlias = "Value | Array | Operand | Bounded"
 Results: TypeAlias = "Result | Sequence[Result]"
 Lower: TypeAlias = "Callable[[Node], Results]"
+
+
+def as_sequence(results: Results) -> Sequence[Result]:
+    """What a lowering gave, one result or several, as a sequence of results."""
+    if isinstance(results, Sequence) and not isinstance(results, Bounded):
+        return results
+    return (results,)
 
 
 class ConstantNeeded(UnsupportedError):
@@ -43,11 +50,30 @@ class ConstantNeeded(UnsupportedError):
         self.inputs = inputs
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of a padded tensor is meant: the first `number` (i64 scalar) entries along `axis`.
+
+    What the others hold is open, but they are always there to be computed with.
+    """
+
+    axis: int
+    number: Value
+
+
+class Bounded(NamedTuple):
+    """A result whose size only a run knows, padded to a bound."""
+
+    value: Value
+    extent: Extent
+
+
 class Operand:
     """A tensor of the model: known while importing, or a value of the function being built.
 
     What is known becomes a constant only when a lowering asks for its value, so that shape
-    arithmetic leaves no trace.  `inputs` are the model's inputs that it depends on.
+    arithmetic leaves no trace.  `inputs` are the model's inputs that it depends on; `extent` says
+    what is meant of a value whose size only a run knows.
     """
 
     def __init__(
@@ -56,9 +82,11 @@ class Operand:
         known: Array | None = None,
         value: Value | None = None,
         inputs: frozenset[str] = frozenset(),
+        extent: Extent | None = None,
     ) -> None:
         self.name = name
         self.inputs = inputs
+        self.extent = extent
         self.known = known
         self._value = value
         if value is not None:

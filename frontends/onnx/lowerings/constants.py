@@ -97,11 +97,6 @@ def _trilu(node: Node) -> Value:
     return builder.one("select", (kept, x, zero))
 
 
-def _non_zero(node: Node) -> Array:
-    found = np.nonzero(np.atleast_1d(node.known(0)))
-    return np.array(found, np.int64)
-
-
 LOWERINGS = (
     Lowering("Constant", _constant),
     Lowering("ConstantOfShape", _constant_of_shape, 9),
@@ -110,5 +105,4 @@ LOWERINGS = (
     Lowering("Size", _size),
     Lowering("EyeLike", _eye_like, 9),
     Lowering("Trilu", _trilu, 14),
-    Lowering("NonZero", _non_zero, 9),
 )

@@ -133,17 +133,6 @@ def _one_hot(node: Node) -> Value:
     return select(builder, hit, on, off)
 
 
-def _compress(node: Node) -> Value:
-    builder, x = node.builder, node.value()
-    kept = np.nonzero(node.known(1))[0]
-    if not node.given("axis"):
-        x = reshape(builder, x, (x.type.elements,))
-    axis = axis_of(node.integer("axis", 0), x.type.rank)
-    if kept.size and kept[-1] >= x.shape[axis]:
-        raise node.invalid(f"its condition is longer than dim {axis} of {x.type}")
-    return take(builder, x, builder.constant(kept.astype(np.int64)), axis)
-
-
 def _reverse_sequence(node: Node) -> Value:
     """Element t of a sequence of n is its element n - 1 - t, and t stays where t >= n."""
     builder, x = node.builder, node.value()
@@ -164,6 +153,5 @@ LOWERINGS = (
     Lowering("GatherElements", _gather_elements, 11),
     Lowering("GatherND", _gather_nd, 11),
     Lowering("OneHot", _one_hot, 9),
-    Lowering("Compress", _compress, 9),
     Lowering("ReverseSequence", _reverse_sequence, 10),
 )

@@ -108,7 +108,7 @@ def _mean(builder: Builder, x: Value, axes: Axes, keep: bool) -> Value:
     return reduce_mean(builder, x, axes, keep)
 
 
-_FOLDS: dict[str, Fold] = {
+FOLDS: dict[str, Fold] = {
     "ReduceSum": partial(_plain, "add"),
     "ReduceMax": partial(_plain, "maximum"),
     "ReduceMin": partial(_plain, "minimum"),
@@ -122,10 +122,10 @@ _FOLDS: dict[str, Fold] = {
 }
 
 LOWERINGS = (
-    *(Lowering(name, partial(_by_attribute, fold)) for name, fold in _FOLDS.items()),
+    *(Lowering(name, partial(_by_attribute, fold)) for name, fold in FOLDS.items()),
     *(
         Lowering(name, partial(_by_input, fold), 13 if name == "ReduceSum" else 18)
-        for name, fold in _FOLDS.items()
+        for name, fold in FOLDS.items()
     ),
     Lowering("ArgMax", partial(_arg, "max")),
     Lowering("ArgMin", partial(_arg, "min")),

@@ -1,0 +1,147 @@
+"""Tensors whose size along one axis only a run knows: padded to a bound, with the number meant.
+
+NonMaxSuppression, NonZero, Compress, Unique and TopK make them.  What operators do with them is one
+table here: for each, where the axis goes, or what must happen to the padding first.  What reads the
+padding in no such way is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tensorkiln.compiler.ir.dtypes import I64
+from tensorkiln.compiler.ir.function import Array, Function, Value
+from tensorkiln.compiler.ops import Builder
+from tensorkiln.compiler.ops.shorthand import (
+    binary,
+    broadcast_to,
+    compare,
+    full_like,
+    iota,
+    scalar,
+    select,
+)
+from tensorkiln.frontends.onnx.node import (
+    Bounded,
+    ConstantNeeded,
+    Extent,
+    Lower,
+    Node,
+    Operand,
+    Result,
+    Results,
+    as_sequence,
+)
+
+
+def has_extents(node: Node) -> bool:
+    """True if the size of an operand is open."""
+    return any(operand is not None and operand.extent for operand in node.operands)
+
+
+def refused(node: Node) -> ConstantNeeded:
+    """The error for an operator that cannot read such a tensor."""
+    found = next(o for o in node.operands if o is not None and o.extent)
+    return cannot_read(str(node), found)
+
+
+def cannot_read(reader: str, operand: Operand) -> ConstantNeeded:
+    """The error for a `reader` that cannot read such an operand."""
+    extent = operand.extent
+    assert extent is not None
+    names = ", ".join(map(repr, sorted(operand.inputs)))
+    return ConstantNeeded(
+        f"{reader} reads {operand.name!r}, whose size along axis {extent.axis} only a run knows "
+        f"(at most {operand.shape[extent.axis]}), and cannot be compiled for such a tensor; it "
+        f"depends on the model's input {names}: give its value in constants",
+        operand.inputs,
+    )
+
+
+def first_only(node: Node) -> tuple[Operand, Extent]:
+    """Operand 0 and its extent; refused where another one has an extent."""
+    x = node.operand(0)
+    if x.extent is None or any(o is not None and o.extent for o in node.operands[1:]):
+        raise refused(node)
+    return x, x.extent
+
+
+def with_operand(node: Node, value: Value, index: int = 0) -> Node:
+    """The node with another operand `index`, all of which is meant."""
+    operands = list(node.operands)
+    operands[index] = Operand(node.operand(index).name, value=value)
+    return replace(node, operands=tuple(operands))
+
+
+def marked(node: Node, results: Results, extents: Sequence[Extent | None]) -> list[Result]:
+    """Results with their extents."""
+    several = as_sequence(results)
+    if any(isinstance(r, Bounded) for r in several):
+        raise refused(node)
+    marked_: list[Result] = []
+    for result, extent in zip(several, extents, strict=False):
+        if extent is None:
+            marked_.append(result)
+            continue
+        operand = result if isinstance(result, Operand) else None
+        value = operand.value(node.builder) if operand else result
+        assert isinstance(value, Value)
+        marked_.append(Bounded(value, extent))
+    return marked_
+
+
+def meant(builder: Builder, shape: Sequence[int], extent: Extent) -> Value:
+    """Where a tensor of `shape` is meant, as bool[shape]."""
+    places = iota(builder, shape, extent.axis, I64)
+    return compare(builder, "LT", places, broadcast_to(builder, extent.number, shape))
+
+
+def filled(builder: Builder, operand: Operand, filler: bool | int | float) -> Value:
+    """The operand with `filler` as its padding."""
+    x = operand.value(builder)
+    assert operand.extent is not None
+    kept = meant(builder, operand.shape, operand.extent)
+    return select(builder, kept, x, full_like(builder, x, filler))
+
+
+def at_most(builder: Builder, number: Value, limit: int) -> Value:
+    """The smaller of an i64 scalar and `limit`."""
+    return binary(builder, "minimum", number, scalar(builder, limit, I64))
+
+
+def dropped(builder: Builder, number: Value, count: int) -> Value:
+    """An i64 scalar less `count`, and not below zero."""
+    less = binary(builder, "subtract", number, scalar(builder, count, I64))
+    return binary(builder, "maximum", less, scalar(builder, 0, I64))
+
+
+def size_name(output: str, axis: int) -> str:
+    """The name of the result that holds how much of `output` is meant along `axis`."""
+    return f"{output}.size.{axis}"
+
+
+def trimmed(function: Function, arrays: Sequence[Array], outputs: Sequence[str]) -> list[Array]:
+    """Of a run's results those of the model, each cut to what is meant.
+
+    `outputs` are the names of the model's outputs; the function's results are those and their
+    sizes.
+    """
+    found = dict(zip(function.result_names, arrays, strict=True))
+    return [_cut(name, np.asarray(found[name]), found) for name in outputs]
+
+
+def _cut(name: str, array: Array, found: dict[str, Array]) -> Array:
+    for axis in range(array.ndim):
+        number = found.get(size_name(name, axis))
+        if number is not None:
+            return array[(slice(None),) * axis + (slice(int(number)),)]
+    return array
+
+
+def refuse(node: Node, lower: Lower) -> Results:
+    """The rule of all operators without one."""
+    del lower
+    raise refused(node)

@@ -16,8 +16,8 @@ from tensorkiln.frontends.graph.rules import axis_in, formula, like_input
 from tensorkiln.frontends.graph.tensor import Tensor
 
 # Klambauer et al.: Self-Normalizing Neural Networks (2017).
-_SELU_SCALE = 1.0507009873554804934193349852946
-_SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_ALPHA = 1.6732632423543772848170429916717
 
 
 def _relu(x: Formula) -> Formula:
@@ -41,8 +41,8 @@ def _elu(x: Formula) -> Formula:
 
 
 def _selu(x: Formula) -> Formula:
-    low = _negative_part(x).apply("exponential_minus_one") * _SELU_ALPHA
-    return (x.compare("GT", 0).select(x, 0) + low) * _SELU_SCALE
+    low = _negative_part(x).apply("exponential_minus_one") * SELU_ALPHA
+    return (x.compare("GT", 0).select(x, 0) + low) * SELU_SCALE
 
 
 def _softplus(x: Formula) -> Formula:

@@ -30,13 +30,21 @@ def einsum(equation: str, *inputs: object, **options: object) -> Tensor:
     if options:
         raise TypeError(f"invalid keyword arguments for this function: {sorted(options)}")
     tensors = [convert_to_tensor(item) for item in inputs]
+    text = labels_of(equation, tensors)
+    with graph_of(tensors).name_scope("einsum" if name is None else str(name)):
+        return make("Einsum", (tensors,), equation=equation, labels=text)
+
+
+def labels_of(equation: str, tensors: Sequence[Tensor]) -> str:
+    """The equation with an arrow and without an ellipsis: a label for each dim.
+
+    ValueError for an equation that does not fit the tensors.
+    """
     ranks = [None if t.sizes is None else len(t.sizes) for t in tensors]
     if None in ranks:
         raise ValueError("einsum needs tensors of known rank")
     labels = _parse(equation, [rank for rank in ranks if rank is not None])
-    text = ",".join("".join(part) for part in labels.inputs) + "->" + "".join(labels.output)
-    with graph_of(tensors).name_scope("einsum" if name is None else str(name)):
-        return make("Einsum", (tensors,), equation=equation, labels=text)
+    return ",".join("".join(part) for part in labels.inputs) + "->" + "".join(labels.output)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -84,6 +85,31 @@ def _weights(node: Node, old: int, new: int) -> Floats:
     return matrix
 
 
+def _resize_gradient(node: Node) -> Sequence[Tensor]:
+    """The gradient of the resized image, made once more, for the original."""
+    gradient, image = node.inputs
+    wanted = gradient.sizes
+    if node.type == "ResizeNearestNeighborGrad":
+        sizes = static_integers(image)
+        if wanted is None or sizes is None or None in wanted[1:]:
+            raise ValueError("the sizes of the image are not known before it runs")
+        shape = node.helper("shape", "Shape", (gradient,), {"out_type": dtypes.int32})
+        batch = node.helper("batch", "GatherV2", (shape, node.constant("first", [0]),
+                            node.constant("axis", 0)), {"batch_dims": 0})  # fmt: skip
+        rest = node.constant("rest", (*sizes, wanted[3]))
+        whole = node.helper("whole", "ConcatV2", (batch, rest, node.constant("axis_0", 0)))
+        zero = node.constant("zero", 0, gradient.dtype.numpy)
+        image = node.helper("image", "Fill", (whole, zero))
+    if wanted is None or wanted[1] is None or wanted[2] is None:
+        raise ValueError("the sizes of the gradient are not known before it runs")
+    size = node.constant("size", wanted[1:3])
+    inner = replace(node, name=f"{node.name}/forward", inputs=(image, size))
+    forward = _resize_bilinear if node.type == "ResizeBilinearGrad" else _resize_nearest
+    (resized,) = forward(inner)
+    attributes = {"ys": 1, "xs": 1, "weighted": (0,)}
+    return node.operation("SymbolicGradient", (resized, image, gradient), attributes).outputs
+
+
 def _resize_nearest(node: Node) -> Sequence[Tensor]:
     """Rows and columns gathered: rounded down, to nearest with align_corners."""
     attributes = node.attributes()
@@ -129,6 +155,8 @@ BUILDERS: dict[str, Build] = {
     "BatchNormWithGlobalNormalization": _global_normalization,
     "ClipByValue": _clip,
     "ResizeBilinear": _resize_bilinear,
+    "ResizeBilinearGrad": _resize_gradient,
     "ResizeNearestNeighbor": _resize_nearest,
+    "ResizeNearestNeighborGrad": _resize_gradient,
     "SelectV2": _select,
 }

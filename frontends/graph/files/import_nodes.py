@@ -24,6 +24,7 @@ from tensorkiln.frontends.graph.files.signatures import (
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.kinds import TABLE
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.ops_apply import UPDATES
 from tensorkiln.frontends.graph.tensor import Tensor
 
 
@@ -35,6 +36,13 @@ class Node:
     definition: Proto
     name: str
     inputs: Sequence[Tensor]
+
+    @property
+    def holds_resource(self) -> bool:
+        """True if its type attribute says that it passes a resource on."""
+        return (
+            int(self.definition.attr["T"].type) in OPAQUE if "T" in self.definition.attr else False
+        )
 
     @property
     def type(self) -> str:
@@ -87,6 +95,22 @@ class Node:
 
 _DTYPES = {dtype.name: dtype for dtype in dtypes.ALL}
 
+OPAQUE = frozenset((20, 21))
+"""The numbers of the types of handles: resources and variants."""
+
+RESOURCE_OPS = {
+    "AssignAddVariableOp": "AssignAdd",
+    "AssignSubVariableOp": "AssignSub",
+    **{f"Resource{name}": name for name, *_ in UPDATES},
+    **{f"ResourceSparse{name}": f"Sparse{name}" for name, *_ in UPDATES},
+    **{
+        f"ResourceScatter{kind}": f"Scatter{kind}"
+        for kind in ("Add", "Div", "Max", "Min", "Mul", "Sub", "Update")
+    },
+    **{f"ResourceScatterNd{kind}": f"ScatterNd{kind}" for kind in ("Add", "Sub", "Update")},
+}
+"""Ops that change a resource, as the ops of the variables that we have."""
+
 Build: TypeAlias = Callable[[Node], Sequence[Tensor]]
 """Makes a node's operations; the result are the node's outputs."""
 
@@ -94,6 +118,7 @@ Build: TypeAlias = Callable[[Node], Sequence[Tensor]]
 def signature(definition: Proto) -> Signature:
     """How a node's op type looks in a graph definition."""
     op_type = str(definition.op)
+    op_type = RESOURCE_OPS.get(op_type, op_type)
     if op_type in FOREIGN and MARK not in definition.attr:
         return FOREIGN[op_type]
     return SIGNATURES[op_type] if op_type in SIGNATURES else signature_of(TABLE[op_type])
@@ -146,7 +171,7 @@ def _expected(node: Node, kind: str) -> DType | None:
     """The type that inputs of a declared type must have, None if any will do."""
     if kind in _DTYPES:
         return _DTYPES[kind]
-    if kind in node.definition.attr:
+    if kind in node.definition.attr and node.definition.attr[kind].type not in OPAQUE:
         value = attribute_value(node.definition.attr[kind])
         return value.base_dtype if isinstance(value, DType) else None
     return None

@@ -14,7 +14,10 @@ from tensorkiln.frontends.graph.files import (
     import_arrays,
     import_branches,
     import_composed,
+    import_parts,
     import_regions,
+    import_renamed,
+    import_resources,
     ops_save,
 )
 from tensorkiln.frontends.graph.files.import_nodes import Build, Node, renamed, same_kind
@@ -35,11 +38,14 @@ def builder_of(definition: Proto) -> Build | None:
     """
     op_type = str(definition.op)
     if op_type in PRIVATE and MARK not in definition.attr:
-        return import_arrays.BUILDERS.get(op_type)
+        return _FOREIGN.get(op_type)
     found = BUILDERS.get(op_type)
     if found is None and op_type in TABLE:
         return same_kind
     return found or import_composed.BUILDERS.get(op_type)
+
+
+_FOREIGN: dict[str, Build] = {**import_arrays.BUILDERS, **import_parts.BUILDERS}
 
 
 def _const(node: Node) -> Sequence[Tensor]:
@@ -54,13 +60,11 @@ def _const(node: Node) -> Sequence[Tensor]:
 
 def _identity(node: Node) -> Sequence[Tensor]:
     """The hidden reading op of a variable is known by its name."""
+    if import_resources.is_handle(node):
+        return import_resources.passed_on(node)
     source = node.inputs[0].op
     hidden = source.type == "VariableV2" and node.name == f"{source.name}/read"
     return node.operation("Identity", node.inputs, {"_read": True} if hidden else {}).outputs
-
-
-def _read_variable(node: Node) -> Sequence[Tensor]:
-    return node.operation("Identity", node.inputs, {"_read": True}).outputs
 
 
 def _nothing(node: Node) -> Sequence[Tensor]:
@@ -106,6 +110,13 @@ def _squeeze(node: Node) -> Sequence[Tensor]:
     return node.operation("Squeeze", node.inputs, {"squeeze_dims": axes}).outputs
 
 
+def _cross_entropy(node: Node) -> Sequence[Tensor]:
+    """The second output is the gradient for the logits."""
+    kind = node.type.removesuffix("WithLogits")
+    loss = renamed(node.type)(node)[0]
+    return (loss, node.helper("backprop", f"{kind}Backprop", node.inputs))
+
+
 def _shape_n(node: Node) -> Sequence[Tensor]:
     attributes = {"out_type": node.attributes()["out_type"]}
     *first, last = node.inputs
@@ -129,8 +140,11 @@ def _split(node: Node) -> Sequence[Tensor]:
 BUILDERS: dict[str, Build] = {
     **import_branches.BUILDERS,
     **import_regions.BUILDERS,
+    **import_parts.COMPOSED,
+    **import_renamed.BUILDERS,
+    **import_resources.BUILDERS,
+    **{name: renamed(kind) for name, kind in import_renamed.RENAMED.items()},
     "AddV2": renamed("AddV2" if "AddV2" in TABLE else "Add"),
-    "AssignVariableOp": renamed("Assign"),
     "BatchMatMulV2": renamed("BatchMatMulV2" if "BatchMatMulV2" in TABLE else "BatchMatMul"),
     "BiasAddV1": lambda node: (
         node.operation("BiasAdd", node.inputs, {"data_format": "NHWC"}).outputs
@@ -146,9 +160,10 @@ BUILDERS: dict[str, Build] = {
     "InTopK": _in_top_k,
     "InTopKV2": renamed("InTopK"),
     "PlaceholderV2": renamed("Placeholder"),
-    "ReadVariableOp": _read_variable,
     "RefIdentity": _identity,
     "ShapeN": _shape_n,
+    "SoftmaxCrossEntropyWithLogits": _cross_entropy,
+    "SparseSoftmaxCrossEntropyWithLogits": _cross_entropy,
     "Snapshot": _nothing,
     "Split": _split,
     "Squeeze": _squeeze,

@@ -160,9 +160,54 @@ VarHandleOp() container:string= shared_name:string= dtype:type shape:shape
 VarIsInitializedOp(resource:resource)
 Variable() shape:shape dtype:type container:string= shared_name:string=
 VariableV2() shape:shape dtype:type container:string= shared_name:string=
+AvgPool3DGrad(orig_input_shape:int32 grad:T) ksize:ints strides:ints padding:string data_format:string=NDHWC
+AvgPoolGrad(orig_input_shape:int32 grad:T) ksize:ints strides:ints padding:string data_format:string=NHWC
+BatchMatMulV3(x:Ta y:Tb) adj_x:bool=false adj_y:bool=false
+BiasAddGrad(out_backprop:T) data_format:string=NHWC
+BroadcastGradientArgs(s0:T s1:T)
+ConcatOffset(concat_dim:int32 shape:int32*N)
+ControlTrigger()
+Div(x:T y:T)
+FusedBatchNormGrad(y_backprop:T x:T scale:T reserve_space_1:T reserve_space_2:T) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
+FusedBatchNormGradV2(y_backprop:T x:T scale:float32 reserve_space_1:U reserve_space_2:U) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
+FusedBatchNormGradV3(y_backprop:T x:T scale:float32 reserve_space_1:U reserve_space_2:U reserve_space_3:U) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
+Inv(x:T)
+InvGrad(y:T dy:T)
+LRNGrad(input_grads:T input_image:T output_image:T) depth_radius:int=5 bias:float=1 alpha:float=1 beta:float=0.5
+LeakyReluGrad(gradients:T features:T) alpha:float=0.2
+MatrixDiagPartV2(input:T k:int32 padding_value:T)
+MatrixDiagPartV3(input:T k:int32 padding_value:T) align:string=RIGHT_LEFT
+MatrixDiagV2(diagonal:T k:int32 num_rows:int32 num_cols:int32 padding_value:T)
+MatrixDiagV3(diagonal:T k:int32 num_rows:int32 num_cols:int32 padding_value:T) align:string=RIGHT_LEFT
+MatrixSetDiagV2(input:T diagonal:T k:int32)
+MatrixSetDiagV3(input:T diagonal:T k:int32) align:string=RIGHT_LEFT
+MaxPool3DGrad(orig_input:TInput orig_output:TInput grad:T) ksize:ints strides:ints padding:string data_format:string=NDHWC
+MaxPoolGrad(orig_input:T orig_output:T grad:T) ksize:ints strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC
+MirrorPadGrad(input:T paddings:Tpaddings) mode:string
+Mod(x:T y:T)
+ResizeBilinearGrad(grads:float32 original_image:T) align_corners:bool=false half_pixel_centers:bool=false
+ResizeNearestNeighborGrad(grads:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
+ResourceGather(resource:resource indices:Tindices) batch_dims:int=0 validate_indices:bool=true dtype:type
+ResourceGatherNd(resource:resource indices:Tindices) dtype:type
+SparseSegmentMeanGrad(grad:T indices:Tidx segment_ids:Tsegmentids output_dim0:int32)
+SparseSegmentSqrtNGrad(grad:T indices:Tidx segment_ids:Tsegmentids output_dim0:int32)
+SparseSegmentSumGrad(grad:T indices:Tidx segment_ids:Tsegmentids output_dim0:int32)
+StridedSliceGrad(shape:Index begin:Index end:Index strides:Index dy:T) begin_mask:int=0 end_mask:int=0 ellipsis_mask:int=0 new_axis_mask:int=0 shrink_axis_mask:int=0
+VariableShape(input:resource) out_type:type=int32
 """
 
 _FOREIGN_TEXT = """
+DynamicPartition(data:T partitions:int32) num_partitions:int
+DynamicStitch(indices:int32*N data:T*N)
+ParallelDynamicStitch(indices:int32*N data:T*N)
+SegmentMax(data:T segment_ids:Tindices)
+SegmentMean(data:T segment_ids:Tindices)
+SegmentMin(data:T segment_ids:Tindices)
+SegmentProd(data:T segment_ids:Tindices)
+SegmentSum(data:T segment_ids:Tindices)
+SparseSegmentMean(data:T indices:Tidx segment_ids:Tsegmentids)
+SparseSegmentSqrtN(data:T indices:Tidx segment_ids:Tsegmentids)
+SparseSegmentSum(data:T indices:Tidx segment_ids:Tsegmentids)
 TensorArrayGatherV3(handle:resource indices:int32 flow_in:any) dtype:type element_shape:shape=?
 TensorArrayReadV3(handle:resource index:int32 flow_in:any) dtype:type
 TensorArrayScatterV3(handle:resource indices:int32 value:T flow_in:any)
@@ -253,7 +298,8 @@ PRIVATE = frozenset(
         "DynamicPartition", "DynamicStitch", "Exit", "Eye", "FirstRows",
         "If", "InitializedValue",
         "LogisticLoss", "ParallelDynamicStitch", "ParseExample", "ParseSingleExample",
-        "PartitionPlaces", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount",
+        "PartitionPlaces", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount", "ShapeStitch", "SoftmaxCrossEntropyBackprop",
+        "SparseSoftmaxCrossEntropyBackprop",
         "ArgSort", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "Sort",
         "SparseApplyAdaMax", "SparseApplyAdam", "SparseApplyGradientDescent",
         "SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum", "StatelessCase",

@@ -1,0 +1,1 @@
+"""Open sizes: one compiled function for every shape in a range."""

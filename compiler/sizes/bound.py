@@ -1,0 +1,134 @@
+"""A model for a range of sizes as one function of static shapes.
+
+Every dim that the sizes change gets its largest size, its capacity; the function takes the sizes
+of a call as further parameters (i32 scalars named `size.N`).  What lies beyond the sizes of a call
+is never looked at by an element that the call asks for: where an op would fold, contract or slide
+over it, a mask puts the op's neutral element there.  So the function is an ordinary one to every
+pass and kernel, and stays correct whatever they do; what need not be computed is found later
+(lower/demand.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tensorkiln.compiler.ir.dims import Symbol
+from tensorkiln.compiler.ir.function import Attribute, Function, Value
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
+from tensorkiln.compiler.sizes.factors import Dims, actual, closed_dims, normal
+from tensorkiln.compiler.sizes.rules_contract import CONTRACT_RULES
+from tensorkiln.compiler.sizes.rules_elements import ELEMENT_RULES
+from tensorkiln.compiler.sizes.rules_fold import FOLD_RULES
+from tensorkiln.compiler.sizes.rules_slices import SLICE_RULES
+from tensorkiln.compiler.sizes.rules_windows import WINDOW_RULES
+from tensorkiln.compiler.sizes.samples import Make, Sampled, Space, equal_arrays, sample
+from tensorkiln.runtime.errors import UnsupportedError
+
+RULES: Mapping[str, Rule] = {
+    **ELEMENT_RULES, **FOLD_RULES, **CONTRACT_RULES, **WINDOW_RULES, **SLICE_RULES,
+}  # fmt: skip
+# Composites with a rule of their own; the others become primitives first.
+KEPT = tuple(r.name for r in REGISTRY if r.name in RULES)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A function at capacity; `inputs` and `outputs` say how much of each array a call uses.
+
+    The last parameters, one a symbol and in their order, are the sizes.
+    """
+
+    function: Function
+    symbols: tuple[Symbol, ...]
+    inputs: tuple[Dims, ...]
+    outputs: tuple[Dims, ...]
+
+
+def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> Bounded:
+    """The model that `make` builds for given sizes, at `capacities`, for every size up to them.
+
+    UnsupportedError names the first op of which the dependence on the sizes is not understood.
+    """
+    space = Space(symbols, capacities)
+    functions = sample(lambda point: expand_composites(make(point), keep=KEPT), space)
+    first = functions[0]
+    bounder = Bounder(first.name)
+    values: dict[Value, Open] = {}
+    for position, parameter in enumerate(first.parameters):
+        shapes = [f.parameters[position].shape for f in functions]
+        dims = _parameter_dims(parameter, shapes, space)
+        new = bounder.builder.parameter(parameter.name, parameter.type)
+        values[parameter] = Open(new, dims)
+    inputs = tuple(values[p].dims for p in first.parameters)
+    bounder.size_parameters(space.symbols)
+    for ops in zip(*(f.ops for f in functions), strict=True):
+        sampled = Sampled(ops, space)
+        operands = [values[v] for v in ops[0].operands]
+        with bounder.builder.at(ops[0].location):
+            results = _apply(bounder, sampled, operands)
+        _check(sampled, results)
+        values.update(zip(ops[0].results, results, strict=True))
+    results = [values[v] for v in first.results]
+    function = bounder.builder.finish(
+        [r.value for r in results], first.result_names, dict(first.aliases)
+    )
+    return Bounded(function, space.symbols, inputs, tuple(normal_dims(r.dims) for r in results))
+
+
+def normal_dims(dims: Dims) -> Dims:
+    """`normal` for every dim."""
+    return tuple(map(normal, dims))
+
+
+def _parameter_dims(parameter: Value, shapes: Sequence[tuple[int, ...]], space: Space) -> Dims:
+    dims = []
+    for sizes in zip(*shapes, strict=True):
+        dim = space.fit_dim(sizes)
+        if dim is None or len(dim) > 1:
+            listed = ", ".join(map(str, sizes))
+            raise UnsupportedError(f"a dim of input {parameter.name!r} is {listed}: no open size")
+        dims.append(dim)
+    return tuple(dims)
+
+
+def _apply(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    op = sampled.op
+    rule = RULES.get(op.name)
+    if rule is not None and (any(x.is_open for x in operands) or _changes(sampled)):
+        return rule(bounder, sampled, operands)
+    if rule is None and (any(x.is_open for x in operands) or _changes(sampled)):
+        raise sampled.unsupported("this op has no rule for open sizes")
+    made = bounder.builder.append(op, [x.value for x in operands])
+    return [Open(value, closed_dims(value.shape)) for value in made]
+
+
+def _changes(sampled: Sampled) -> bool:
+    """True if the op itself depends on the sizes: its results' shapes or its attributes."""
+    op = sampled.op
+    return any(
+        [v.type for v in other.results] != [v.type for v in op.results]
+        or any(not _equal(value, other.attributes.get(key)) for key, value in op.attributes.items())
+        for other in sampled.ops[1:]
+    )
+
+
+def _equal(a: Attribute, b: Attribute | None) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return equal_arrays([a, b])
+    return type(a) is type(b) and a == b
+
+
+def _check(sampled: Sampled, results: Sequence[Open]) -> None:
+    """What a rule says of sizes must be what they are at every point."""
+    for index, result in enumerate(results):
+        if result.value.shape != sampled.op.results[index].shape:
+            raise AssertionError(f"{sampled.op.name}: {result.value} at capacity")
+        for op, point in zip(sampled.ops, sampled.space.points, strict=True):
+            sizes = tuple(actual(dim, point) for dim in result.dims)
+            if sizes != op.results[index].shape:
+                raise sampled.unsupported(f"its result is {op.results[index].type} at {point}")

@@ -1,0 +1,151 @@
+"""Open sizes through ops that compute or move single elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tensorkiln.compiler.ir.function import Value
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.record import Element
+from tensorkiln.compiler.ops.shorthand import binary, broadcast_in_dim
+from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
+from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open, normal, regroup
+from tensorkiln.compiler.sizes.samples import Fit, Sampled, equal_arrays, is_prefix
+
+_LARGEST_FITTED = 64  # elements of a constant that are looked at one by one
+
+
+def same_dims(sampled: Sampled, operands: Sequence[Open], rank: int) -> Dims:
+    """The dims of operands of one shape; those of rank 0 have no say."""
+    found: list[Factors] = []
+    for axis in range(rank):
+        dims = [x.dims[axis] for x in operands if len(x.dims) == rank]
+        opened = list(dict.fromkeys(normal(d) for d in dims if is_open(d)))
+        if len(opened) > 1:
+            raise sampled.unsupported("its operands' dims are made of open sizes in other orders")
+        found.append(opened[0] if opened else sampled.dim(axis))
+    return tuple(found)
+
+
+def elementwise(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    """Each element depends on the operands' elements at its place."""
+    op = sampled.op
+    made = bounder.builder.append(op, [x.value for x in operands])
+    return [Open(v, same_dims(sampled, operands, v.type.rank)) for v in made]
+
+
+def _identity(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    made = bounder.builder.append(sampled.op, [operands[0].value])
+    return [Open(made[0], operands[0].dims)]
+
+
+def _broadcast(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    (x,) = operands
+    op = sampled.op
+    if not sampled.same("dimensions"):
+        raise sampled.unsupported("the dims it broadcasts along depend on the sizes")
+    (made,) = bounder.builder.append(op, [x.value])
+    source = {axis: k for k, axis in enumerate(op.ints("dimensions"))}
+    dims = []
+    for axis in range(made.type.rank):
+        own = x.dims[source[axis]] if axis in source else closed(1)
+        dims.append(own if is_open(own) else sampled.dim(axis))
+    return [Open(made, tuple(dims))]
+
+
+def _reshape(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    (x,) = operands
+    (made,) = bounder.builder.append(sampled.op, [x.value])
+    dims = regroup(x.dims, made.shape)
+    if dims is None:
+        raise sampled.unsupported(f"it cuts an open dim of {x.value.type} into {made.type}")
+    return [Open(made, dims)]
+
+
+def _transpose(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    (x,) = operands
+    (made,) = bounder.builder.append(sampled.op, [x.value])
+    return [Open(made, tuple(x.dims[axis] for axis in sampled.op.ints("permutation")))]
+
+
+def _reverse(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    (x,) = operands
+    if any(is_open(x.dims[axis]) for axis in sampled.op.ints("dimensions")):
+        raise sampled.unsupported("it reverses a dim of open size")
+    (made,) = bounder.builder.append(sampled.op, [x.value])
+    return [Open(made, x.dims)]
+
+
+def _fresh(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    """An op whose result does not depend on operands of open size."""
+    (made,) = bounder.builder.append(sampled.op, [x.value for x in operands])
+    return [Open(made, tuple(sampled.dim(axis) for axis in range(made.type.rank)))]
+
+
+def _constant(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    arrays = [op.array("value") for op in sampled.ops]
+    if all(is_prefix(array, arrays[0]) for array in arrays):
+        return _fresh(bounder, sampled, operands)
+    value = _fitted(bounder, sampled)
+    if value is None:
+        raise sampled.unsupported("its numbers depend on the sizes in a way that is not understood")
+    return [Open(value, tuple(map(closed, value.shape)))]
+
+
+def _fitted(bounder: Bounder, sampled: Sampled) -> Value | None:
+    """A small constant of one shape as a function of the sizes, None if it is none."""
+    arrays = [op.array("value") for op in sampled.ops]
+    first, builder = arrays[0], bounder.builder
+    if any(a.shape != first.shape for a in arrays) or first.size > _LARGEST_FITTED:
+        return None
+    if first.dtype.kind not in "iuf":
+        return None
+    dtype = sampled.op.result.dtype
+    fits: list[tuple[int, Fit]] = []
+    for place in range(first.size):
+        numbers = [float(a.reshape(-1)[place]) for a in arrays]
+        if len(set(numbers)) > 1:
+            fit = sampled.space.fit_number(numbers)
+            if fit is None:
+                return None
+            fits.append((place, fit))
+    if not first.shape:
+        return bounder.number(fits[0][1], dtype)
+    fixed = np.array(first)
+    fixed.reshape(-1)[[place for place, _ in fits]] = 0
+    total = builder.constant(fixed)
+    for place, fit in fits:
+        one = np.zeros_like(first)
+        one.reshape(-1)[place] = 1
+        number = broadcast_in_dim(builder, bounder.number(fit, dtype), first.shape, ())
+        term = binary(builder, "multiply", builder.constant(one), number)
+        total = binary(builder, "add", total, term)
+    return total
+
+
+_OWN: Mapping[str, Rule] = {
+    "constant": _constant,
+    "iota": _fresh,
+    "broadcast_in_dim": _broadcast,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "reverse": _reverse,
+}
+# Elements of these look at other places than their own.
+_ELSEWHERE = (
+    "slice", "concatenate", "pad", "dynamic_slice", "dynamic_update_slice", "gather",
+    "bitcast_convert",
+)  # fmt: skip
+
+ELEMENT_RULES: Mapping[str, Rule] = {
+    **{
+        record.name: elementwise
+        for record in REGISTRY
+        if isinstance(record.lowering, Element) and record.name not in _ELSEWHERE
+    },
+    **_OWN,
+}
+
+__all__ = ["ELEMENT_RULES", "elementwise", "equal_arrays", "same_dims"]

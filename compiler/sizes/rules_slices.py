@@ -1,0 +1,160 @@
+"""Open sizes through ops that take and join boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tensorkiln.compiler.ir.dims import Dim, add_dims
+from tensorkiln.compiler.ir.dtypes import I32
+from tensorkiln.compiler.ir.function import Value
+from tensorkiln.compiler.ops.shorthand import dynamic_slice, pad, scalar
+from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
+from tensorkiln.compiler.sizes.factors import Factors, is_open, normal
+from tensorkiln.compiler.sizes.samples import Sampled
+
+
+def _slice(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    (x,) = operands
+    op, builder = sampled.op, bounder.builder
+    strides = op.ints("strides")
+    starts: list[Dim] = []
+    for axis in range(len(x.dims)):
+        start = sampled.space.affine([o.ints("start")[axis] for o in sampled.ops])
+        if start is None or (not isinstance(start, int) and strides[axis] != 1):
+            raise sampled.unsupported(f"where it starts in dim {axis} is no affine of a size")
+        starts.append(start)
+    dims: list[Factors] = []
+    for axis, dim in enumerate(x.dims):
+        whole = all(
+            o.result.shape[axis] == o.operands[0].shape[axis] for o in sampled.ops
+        )  # fmt: skip
+        if not whole and is_open(dim) and len(normal(dim)) > 1:
+            raise sampled.unsupported(f"it takes a part of dim {axis}, a product of open sizes")
+        dims.append(dim if whole else sampled.dim(axis))
+    if all(isinstance(start, int) for start in starts):
+        (made,) = builder.append(op, [x.value])
+        return [Open(made, tuple(dims))]
+    # Where it starts depends on the sizes: the box at capacity must fit in from there.
+    value = x.value
+    size = op.result.shape
+    more = [
+        0 if isinstance(start, int) or not is_open(dim) else n
+        for start, dim, n in zip(starts, dims, size, strict=True)
+    ]
+    if any(more):
+        zero = scalar(builder, 0, value.dtype)
+        value = pad(builder, value, zero, [0] * len(more), more)
+    made = dynamic_slice(builder, value, [bounder.extent(s) for s in starts], size)
+    return [Open(made, tuple(dims))]
+
+
+def _pad(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    x, fill = operands
+    op = sampled.op
+    padded = [
+        axis
+        for axis in range(len(x.dims))
+        if any(
+            (o.ints("low")[axis], o.ints("high")[axis], o.ints("interior")[axis]) != (0, 0, 0)
+            for o in sampled.ops
+        )
+    ]
+    if not sampled.same("low", "interior"):
+        raise sampled.unsupported("what it puts before or between elements depends on the sizes")
+    for axis in padded:
+        if is_open(x.dims[axis]) and len(normal(x.dims[axis])) > 1:
+            raise sampled.unsupported(f"it pads dim {axis}, a product of open sizes")
+    value = bounder.masked(x, padded, fill.value)
+    (made,) = bounder.builder.append(op, [value, fill.value])
+    dims = tuple(
+        sampled.dim(axis) if axis in padded else dim for axis, dim in enumerate(x.dims)
+    )  # fmt: skip
+    return [Open(made, dims)]
+
+
+def _concatenate(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    op, builder = sampled.op, bounder.builder
+    axis = op.integer("dimension")
+    rank = len(operands[0].dims)
+    dims: list[Factors] = []
+    for k in range(rank):
+        opened = [x.dims[k] for x in operands if is_open(x.dims[k])]
+        dims.append(opened[0] if opened and k != axis else sampled.dim(k))
+    if not any(is_open(x.dims[axis]) for x in operands[:-1]):
+        (made,) = builder.append(op, [x.value for x in operands])
+        return [Open(made, tuple(dims))]
+    # Each operand is written where the ones before it end; the next one covers what it does not
+    # use, and the last one's rest lies beyond the result's own size.
+    (total,) = builder.append(op, [x.value for x in operands])
+    place: Dim = 0
+    zero = scalar(builder, 0, I32)
+    for x in operands:
+        at: list[Value] = [zero] * rank
+        at[axis] = bounder.extent(place)
+        total = builder.one("dynamic_update_slice", (total, x.value, *at))
+        (factor,) = normal(x.dims[axis]) if len(normal(x.dims[axis])) == 1 else (None,)
+        if factor is None:
+            raise sampled.unsupported(f"it joins along dim {axis}, a product of open sizes")
+        place = add_dims(place, factor.extent)
+    return [Open(total, tuple(dims))]
+
+
+def _gather(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    x, indices = operands
+    op = sampled.op
+    (made,) = bounder.builder.append(op, [x.value, indices.value])
+    offsets = op.ints("offset_dims")
+    gone = {
+        *op.ints("collapsed_slice_dims"),
+        *(op.ints("operand_batching_dims") if "operand_batching_dims" in op.attributes else ()),
+    }
+    kept = iter(axis for axis in range(len(x.dims)) if axis not in gone)
+    vector = op.integer("index_vector_dim")
+    batch = iter(dim for axis, dim in enumerate(indices.dims) if axis != vector)
+    dims: list[Factors] = []
+    for axis in range(made.type.rank):
+        if axis not in offsets:
+            dims.append(next(batch))
+            continue
+        source = next(kept)
+        whole = all(
+            o.result.shape[axis] == o.operands[0].shape[source] for o in sampled.ops
+        )  # fmt: skip
+        dims.append(x.dims[source] if whole else sampled.dim(axis))
+    return [Open(made, tuple(dims))]
+
+
+def _dynamic_slice(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    x = operands[0]
+    (made,) = bounder.builder.append(sampled.op, [o.value for o in operands])
+    dims: list[Factors] = []
+    for axis, dim in enumerate(x.dims):
+        whole = all(
+            o.result.shape[axis] == o.operands[0].shape[axis] for o in sampled.ops
+        )  # fmt: skip
+        if is_open(dim) and not whole:
+            raise sampled.unsupported(f"it takes a box out of dim {axis}, whose size is open")
+        dims.append(dim if whole else sampled.dim(axis))
+    return [Open(made, tuple(dims))]
+
+
+def _update(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    x, part = operands[:2]
+    for axis, (dim, own) in enumerate(zip(x.dims, part.dims, strict=True)):
+        whole = all(
+            o.operands[0].shape[axis] == o.operands[1].shape[axis] for o in sampled.ops
+        )  # fmt: skip
+        if (is_open(dim) or is_open(own)) and not whole:
+            raise sampled.unsupported(f"it writes a box into dim {axis}, whose size is open")
+    (made,) = bounder.builder.append(sampled.op, [o.value for o in operands])
+    return [Open(made, x.dims)]
+
+
+SLICE_RULES: Mapping[str, Rule] = {
+    "slice": _slice,
+    "pad": _pad,
+    "concatenate": _concatenate,
+    "gather": _gather,
+    "dynamic_slice": _dynamic_slice,
+    "dynamic_update_slice": _update,
+}

@@ -1,0 +1,245 @@
+"""A model at several sizes, read side by side: what depends on the sizes, and how.
+
+Front ends build functions of static shapes.  What a range of sizes changes in them is found by
+building the model at a few points of the range: op by op the functions must be alike, and every
+number that differs must be a simple function of the sizes that all points confirm.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tensorkiln.compiler.ir.dims import Affine, Dim, Symbol, substitute
+from tensorkiln.compiler.ir.function import Array, Function, Op, Value
+from tensorkiln.compiler.sizes.factors import Factor, Factors, closed
+from tensorkiln.runtime.errors import UnsupportedError
+
+Point = Mapping[str, int]
+Make = Callable[[Point], Function]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """`scale * base + offset`, where `base` is the product of the symbols, or 1 over it, or a root."""
+
+    symbols: tuple[Symbol, ...]
+    kind: str  # "product", "inverse", "root", "inverse_root"
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One op at every point; the first point has the capacities."""
+
+    ops: tuple[Op, ...]
+    space: Space
+
+    @property
+    def op(self) -> Op:
+        """The op at the capacities."""
+        return self.ops[0]
+
+    def same(self, *names: str) -> bool:
+        """True if these attributes do not depend on the sizes."""
+        return all(
+            other.attributes.get(name) == self.op.attributes.get(name)
+            for other in self.ops[1:]
+            for name in names
+        )
+
+    def dim(self, axis: int, result: int = 0) -> Factors:
+        """A dim that the op makes, its size as the points tell it."""
+        sizes = [op.results[result].shape[axis] for op in self.ops]
+        dim = self.space.fit_dim(sizes)
+        if dim is None:
+            raise self.space.unsupported(self.op, f"a dim that is {_listed(sizes)} is no multiple")
+        return dim
+
+    def unsupported(self, why: str) -> UnsupportedError:
+        """The error for an op whose dependence on the sizes is not understood."""
+        return self.space.unsupported(self.op, why)
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(map(str, sizes))
+
+
+class Space:
+    """Symbols and the points at which a model is looked at, the capacities first."""
+
+    def __init__(self, symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> None:
+        self.symbols = tuple(symbols)
+        self.points = _points(self.symbols, capacities)
+
+    def unsupported(self, op: Op, why: str) -> UnsupportedError:
+        """An error that names the op and the open sizes."""
+        names = ", ".join(symbol.name for symbol in self.symbols)
+        place = f" ({op.location})" if str(op.location) else ""
+        return UnsupportedError(
+            f"{op.name}{place} cannot be compiled for a range of {names}: {why};"
+            " give one size for each dim that it depends on"
+        )
+
+    def fit_dim(self, sizes: Sequence[int]) -> Factors | None:
+        """The dim with these sizes at the points, None if no simple one has them."""
+        if len(set(sizes)) == 1:
+            return closed(sizes[0])
+        for symbol in self.symbols:
+            extent = self._affine(symbol, sizes)
+            if extent is not None:
+                return (Factor(sizes[0], extent),)
+        for count in range(2, len(self.symbols) + 1):
+            for chosen in itertools.combinations(self.symbols, count):
+                dim = self._product(chosen, sizes)
+                if dim is not None:
+                    return dim
+        return None
+
+    def affine(self, values: Sequence[int]) -> Dim | None:
+        """The values at the points as an affine of one symbol, None if they are not."""
+        if len(set(values)) == 1:
+            return values[0]
+        for symbol in self.symbols:
+            found = self._affine(symbol, values)
+            if found is not None:
+                return found
+        return None
+
+    def _affine(self, symbol: Symbol, values: Sequence[int]) -> Affine | None:
+        at = [point[symbol.name] for point in self.points]
+        other = next((k for k, size in enumerate(at) if size != at[0]), None)
+        if other is None:
+            return None
+        slope, rest = divmod(values[0] - values[other], at[0] - at[other])
+        if rest or not slope:
+            return None
+        found = Affine(((symbol, slope),), values[0] - slope * at[0])
+        fits = all(
+            substitute(found, point) == value
+            for point, value in zip(self.points, values, strict=True)
+        )
+        return found if fits else None
+
+    def _product(self, symbols: Sequence[Symbol], sizes: Sequence[int]) -> Factors | None:
+        products = [math.prod(point[s.name] for s in symbols) for point in self.points]
+        scale, rest = divmod(sizes[0], products[0])
+        if rest or any(scale * p != size for p, size in zip(products, sizes, strict=True)):
+            return None
+        capacities = self.points[0]
+        *outer, inner = symbols
+        found = [Factor(capacities[s.name], Affine(((s, 1),))) for s in outer]
+        last = Factor(capacities[inner.name] * scale, Affine(((inner, scale),)))
+        return (*found, last)
+
+    def fit_number(self, values: Sequence[float]) -> Fit | None:
+        """The values at the points as a function of a product of symbols, None if there is none."""
+        for count in range(1, len(self.symbols) + 1):
+            for chosen in itertools.combinations(self.symbols, count):
+                products = [
+                    float(math.prod(point[s.name] for s in chosen)) for point in self.points
+                ]
+                for kind, base in _BASES.items():
+                    fit = _line([base(p) for p in products], values)
+                    if fit is not None:
+                        return Fit(chosen, kind, *fit)
+        return None
+
+
+_BASES: Mapping[str, Callable[[float], float]] = {
+    "product": lambda p: p,
+    "inverse": lambda p: 1 / p,
+    "root": math.sqrt,
+    "inverse_root": lambda p: 1 / math.sqrt(p),
+}
+
+
+def _line(base: Sequence[float], values: Sequence[float]) -> tuple[float, float] | None:
+    other = next((k for k, b in enumerate(base) if b != base[0]), None)
+    if other is None or not all(map(math.isfinite, values)):
+        return None
+    near = 1e-6 * max(map(abs, values))
+    # Most often there is no offset, and rounding should not invent one.
+    for offset in (0.0, None):
+        if offset is None:
+            scale = (values[0] - values[other]) / (base[0] - base[other])
+            offset = values[0] - scale * base[0]
+            if float(round(scale)) == scale:
+                offset = float(round(offset))
+        else:
+            scale = values[0] / base[0]
+        found = [scale * b + offset for b in base]
+        if scale and all(abs(f - v) <= near for f, v in zip(found, values, strict=True)):
+            return scale, offset
+    return None
+
+
+def _points(symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> list[dict[str, int]]:
+    """The capacities, then points that tell each symbol from the others and from constants.
+
+    Sizes of 1 are avoided: there, models are simpler than they are elsewhere.
+    """
+    points = [dict(capacities)]
+    others: dict[str, list[int]] = {}
+    for number, symbol in enumerate(symbols):
+        top = symbol.maximum if symbol.maximum is not None else capacities[symbol.name] + 16
+        low = min(max(2, symbol.minimum), top)
+        span = top - low
+        wanted = [top - 1 - number, low + span // 2 + number, low + span // 3, low, top]
+        own = [n for n in wanted if low <= n <= top and n != capacities[symbol.name]]
+        others[symbol.name] = list(dict.fromkeys(own))[:3]
+        points += [{**capacities, symbol.name: size} for size in others[symbol.name][:2]]
+    if len(symbols) > 1:
+        points.append({name: (own or [capacities[name]])[-1] for name, own in others.items()})
+    return points
+
+
+def sample(make: Make, space: Space) -> list[Function]:
+    """The model at every point; UnsupportedError if it is another program at another size."""
+    functions = [make(point) for point in space.points]
+    first = functions[0]
+    for function in functions[1:]:
+        if len(function.ops) != len(first.ops):
+            _differs(first, function, space)
+        position = {v: k for k, v in enumerate(_values(first))}
+        theirs = {v: k for k, v in enumerate(_values(function))}
+        for a, b in zip(first.ops, function.ops, strict=True):
+            reads = [position[v] for v in a.operands] == [theirs[v] for v in b.operands]
+            if a.name != b.name or not reads:
+                raise space.unsupported(a, f"at another size {b.name} is in its place")
+    return functions
+
+
+def _values(function: Function) -> list[Value]:
+    return [*function.parameters, *(v for op in function.ops for v in op.results)]
+
+
+def _differs(a: Function, b: Function, space: Space) -> None:
+    for x, y in zip(a.ops, b.ops, strict=False):
+        if x.name != y.name:
+            raise space.unsupported(x, f"at another size {y.name} is in its place")
+    raise space.unsupported(
+        (a if len(a.ops) > len(b.ops) else b).ops[-1], "it is there at some sizes only"
+    )
+
+
+def equal_arrays(arrays: Sequence[Array]) -> bool:
+    """True if all arrays have the same dtype, shape and bits."""
+    first = arrays[0]
+    return all(
+        a.dtype == first.dtype and a.shape == first.shape and a.tobytes() == first.tobytes()
+        for a in arrays[1:]
+    )
+
+
+def is_prefix(array: Array, of: Array) -> bool:
+    """True if `array` is the box at the start of `of`."""
+    part = of[tuple(slice(0, n) for n in array.shape)]
+    return part.shape == array.shape and np.array_equal(
+        part, array, equal_nan=part.dtype.kind == "f"
+    )

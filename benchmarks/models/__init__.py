@@ -7,6 +7,7 @@ from collections.abc import Callable
 from onnx import ModelProto
 
 from tensorkiln.benchmarks.models.bert import bert_base
+from tensorkiln.benchmarks.models.detection import detector
 from tensorkiln.benchmarks.models.gpt2 import gpt2
 from tensorkiln.benchmarks.models.inception import inception_v3
 from tensorkiln.benchmarks.models.lenet import lenet
@@ -32,11 +33,13 @@ MODELS: dict[str, Callable[..., ModelProto]] = {
     "t5_small": t5_small,
     "lstm": lstm,
     "wavenet": wavenet,
+    "detector": detector,
 }
 
 __all__ = [
     "MODELS",
     "bert_base",
+    "detector",
     "gpt2",
     "inception_v3",
     "lenet",

@@ -41,6 +41,7 @@ from tensorkiln.compiler.passes.expand_composites import expand_composites
 from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
 from tensorkiln.compiler.passes.fuse import fuse
+from tensorkiln.compiler.passes.integer_products import integer_products
 from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
@@ -48,6 +49,7 @@ from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.over_regions import everywhere
 from tensorkiln.compiler.passes.own_fills import own_fills
 from tensorkiln.compiler.passes.push_movement import push_movement
+from tensorkiln.compiler.passes.quantized_products import quantized_products
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.split_complex import split_complex
@@ -77,6 +79,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("split_complex", split_complex),
     # What the user wrote, without detours; batch norms need to see their constants.
     Pass("canonicalize", canonicalize),
+    # Before constants fold: dequantized weights would be floats.
+    Pass("quantized_products", quantized_products),
     Pass("fold_constants", fold_constants),
     Pass("control", simplify_control),
     Pass("match_attention", match_attention),
@@ -93,6 +97,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("push_movement", everywhere(push_movement)),
     # The forms that kernels take; what they need of padding and transposes is simplified again.
     Pass("winograd", winograd),
+    # While products still have their padding: that of bytes is their zero point.
+    Pass("integer_products", integer_products),
     Pass("legalize_convolution", legalize_convolution),
     Pass("legalize_windows", legalize_windows),
     Pass("legalize_dot", legalize_dot),

@@ -15,6 +15,7 @@ from llvmlite import ir
 
 from tensorkiln.compiler.codegen import memory, scalars
 from tensorkiln.compiler.codegen.bounds import Bounds
+from tensorkiln.compiler.codegen.byte_dot import emit_byte_dot
 from tensorkiln.compiler.codegen.forms import Forms
 from tensorkiln.compiler.codegen.scalars import lanes_of, register_type, splat
 from tensorkiln.compiler.kernel import index as ix
@@ -32,7 +33,7 @@ from tensorkiln.compiler.kernel.expr import (
     Unary,
     Var,
 )  # fmt: skip
-from tensorkiln.compiler.kernel.instructions import PREFETCH
+from tensorkiln.compiler.kernel.instructions import BYTE_DOT, PREFETCH
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Barrier,
@@ -126,6 +127,8 @@ class KernelEmitter:
                 self.barrier()
             case Invoke(instruction, windows) if instruction.name.startswith(PREFETCH):
                 memory.prefetch(self, windows[0], scope)
+            case Invoke(instruction) if instruction.name.startswith(BYTE_DOT):
+                emit_byte_dot(self, stmt, scope)
             case Invoke():
                 self.block(inline_instruction(stmt), scope)
 

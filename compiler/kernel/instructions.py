@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tensorkiln.compiler.kernel.expr import Buffer, Index
-from tensorkiln.compiler.kernel.stmt import Instruction, Invoke, Window
+from tensorkiln.compiler.ir.dtypes import I8, I32, U8
+from tensorkiln.compiler.kernel.expr import INDEX, Binary, Buffer, Convert, Index, Load, Var
+from tensorkiln.compiler.kernel.stmt import Instruction, Invoke, LoopKind, Store, Window, loop
 
 PREFETCH = "prefetch"
+BYTE_DOT = "byte_dot"
+BYTES = 4  # whose products one lane of a byte_dot sums
 
 
 def prefetch(buffer: Buffer, index: Index) -> Invoke:
@@ -14,3 +17,19 @@ def prefetch(buffer: Buffer, index: Index) -> Invoke:
     line = Buffer("line", (1,) * rank, buffer.dtype)
     instruction = Instruction(f"{PREFETCH}_{buffer.dtype}_{rank}", (line,), ())
     return Invoke(instruction, (Window(buffer, index),))
+
+
+def byte_dot(lanes: int, total: Window, a: Window, b: Window) -> Invoke:
+    """total[l] += sum of a[t] * b[l, t] over four bytes t: VPDPBUSD of AVX-512 VNNI and AVX-VNNI.
+
+    `total` is i32, `a` is u8 and the same for all lanes, `b` is i8.
+    """
+    sums, left, right = (
+        Buffer("total", (lanes,), I32), Buffer("a", (BYTES,), U8), Buffer("b", (lanes, BYTES), I8)
+    )  # fmt: skip
+    lane, byte = Var("l", INDEX, lanes), Var("t", INDEX, BYTES)
+    factors = Convert(Load(left, (byte,)), I32), Convert(Load(right, (lane, byte)), I32)
+    after = Binary("add", Load(sums, (lane,)), Binary("mul", *factors))
+    each = loop(byte, (Store(sums, (lane,), after),), LoopKind.UNROLLED)
+    body = (loop(lane, (each,), LoopKind.VECTOR),)
+    return Invoke(Instruction(f"{BYTE_DOT}_{lanes}", (sums, left, right), body), (total, a, b))

@@ -39,6 +39,12 @@ class Target:
         """True if floor, ceil, trunc and round_even are instructions."""
         return self.architecture in ("aarch64", "arm64", "wasm32") or self._has("sse4.1")
 
+    @property
+    def has_byte_dot(self) -> bool:
+        """True if VPDPBUSD works on vectors of the target's width."""
+        wide = self._has("avx512vnni") and (self.vector_bits == 512 or self._has("avx512vl"))
+        return wide or (self._has("avxvnni") and self.vector_bits <= 256)
+
     def _has(self, feature: str) -> bool:
         return f"+{feature}" in self.features.split(",")
 

@@ -16,12 +16,14 @@ from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
 from tensorkiln.compiler.passes.fold_scales import fold_scales
 from tensorkiln.compiler.passes.fuse import fuse
+from tensorkiln.compiler.passes.integer_products import integer_products
 from tensorkiln.compiler.passes.legalize_convolution import legalize_convolution
 from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.own_fills import own_fills
 from tensorkiln.compiler.passes.push_movement import push_movement
+from tensorkiln.compiler.passes.quantized_products import quantized_products
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.split_complex import split_complex
@@ -46,6 +48,8 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         simplify_control,
         own_fills,
         winograd,
+        quantized_products,
+        integer_products,
         legalize_convolution,
         legalize_dot,
         legalize_windows,

@@ -63,7 +63,8 @@ def _shape_of_product(
         if renamed is None or value.name in folded:
             continue
         source = renamed.operands[0]
-        if source in followers or rewriter.producer(source, "dot_general") is not None:
+        product = rewriter.producer(source)
+        if source in followers or (product is not None and product.name in _PRODUCTS):
             return source.type.shape
     return None
 
@@ -105,5 +106,6 @@ def _rebroadcast(rewriter: Rewriter, op: Op, shape: Shape) -> Value | None:
     return shorthand.broadcast_in_dim(rewriter, source, shape, places)
 
 
+_PRODUCTS = ("dot_general", "integer_dot")
 _FOLDS = ("reduce", "arg_reduce")
 _MOVEMENT = ("transpose", "slice", "pad", "reverse", "concatenate", "iota")

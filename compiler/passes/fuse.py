@@ -28,6 +28,7 @@ from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.integer_products import PRODUCTS
 from tensorkiln.compiler.ops.record import Element, Loops, Reduction
 from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
 from tensorkiln.compiler.passes.fuse_regions import build_fusions
@@ -36,7 +37,7 @@ from tensorkiln.compiler.passes.over_regions import map_regions
 from tensorkiln.compiler.passes.rewriting import static
 
 CONTROL = ("while", "case")
-CONTRACTIONS = ("dot_general", "convolution")
+CONTRACTIONS = ("dot_general", "convolution", *PRODUCTS)
 WINOGRAD = ("winograd_input", "winograd_output")
 ROW_REDUCTIONS = ("reduce", "arg_reduce")
 HEROES = {"recurrence": "recurrent", "attention": "attention"}
@@ -345,6 +346,8 @@ def _takes(groups: Groups, target: int, op: Op) -> bool:
     if kind == "contract":
         hero = next(m for m in groups.members[target] if m.name in CONTRACTIONS)
         epilogue = not _feeds(groups, op, hero, target)
+        if hero.name in PRODUCTS:  # they read bytes where they lie
+            return epilogue
         if epilogue or hero.name == "dot_general":
             return epilogue or op.name in ("transpose", "convert")
         return op.name == "pad" and not any(op.ints("interior")) and _is_depthwise(hero)

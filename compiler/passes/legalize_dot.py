@@ -12,7 +12,7 @@ from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
 
 
 def legalize_dot(function: Function) -> Function:
-    """Makes every dot_general a product of matrices, or of batches of matrices.
+    """Makes every dot_general and integer_dot a product of matrices, or of batches of matrices.
 
         %2 = dot_general(%x, %w) {... lhs_contracting = (1, 2), rhs_contracting = (1, 2)}
 
@@ -26,7 +26,7 @@ def legalize_dot(function: Function) -> Function:
     are not neighbours.  A product where two symbolic dims would have to be merged is left as it
     is.  The real numbers summed are the same; their order may be another one.
     """
-    return rewrite(function, {"dot_general": (_legalize,)})
+    return rewrite(function, {"dot_general": (_legalize,), "integer_dot": (_legalize,)})
 
 
 def _legalize(rewriter: Rewriter, op: Op) -> Replacement:
@@ -53,7 +53,7 @@ def _legalize(rewriter: Rewriter, op: Op) -> Replacement:
         "lhs_contracting": (places[0],),
         "rhs_contracting": (places[1],),
     }
-    (product,) = rewriter.op("dot_general", (operands[0], operands[1]), attributes)
+    (product,) = rewriter.op(op.name, (operands[0], operands[1]), attributes)
     return shorthand.reshape(rewriter, product, op.result.type.shape)
 
 

@@ -58,7 +58,7 @@ class ConvTiling:
 
 def conv_shape(op: Op) -> ConvShape | None:
     """The sizes of a convolution, or None if it has to be made legal first."""
-    if op.name != "convolution" or op.result.dtype not in WIDE:
+    if op.name not in ("convolution", "integer_convolution") or op.result.dtype not in WIDE:
         return None
     if (
         any(sum(map(abs, pair)) for pair in _pairs(op, "padding"))
@@ -105,8 +105,8 @@ def choose_conv_tiling(
     flat = shape.pointwise and len(shape.space) > 0
     width = math.prod(shape.space) if flat else shape.space[-1]
     channel_vectors = -(-shape.outputs // lanes)
-    rows, vectors = _register_tile(width, channel_vectors, target)
-    folded = _folded_rows(shape, target)
+    rows, vectors = register_tile(width, channel_vectors, target)
+    folded = folded_rows(shape, target)
     if not flat and folded > 1 and channel_vectors > 1:
         # Short rows: a tile of several reads the weights fewer times.
         rows, vectors, flat = folded * width, 2, True
@@ -117,7 +117,7 @@ def choose_conv_tiling(
     return ConvTiling(rows, vectors, lanes, lanes if blocked else 1, flat, row_blocks)
 
 
-def _folded_rows(shape: ConvShape, target: Target) -> int:
+def folded_rows(shape: ConvShape, target: Target) -> int:
     """Whole rows of the output that fit a register tile of two vectors."""
     spare = 1 if target.has_fma else 2
     if len(shape.space) != 2:
@@ -125,7 +125,7 @@ def _folded_rows(shape: ConvShape, target: Target) -> int:
     return min(shape.space[0], (target.registers - 2 - spare) // 2 // shape.space[1])
 
 
-def _register_tile(width: int, channel_vectors: int, target: Target) -> tuple[int, int]:
+def register_tile(width: int, channel_vectors: int, target: Target) -> tuple[int, int]:
     """The (rows, vectors) that spend fewest loads a multiply-add with the least waste."""
     spare = 1 if target.has_fma else 2
     best: tuple[float, int, int] = (math.inf, 1, 1)

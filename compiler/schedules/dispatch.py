@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.ops.integer_products import PRODUCTS
 from tensorkiln.compiler.schedules.accumulate import schedule_accumulate
 from tensorkiln.compiler.schedules.attention import schedule_attention
 from tensorkiln.compiler.schedules.columns import schedule_columns, takes_columns
@@ -14,6 +15,9 @@ from tensorkiln.compiler.schedules.custom import schedule_custom
 from tensorkiln.compiler.schedules.filter_gradient import schedule_filter_gradient
 from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import Group, dependence_levels
+from tensorkiln.compiler.schedules.integer_products import schedule_integer_product
+from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling
+from tensorkiln.compiler.schedules.layouts import AnyTiling
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
 from tensorkiln.compiler.schedules.recurrent import schedule_recurrent
@@ -28,7 +32,7 @@ def schedule(
     kind: str,
     group: Group,
     target: Target,
-    tiling: Tiling | ConvTiling | FilterTiling | None = None,
+    tiling: AnyTiling | None = None,
 ) -> Kernel:
     """The kernel of a group of the given kind; `tiling` is what layout assignment chose."""
     if isinstance(tiling, Tiling):
@@ -37,6 +41,9 @@ def schedule(
     if isinstance(tiling, ConvTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")
         return schedule_convolution(group, hero, tiling, target)
+    if isinstance(tiling, IntegerTiling):
+        hero = next(op for op in group.region.ops if op.name in PRODUCTS)
+        return schedule_integer_product(group, hero, tiling)
     if isinstance(tiling, FilterTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")
         return schedule_filter_gradient(group, hero, tiling, target)

@@ -15,6 +15,8 @@ from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.lower.sharing import overlaid
+from tensorkiln.compiler.ops.integer_products import PRODUCTS
+from tensorkiln.compiler.passes.fuse import CONTRACTIONS
 from tensorkiln.compiler.schedules.attention_tiling import attention_layouts
 from tensorkiln.compiler.schedules.conv_tiling import (
     ConvShape,
@@ -30,6 +32,7 @@ from tensorkiln.compiler.schedules.filter_tiling import (
     choose_filter_tiling,
     has_lanes,
 )  # fmt: skip
+from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_integer_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
 from tensorkiln.compiler.schedules.tiling import (
     Tiling,
@@ -38,6 +41,8 @@ from tensorkiln.compiler.schedules.tiling import (
     row_dim,
 )  # fmt: skip
 
+AnyTiling: TypeAlias = Tiling | ConvTiling | FilterTiling | IntegerTiling
+
 
 @dataclass(frozen=True)
 class LaidOut:
@@ -45,7 +50,7 @@ class LaidOut:
 
     function: Function
     layouts: Mapping[Value, Layout]
-    tilings: Mapping[Op, Tiling | ConvTiling | FilterTiling]
+    tilings: Mapping[Op, AnyTiling]
 
 
 def assign_layouts(function: Function, target: Target) -> LaidOut:
@@ -58,7 +63,7 @@ class _Assigner:
         self.function, self.target = function, target
         self.producers = function.producers()
         self.layouts: dict[Value, Layout] = {}
-        self.tilings: dict[Op, Tiling | ConvTiling | FilterTiling] = {}
+        self.tilings: dict[Op, AnyTiling] = {}
         self.copies: dict[tuple[Value, Layout], Value] = {}
         self.ops: list[Op] = []
         self.row_major = set(function.results) | {
@@ -160,7 +165,10 @@ class _Assigner:
 
     def _contraction(self, op: Op) -> None:
         (region,) = op.regions
-        hero = next(o for o in region.ops if o.name in ("dot_general", "convolution"))
+        hero = next(o for o in region.ops if o.name in CONTRACTIONS)
+        if hero.name in PRODUCTS:
+            self._integer_product(op, region, hero)
+            return
         if hero.name == "convolution":
             self._convolution(op, region, hero)
             return
@@ -179,6 +187,27 @@ class _Assigner:
             wanted[hero.operands[0]] = panels(hero, 0, tiling)
         renewed = self._repacked(op, region, hero, wanted)
         self.tilings[renewed] = tiling
+        self._append(renewed)
+
+    def _integer_product(self, op: Op, region: Function, hero: Op) -> None:
+        left, right = hero.operands
+        outer = dict(zip(region.parameters, op.operands, strict=True))
+        # A literal has no memory to read bytes from.
+        tiling = None
+        if left in outer and right in outer:
+            constant = self._constant(op, right) is not None
+            present = self.layouts.get(outer[left])
+            tiling = choose_integer_tiling(hero, self.target, constant, present)
+        if tiling is None:
+            self.ops.append(op)
+            return
+        wanted = {right: tiling.weights}
+        if tiling.bytes_ is not None:
+            wanted[left] = tiling.bytes_
+        renewed = self._repacked(op, region, hero, wanted)
+        self.tilings[renewed] = tiling
+        if tiling.result is not None:
+            self._laid_out(renewed, tiling.result)
         self._append(renewed)
 
     def _winograd(self, op: Op) -> None:

@@ -18,13 +18,10 @@ from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.lower.once import Once, run_once
 from tensorkiln.compiler.lower.sharing import hero_of
 from tensorkiln.compiler.ops import REGISTRY
-from tensorkiln.compiler.schedules.conv_tiling import ConvTiling
 from tensorkiln.compiler.schedules.dispatch import schedule
-from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import Group
-from tensorkiln.compiler.schedules.layouts import assign_layouts
+from tensorkiln.compiler.schedules.layouts import AnyTiling, assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
-from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.runtime.errors import UnsupportedError
 
 _BOXES = ("dynamic_slice", "dynamic_update_slice")  # they touch a box of their first operand
@@ -137,7 +134,7 @@ def _kernel(
     op: Op,
     target: Target,
     layouts: Mapping[Value, Layout],
-    tiling: Tiling | ConvTiling | FilterTiling | None,
+    tiling: AnyTiling | None,
     final: bool,
 ) -> Kernel:
     try:

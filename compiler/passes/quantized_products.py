@@ -1,0 +1,212 @@
+"""Products of dequantized bytes as integer products with one scale."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tensorkiln.compiler.ir.dtypes import F32, I32
+from tensorkiln.compiler.ir.function import Array, Function, Op, Value
+from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops.integer_products import BYTES
+from tensorkiln.compiler.passes.known import known
+from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite, static
+
+_MOST_TERMS = 1 << 15  # of a sum of products of two centred bytes that i32 surely holds
+
+
+def quantized_products(function: Function) -> Function:
+    """Multiplies dequantized bytes as integers and scales the sums.
+
+        %1 = dequantize(%x, %sx, %zx)                 %4 = subtract(convert(%x), %zx)      (i32)
+        %2 = dequantize(%w, %sw, %zw)                 %5 = convolution(%4, %w - %zw)       (i32)
+        %3 = convolution(%1, %2) {...}          ->    %3 = multiply(convert(%5), %sx * %sw)
+        %6 = add(%3, %bias)                           %6 = add(convert(%5) * (%sx * %sw / %sy),
+        %7 = quantize(%6, %sy, %zy)                            %bias / %sy)
+                                                      %7 = quantize(%6, 1, %zy)
+
+    for f32 results, one scale and zero point of %x, constant weights with a scale for all or one
+    for each output feature.  A known scale of a quantize that follows (through sums with constants
+    and rectifiers that nobody else reads) joins the other scales.
+
+    The sums are exact where the f32 form rounds each product and sum; the scaling rounds at most
+    three times.  So a quantized result may differ from the f32 form's by one step, and does so only
+    where the exact number lies within the f32 form's error of the middle between two steps.
+
+    Exactly: dequantize moves behind reshape and transpose, a maximum of windows between dequantize
+    and quantize with the same known parameters is taken of the bytes, and the two cancel.
+    """
+    rules = {
+        "dot_general": (_dot,),
+        "convolution": (_convolution,),
+        "reshape": (_moved,),
+        "transpose": (_moved,),
+        "quantize": (_requantized_bytes, _scaled_once),
+    }
+    return rewrite(function, rules)
+
+
+def _dot(rewriter: Rewriter, op: Op) -> Replacement:
+    kept = [
+        d for d in range(op.operands[1].type.rank)
+        if d not in (*op.ints("rhs_batch"), *op.ints("rhs_contracting"))
+    ]  # fmt: skip
+    if op.ints("lhs_batch") or len(kept) != 1:
+        return None
+    terms = math.prod(int(str(op.operands[1].shape[d])) for d in op.ints("rhs_contracting"))
+    return _product(rewriter, op, terms, kept[0], op.result.type.rank - 1)
+
+
+def _convolution(rewriter: Rewriter, op: Op) -> Replacement:
+    spec = op.ints("rhs_spec")
+    _, inputs, *window = (op.operands[1].shape[d] for d in spec)
+    grouped = op.integer("feature_groups") > 1 and inputs == 1
+    if grouped or op.integer("batch_groups") != 1:
+        return None
+    return _product(rewriter, op, inputs * math.prod(window), spec[0], op.ints("out_spec")[1])
+
+
+def _product(rewriter: Rewriter, op: Op, terms: int, feature: int, place: int) -> Replacement:
+    """The product as integers; `feature` and `place` are the dim of output features in the weights
+    and in the result."""
+    left, right = (rewriter.producer(v, "dequantize") for v in op.operands)
+    if left is None or right is None or op.result.dtype is not F32 or terms >= _MOST_TERMS:
+        return None
+    x, scale, zero = left.operands
+    if x.dtype not in BYTES or scale.type.elements != 1:
+        return None
+    weights = _centred_weights(rewriter, right)
+    if weights is None:
+        return None
+    factor = right.operands[1]
+    if factor.type.elements == 1:
+        factor = shorthand.reshape(rewriter, factor, ())
+    elif factor.type.rank != 1 or right.integer("axis") != feature:
+        return None
+    wide, shift = (shorthand.convert(rewriter, v, I32) for v in (x, zero))
+    shift = shorthand.broadcast_to(
+        rewriter, shorthand.reshape(rewriter, shift, ()), wide.type.shape
+    )
+    centred = rewriter.one("subtract", (wide, shift))
+    (total,) = rewriter.op(op.name, (centred, rewriter.constant(weights)), op.attributes)
+    one = shorthand.reshape(rewriter, scale, ())
+    both = shorthand.binary(rewriter, "multiply", factor, one)
+    array = known(rewriter, both)
+    both = both if array is None else rewriter.constant(array)
+    dims = (place,) if both.type.rank else ()
+    spread = shorthand.broadcast_in_dim(rewriter, both, op.result.type.shape, dims)
+    return rewriter.one("multiply", (shorthand.convert(rewriter, total, F32), spread))
+
+
+def _centred_weights(rewriter: Rewriter, op: Op) -> Array | None:
+    """The constant operand of `op` less its zero point in i32, None if that is no i8."""
+    numbers, zero = known(rewriter, op.operands[0]), known(rewriter, op.operands[2])
+    if numbers is None or zero is None or not numbers.size or not op.operands[0].dtype.is_integer:
+        return None
+    shift = zero.astype(np.int64)
+    if zero.size == 1:
+        shift = shift.reshape(())
+    elif zero.shape != numbers.shape:
+        sizes = [1] * numbers.ndim
+        sizes[op.integer("axis")] = zero.size
+        shift = shift.reshape(sizes)
+    centred = numbers.astype(np.int64) - shift
+    fits = centred.min() >= -128 and centred.max() < 128
+    return centred.astype(np.int32) if fits else None
+
+
+def _moved(rewriter: Rewriter, op: Op) -> Replacement:
+    # reshape(dequantize(x)) = dequantize(reshape(x)) where one scale serves all elements
+    inner = rewriter.producer(op.operands[0], "dequantize")
+    if inner is None or inner.operands[1].type.elements != 1 or not inner.operands[0].type.elements:
+        return None
+    x, scale, zero = inner.operands
+    scale, zero = (shorthand.reshape(rewriter, v, ()) for v in (scale, zero))
+    (moved,) = rewriter.op(op.name, (x,), op.attributes)
+    return rewriter.one("dequantize", (moved, scale, zero), axis=0)
+
+
+def _requantized_bytes(rewriter: Rewriter, op: Op) -> Replacement:
+    # quantize(dequantize(x)) = x, and quantize(max of dequantize(x)) = max of x: q -> (q - z) * s
+    # grows with q, and division by s gives it back to within much less than half a step.
+    x = op.operands[0]
+    window = rewriter.producer(x, "reduce_window")
+    if window is not None and window.string("reducer") == "maximum":
+        x = window.operands[0]
+    else:
+        window = None
+    inner = rewriter.producer(x, "dequantize")
+    if inner is None or inner.operands[0].dtype not in BYTES:
+        return None
+    if inner.operands[0].dtype != op.result.dtype or op.operands[1].type.elements != 1:
+        return None
+    for ours, theirs in zip(op.operands[1:], inner.operands[1:], strict=True):
+        one, other = known(rewriter, ours), known(rewriter, theirs)
+        if one is None or other is None or one.size != 1 or other.size != 1:
+            return None
+        if one.reshape(()) != other.reshape(()):
+            return None
+        if one.dtype.kind == "f" and not _is_plain(one):
+            return None
+    bytes_ = inner.operands[0]
+    if window is None:
+        return bytes_
+    return rewriter.op("reduce_window", (bytes_,), window.attributes)
+
+
+def _is_plain(scale: Array) -> bool:
+    """True for a positive scale whose products with bytes are normal f32 numbers."""
+    return bool(np.float32(1e-30) < scale.reshape(()) < np.float32(1e30))
+
+
+def _scaled_once(rewriter: Rewriter, op: Op) -> Replacement:
+    x, scale, zero = op.operands
+    divisor = known(rewriter, scale)
+    if divisor is None or divisor.size != 1 or x.dtype is not F32 or not _is_plain(divisor):
+        return None
+    if divisor.reshape(()) == 1:
+        return None
+    divided = _divided(rewriter, x, np.float64(divisor.reshape(())))
+    if divided is None:
+        return None
+    one = shorthand.full(rewriter, scale.type.shape, 1.0, F32)
+    return rewriter.one("quantize", (divided, one, zero), **op.attributes)
+
+
+def _divided(rewriter: Rewriter, value: Value, divisor: np.float64) -> Value | None:
+    """`value / divisor` with the division done to constants, for scaled integer products."""
+    op = rewriter.producer(value)
+    if op is None or not rewriter.has_one_use(value):
+        return None
+    match op.name:
+        case "multiply":
+            inner = rewriter.producer(op.operands[0], "convert")
+            total = None if inner is None else rewriter.producer(inner.operands[0])
+            if total is None or total.name not in ("dot_general", "convolution"):
+                return None
+            if total.result.dtype is not I32:
+                return None
+            first: Value | None = op.operands[0]
+        case "add" | "maximum":
+            first = _divided(rewriter, op.operands[0], divisor)
+        case _:
+            return None
+    second = None if first is None else _divided_constant(rewriter, op.operands[1], divisor)
+    if first is None or second is None:
+        return None
+    return rewriter.one(op.name, (first, second))
+
+
+def _divided_constant(rewriter: Rewriter, value: Value, divisor: np.float64) -> Value | None:
+    """A constant, repeated perhaps, over `divisor`, rounded once."""
+    if not static(value):
+        return None
+    op = rewriter.producer(value, "broadcast_in_dim")
+    array = known(rewriter, value if op is None else op.operands[0])
+    if array is None:
+        return None
+    divided = rewriter.constant((array.astype(np.float64) / divisor).astype(np.float32))
+    if op is None:
+        return divided
+    return rewriter.one(op.name, (divided,), **op.attributes)

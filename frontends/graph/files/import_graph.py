@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from tensorkiln.frontends.graph.convert import convert_to_tensor
@@ -39,7 +39,19 @@ def import_graph_def(
     operations and tensors (`name:0`) named in `return_elements`.  UnsupportedError lists all op
     types that cannot be read, with their nodes; ModelError names a broken node.
     """
-    definition = without_frames(as_graph_def(graph_def))
+    return add_graph_def(as_graph_def(graph_def), input_map, return_elements, name, strict=True)
+
+
+def add_graph_def(
+    definition: Proto,
+    input_map: Mapping[str, object] | None,
+    return_elements: Sequence[str] | None,
+    name: str | None,
+    strict: bool,
+) -> list[Tensor | Operation] | None:
+    """`import_graph_def`; unless `strict`, nodes that cannot be read are left out with all that
+    depends on them, and a warning lists them."""
+    definition = without_frames(definition) if strict else readable_part(definition)
     replaced = _checked_map(input_map)
     if return_elements is not None and (
         isinstance(return_elements, str) or not all(isinstance(e, str) for e in return_elements)
@@ -53,7 +65,12 @@ def import_graph_def(
         tensors = {key: convert_to_tensor(value) for key, value in replaced.items()}
         importer = Importer(graph, scope, tensors)
         for node in ordered:
-            importer.add(node)
+            importer.add(node, strict)
+    if importer.failed:
+        _LOGGER.warning(
+            "%d of %d nodes are left out: what cannot be read, and what depends on it; first: %s",
+            len(importer.failed), len(ordered), next(iter(importer.failed.values())),
+        )  # fmt: skip
     unused = [key for key in replaced if key not in importer.used]
     if unused:
         raise ValueError(
@@ -135,15 +152,37 @@ class Importer:
 
     def __init__(self, graph: Graph, scope: str, replaced: Mapping[str, Tensor]) -> None:
         self.used: set[str] = set()
+        self.failed: dict[str, str] = {}
         self._graph = graph
         self._scope = scope
         self._replaced = replaced
         self._outputs: dict[str, Sequence[Tensor]] = {}
         self._operations: dict[str, Operation] = {}
 
-    def add(self, definition: Proto) -> None:
-        """Adds one node; ModelError names it if it is broken."""
+    def add(self, definition: Proto, strict: bool) -> None:
+        """Adds one node; ModelError names it if it is broken, unless `strict` is false: then it
+        goes to `failed`, and so do those that depend on it."""
         name = str(definition.name)
+        cause = next((c for c in self._sources(definition) if c in self.failed), None)
+        if cause is not None:
+            self.failed[name] = self.failed[cause]
+            return
+        try:
+            self._add(definition, name)
+        except (ModelError, UnsupportedError) as error:
+            if strict:
+                raise
+            self.failed[name] = str(error)
+
+    def _sources(self, definition: Proto) -> Iterator[str]:
+        """The nodes that a node depends on, those aside that are replaced."""
+        for text in definition.input:
+            source, index = parse_input(text)
+            key = f"^{source}" if index is None else f"{source}:{index}"
+            if key not in self._replaced:
+                yield source
+
+    def _add(self, definition: Proto, name: str) -> None:
         inputs: list[Tensor] = []
         before: list[Operation] = []
         for text in definition.input:

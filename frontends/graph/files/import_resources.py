@@ -12,6 +12,9 @@ from tensorkiln.frontends.graph.files.import_nodes import RESOURCE_OPS, Build, N
 from tensorkiln.frontends.graph.lowering import variable_of
 from tensorkiln.frontends.graph.tensor import Tensor
 
+SIDE, MERGED = "_switch", "_merged"
+"""Attributes that say in which branch an op is, and of which branches a result was chosen."""
+
 
 def variable(tensor: Tensor) -> Tensor:
     """The variable that a handle stands for; ValueError if it is none."""
@@ -21,11 +24,9 @@ def variable(tensor: Tensor) -> Tensor:
     return found.outputs[0]
 
 
-def passed_on(node: Node, outputs: int = 1) -> Sequence[Tensor]:
-    """A node that hands a variable on: an op of no meaning has its name."""
-    handle = variable(node.inputs[0])
-    node.operation("NoOp", (), {})
-    return (handle,) * outputs
+def passed_on(node: Node) -> Sequence[Tensor]:
+    """The node of a handle that is handed on."""
+    return node.operation("PassVariable", node.inputs[:1], {}).outputs
 
 
 def is_handle(node: Node) -> bool:
@@ -40,8 +41,7 @@ def _updating(kind: str) -> Build:
         attributes = {k: v for k, v in node.attributes().items() if k not in _TYPES}
         if not attributes.pop("update_slots", True):
             raise ValueError("updates without update_slots are not supported")
-        refs = [variable(t) if t.dtype.is_ref else t for t in node.inputs]
-        node.operation(kind, refs, attributes)
+        node.operation(kind, node.inputs, attributes)
         return ()
 
     return build
@@ -51,16 +51,26 @@ _TYPES = ("dtype", "T", "Tindices")
 
 
 def _read(node: Node) -> Sequence[Tensor]:
-    return node.operation("Identity", (variable(node.inputs[0]),), {"_read": True}).outputs
+    return node.operation("Identity", (variable(node.inputs[0]),), _reading(node)).outputs
+
+
+def _reading(node: Node) -> dict[str, object]:
+    """The attributes of what reads the variable; it is in the branches that the handle is in."""
+    sides: set[object] = set()
+    tensor = node.inputs[0]
+    while tensor.op.type == "PassVariable":
+        sides |= {tensor.op.attributes[SIDE]} if SIDE in tensor.op.attributes else set()
+        tensor = tensor.op.inputs[0]
+    return {"_read": True, MERGED: frozenset(sides)} if sides else {"_read": True}
 
 
 def _assign(node: Node) -> Sequence[Tensor]:
     attributes = {"validate_shape": node.attributes()["validate_shape"]}
-    return node.operation("Assign", (variable(node.inputs[0]), node.inputs[1]), attributes).outputs
+    return node.operation("Assign", node.inputs, attributes).outputs
 
 
 def _value(node: Node) -> Tensor:
-    return node.helper("value", "Identity", (variable(node.inputs[0]),), {"_read": True})
+    return node.helper("value", "Identity", (variable(node.inputs[0]),), _reading(node))
 
 
 def _gather(node: Node) -> Sequence[Tensor]:

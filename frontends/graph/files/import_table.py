@@ -18,6 +18,7 @@ from tensorkiln.frontends.graph.files import (
     import_regions,
     import_renamed,
     import_resources,
+    ops_handle,
     ops_save,
 )
 from tensorkiln.frontends.graph.files.import_nodes import Build, Node, renamed, same_kind
@@ -27,7 +28,7 @@ from tensorkiln.frontends.graph.kinds import TABLE
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
 
-FAMILIES = (ops_save,)
+FAMILIES = (ops_handle, ops_save)
 """Modules whose op types only files hold."""
 
 

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from tensorkiln.frontends.graph.files import aside
 from tensorkiln.frontends.graph.files.collections import collection_def, restore_collection
-from tensorkiln.frontends.graph.files.import_graph import import_graph_def, readable_part
+from tensorkiln.frontends.graph.files.import_graph import add_graph_def, as_graph_def
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.proto_meta import MetaGraphDef
 from tensorkiln.frontends.graph.graph import Graph
@@ -109,14 +109,14 @@ def add_meta_graph(
     Nodes that cannot be read, and what depends on them, are left out with a warning: graphs of
     training programs hold much that is not needed to go on with the model.
     """
-    definition = readable_part(message.graph_def)
+    definition = as_graph_def(message.graph_def)
     if clear_devices:
         definition = type(definition).FromString(definition.SerializeToString())
         for node in definition.node:
             node.device = ""
     graph = get_default_graph()
     wanted = None if return_elements is None else list(return_elements)
-    elements = import_graph_def(definition, input_map, wanted, name=import_scope or "")
+    elements = add_graph_def(definition, input_map, wanted, import_scope or "", strict=False)
     scope = f"{import_scope}/" if import_scope else ""
     variables: dict[str, Variable] = {}
     for key in sorted(message.collection_def):

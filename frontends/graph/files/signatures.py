@@ -298,7 +298,7 @@ PRIVATE = frozenset(
         "DynamicPartition", "DynamicStitch", "Exit", "Eye", "FirstRows",
         "If", "InitializedValue",
         "LogisticLoss", "ParallelDynamicStitch", "ParseExample", "ParseSingleExample",
-        "PartitionPlaces", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount", "ShapeStitch", "SoftmaxCrossEntropyBackprop",
+        "PartitionPlaces", "PassVariable", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount", "ShapeStitch", "SoftmaxCrossEntropyBackprop",
         "SparseSoftmaxCrossEntropyBackprop",
         "ArgSort", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "Sort",
         "SparseApplyAdaMax", "SparseApplyAdam", "SparseApplyGradientDescent",

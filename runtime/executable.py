@@ -17,14 +17,14 @@ any number of threads at once; each call takes a frame from a free list that nev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ctypes import addressof
 from dataclasses import dataclass
 
 import numpy as np
 
 from tensorkiln.runtime.body import Body, CallFrame
+from tensorkiln.runtime.direct import direct_model
 from tensorkiln.runtime.errors import FeedError
-from tensorkiln.runtime.feeds import Array, address, conform, from_buffer, writable, wrong_names
+from tensorkiln.runtime.feeds import Array, address, conform, writable, wrong_names
 from tensorkiln.runtime.manifest import KernelInfo, Manifest, TensorSpec
 
 
@@ -58,14 +58,14 @@ class Executable:
         self._threads = body.thread_count(threads)
         self._frames: list[CallFrame] = []
         self._names = [spec.name for spec in manifest.inputs]
-        self._name_set = frozenset(self._names)
+        self._output_names = [spec.name for spec in manifest.outputs]
         self._aliases = {
             index: spec.alias
             for index, spec in enumerate(manifest.outputs)
             if spec.alias is not None
         }
-        self._expected = [(spec, spec.numpy, spec.shape) for spec in manifest.inputs]
         self._results = [(spec.shape, spec.numpy) for spec in manifest.outputs]
+        self._model = direct_model(manifest)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -99,7 +99,7 @@ class Executable:
     def frame(self, threads: int = 0) -> CallFrame:
         """A new frame for calls by pointers; `threads` 0 means this executable's own number."""
         count = self._body.thread_count(threads) if threads > 0 else self._threads
-        return CallFrame(self._body, self.manifest, count)
+        return CallFrame(self._body, self.manifest, count, self._model)
 
     def __call__(self, *arrays: object) -> list[Array]:
         """`run` with the inputs by position."""
@@ -108,7 +108,7 @@ class Executable:
                 f"the model {self.manifest.model!r} has {len(self._names)} inputs"
                 f" ({', '.join(self._names)}), but {len(arrays)} were given"
             )
-        return self._run(list(arrays), False, 0)
+        return self._run(arrays, False, 0)
 
     def run(
         self, feeds: Mapping[str, object], *, donate: bool = False, threads: int = 0
@@ -119,9 +119,13 @@ class Executable:
         in that array itself, which is then also the result. FeedError names an input that is
         missing, unknown, or has the wrong dtype or shape.
         """
-        if feeds.keys() != self._name_set:
+        try:
+            values = [feeds[name] for name in self._names]
+        except KeyError:
+            raise wrong_names(self._names, feeds) from None
+        if len(feeds) != len(values):
             raise wrong_names(self._names, feeds)
-        return self._run([feeds[name] for name in self._names], donate, threads)
+        return self._run(values, donate, threads)
 
     def run_into(
         self,
@@ -137,7 +141,26 @@ class Executable:
         update happen in place.
         """
         values = self._positional(inputs, self._names, "input")
-        targets = self._positional(outputs, [spec.name for spec in self.outputs], "output")
+        targets = self._positional(outputs, self._output_names, "output")
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = self.frame()
+        try:
+            if threads <= 0 and frame.direct is not None and not self._aliases:
+                status = frame.direct.arrays(*values, *targets)
+                if type(status) is int and status:
+                    raise frame.error(status)
+                if status is not None:
+                    return
+            self._run_any_into(frame, values, targets, threads)
+        finally:
+            self._frames.append(frame)
+
+    def _run_any_into(
+        self, frame: CallFrame, values: Sequence[object], targets: Sequence[object], threads: int
+    ) -> None:
+        """What `run_into` does with values that may need conversion, and with aliases."""
         arrays = [conform(spec, value) for spec, value in zip(self.inputs, values, strict=True)]
         results = [
             writable(spec, target, "output")
@@ -148,53 +171,43 @@ class Executable:
                 np.copyto(results[index], arrays[source])
             arrays[source] = results[index]
         self._check_overlap(arrays, results)
+        frame.set_pointers([address(array) for array in (*arrays, *results)])
+        self._call(frame, threads)
+
+    def _run(self, values: Sequence[object], donate: bool, threads: int) -> list[Array]:
         try:
             frame = self._frames.pop()
         except IndexError:
             frame = self.frame()
         try:
-            frame.set_pointers([address(array) for array in (*arrays, *results)])
-            self._call(frame, threads)
+            # Outputs that alias inputs need copies of these, which is not done there.
+            if threads <= 0 and frame.direct is not None and not self._aliases:
+                made = frame.direct.arrays(*values)
+                if type(made) is list:
+                    return made
+                if type(made) is int:
+                    raise frame.error(made)
+            return self._run_any(frame, values, donate, threads)
         finally:
             self._frames.append(frame)
 
-    def _run(self, values: list[object], donate: bool, threads: int) -> list[Array]:
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = self.frame()
-        try:
-            # Every line of this loop is paid at each call. from_buffer accepts only dense writable
-            # arrays, the usual case; conform makes dense copies of the others.
-            pointers = frame.pointers
-            arrays: list[Array] = []
-            position = 0
-            for spec, dtype, shape in self._expected:
-                value = values[position]
-                if type(value) is not np.ndarray or value.dtype != dtype or value.shape != shape:
-                    value = conform(spec, value)
-                try:
-                    pointers[position] = addressof(from_buffer(value))
-                except (TypeError, ValueError, BufferError):
-                    value = conform(spec, value)
-                    pointers[position] = address(value)
-                arrays.append(value)
-                position += 1
-            results = [np.empty(shape, dtype) for shape, dtype in self._results]
-            for result in results:
-                pointers[position] = address(result)
-                position += 1
-            if self._aliases:
-                self._bind_aliases(frame, values, arrays, results, donate)
-            self._call(frame, threads)
-        finally:
-            self._frames.append(frame)
+    def _run_any(
+        self, frame: CallFrame, values: Sequence[object], donate: bool, threads: int
+    ) -> list[Array]:
+        """What `run` does with values that may need conversion, and with aliases."""
+        specs = self.inputs
+        arrays = [conform(spec, value) for spec, value in zip(specs, values, strict=True)]
+        results = [np.empty(shape, dtype) for shape, dtype in self._results]
+        frame.set_pointers([address(array) for array in (*arrays, *results)])
+        if self._aliases:
+            self._bind_aliases(frame, values, arrays, results, donate)
+        self._call(frame, threads)
         return results
 
     def _bind_aliases(
         self,
         frame: CallFrame,
-        values: list[object],
+        values: Sequence[object],
         arrays: list[Array],
         results: list[Array],
         donate: bool,
@@ -223,8 +236,8 @@ class Executable:
 
     def _positional(
         self, values: Sequence[object] | Mapping[str, object], names: list[str], kind: str
-    ) -> list[object]:
-        if isinstance(values, Mapping):
+    ) -> Sequence[object]:
+        if not isinstance(values, list | tuple) and isinstance(values, Mapping):
             if values.keys() != set(names):
                 raise wrong_names(names, values, kind)
             return [values[name] for name in names]
@@ -233,7 +246,7 @@ class Executable:
                 f"the model {self.manifest.model!r} has {len(names)} {kind}s"
                 f" ({', '.join(names)}), but {len(values)} were given"
             )
-        return list(values)
+        return values
 
     def _check_overlap(self, arrays: Sequence[Array], results: Sequence[Array]) -> None:
         """FeedError if a result shares memory with anything but the input it aliases."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 from collections.abc import Mapping
 
@@ -15,9 +14,6 @@ from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.pool import linker, process_pool
 from tensorkiln.runtime.processor import architecture, missing_features
 
-_SIGNATURE = ctypes.CFUNCTYPE(
-    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32
-)
 _NUMBERS = itertools.count()
 
 
@@ -57,9 +53,8 @@ def _link(
     except RuntimeError as error:
         name = compiled.manifest.model
         raise ArtifactError(f"the object code of {name!r} cannot be linked: {error}") from error
-    constants = ctypes.c_void_p(constants_address)
 
-    def arrange(pointers: int, workspace: int, threads: ctypes.c_int32) -> tuple[object, ...]:
-        return ctypes.c_void_p(pointers), constants, ctypes.c_void_p(workspace), threads
+    def arrange(pointers: int, workspace: int) -> tuple[int, int, int]:
+        return pointers, constants_address, workspace
 
-    return Body(_SIGNATURE(tracker["tk_body"]), arrange, pool.thread_count, (tracker, owner))
+    return Body(tracker["tk_body"], arrange, pool.thread_count, (tracker, owner))

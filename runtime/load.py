@@ -105,13 +105,14 @@ class _Library:
 
     def function(self, name: str, result: type | None, *arguments: type) -> Callable[..., Any]:
         """The C function `name`; ArtifactError if there is none."""
-        return ctypes.CFUNCTYPE(result, *arguments)(self._address(name))
+        return ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
 
     def text(self, name: str) -> bytes:
         """The text at the symbol `name`."""
-        return ctypes.string_at(self._address(name))
+        return ctypes.string_at(self.address(name))
 
-    def _address(self, name: str) -> int:
+    def address(self, name: str) -> int:
+        """Where the symbol `name` is; ArtifactError if there is none."""
         try:
             return ctypes.addressof(ctypes.c_char.in_dll(self._library, name))
         except ValueError as error:
@@ -144,17 +145,17 @@ def _close(handle: int, closing: list[Callable[[], object]]) -> None:
 
 
 def _body(library: _Library, manifest: Manifest, info: ArtifactInfo) -> Body:
-    pointer, number = ctypes.c_void_p, ctypes.c_int32
+    number = ctypes.c_int32
     if info.weights is not None:
         _load_weights(library, info.prefix, library.path.with_name(info.weights))
     if Manifest.from_json(library.text(f"{info.prefix}_manifest"), str(library.path)) != manifest:
         raise ArtifactError(f"{library.path} changed while it was being loaded; load it again")
-    run = library.function(f"{info.prefix}_run", number, pointer, pointer, pointer, number)
+    run = library.address(f"{info.prefix}_run")
     thread_count = library.function(f"{info.prefix}_thread_count", number, number)
-    outputs_at = ctypes.sizeof(pointer) * len(manifest.inputs)
+    outputs_at = ctypes.sizeof(ctypes.c_void_p) * len(manifest.inputs)
 
-    def arrange(pointers: int, workspace: int, threads: ctypes.c_int32) -> tuple[object, ...]:
-        return pointer(pointers), pointer(pointers + outputs_at), pointer(workspace), threads
+    def arrange(pointers: int, workspace: int) -> tuple[int, int, int]:
+        return pointers, pointers + outputs_at, workspace
 
     return Body(run, arrange, thread_count, library)
 

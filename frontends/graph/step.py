@@ -12,7 +12,6 @@ from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.graph.arrays import Array
-from tensorkiln.runtime.feeds import address
 
 
 class Step(Protocol):
@@ -64,15 +63,15 @@ class CompiledStep:
     def __init__(self, function: Function, threads: int) -> None:
         executable = jit(function, threads, default_cache())
         self._frame = executable.frame()
-        self._pointers = self._frame.pointers
         count = len(function.parameters) + len(function.results)
         self._alive: list[Array] = [np.empty(0)] * count
         self.run = self._frame.call
+        self._bind = self._frame.bind
 
     def bind(self, position: int, array: Array) -> None:
         """See Step."""
         self._alive[position] = array
-        self._pointers[position] = address(array)
+        self._bind(position, array)
 
 
 def step_maker(interpreted: bool, threads: int) -> MakeStep:

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+STEPS, PIXELS, UNITS = 28, 28, 128
+TOKENS, FEATURES, WIDTH, HEADS, LAYERS = 128, 64, 256, 4, 4
+
 
 @dataclass(frozen=True)
 class Training:
@@ -30,13 +33,13 @@ class Row:
     name: str
     build: Callable[[Any], Training]
     batch: int
-    inputs: int = 784
+    inputs: tuple[int, ...] = (784,)
     classes: int = 10
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Random images and one-hot labels, the same every time."""
         generator = np.random.default_rng(0)
-        images = generator.random((self.batch, self.inputs), np.float32)
+        images = generator.random((self.batch, *self.inputs), np.float32)
         labels = np.eye(self.classes, dtype=np.float32)
         return images, labels[generator.integers(0, self.classes, self.batch)]
 
@@ -69,8 +72,68 @@ def cnn(tf: Any) -> Training:
     return _finish(tf, _dense(tf, dense, 1024, 10), tf.train.AdamOptimizer(1e-4), x, y)
 
 
-def _feeds(tf: Any) -> tuple[Any, Any]:
-    return tf.placeholder(tf.float32, [None, 784]), tf.placeholder(tf.float32, [None, 10])
+def lstm(tf: Any) -> Training:
+    """28 rows of 28 pixels through an LSTM of 128 units, its last output to 10 classes, Adam."""
+    x, y = _feeds(tf, STEPS, PIXELS)
+    kernel = _weights(tf, (PIXELS + UNITS, 4 * UNITS))
+    bias = tf.Variable(tf.zeros([4 * UNITS]))
+    state = output = tf.zeros([tf.shape(x)[0], UNITS])
+    # Step by step, as `static_rnn` does; TensorFlow 2's own compat.v1 has no cells any more.
+    for row in tf.unstack(x, STEPS, axis=1):
+        gates = tf.matmul(tf.concat([row, output], 1), kernel) + bias
+        entry, new, forget, exit_ = tf.split(gates, 4, axis=1)
+        kept = state * tf.sigmoid(forget + 1.0)
+        state = kept + tf.sigmoid(entry) * tf.tanh(new)
+        output = tf.tanh(state) * tf.sigmoid(exit_)
+    logits = _dense(tf, output, UNITS, 10)
+    return _finish(tf, logits, tf.train.AdamOptimizer(1e-3), x, y)
+
+
+def transformer(tf: Any) -> Training:
+    """128 tokens of 64 numbers, 4 encoder layers of width 256 (norms first), Adam."""
+    x, y = _feeds(tf, TOKENS, FEATURES)
+    hidden = _dense_rows(tf, x, FEATURES, WIDTH) + _weights(tf, (TOKENS, WIDTH))
+    for _ in range(LAYERS):
+        hidden = hidden + _attention(tf, _normed(tf, hidden))
+        wide = _gelu(tf, _dense_rows(tf, _normed(tf, hidden), WIDTH, 4 * WIDTH))
+        hidden = hidden + _dense_rows(tf, wide, 4 * WIDTH, WIDTH)
+    pooled = tf.reduce_mean(_normed(tf, hidden), axis=1)
+    return _finish(tf, _dense(tf, pooled, WIDTH, 10), tf.train.AdamOptimizer(1e-4), x, y)
+
+
+def _attention(tf: Any, x: Any) -> Any:
+    """Every token looks at every other, by 4 heads of 64."""
+    query, key, value = (_heads(tf, _dense_rows(tf, x, WIDTH, WIDTH)) for _ in range(3))
+    scores = tf.matmul(query, key, transpose_b=True) * (WIDTH // HEADS) ** -0.5
+    seen = tf.matmul(tf.nn.softmax(scores), value)
+    joined = tf.reshape(tf.transpose(seen, [0, 2, 1, 3]), [-1, TOKENS, WIDTH])
+    return _dense_rows(tf, joined, WIDTH, WIDTH)
+
+
+def _heads(tf: Any, x: Any) -> Any:
+    parts = tf.reshape(x, [-1, TOKENS, HEADS, WIDTH // HEADS])
+    return tf.transpose(parts, [0, 2, 1, 3])
+
+
+def _normed(tf: Any, x: Any) -> Any:
+    scale, offset = tf.Variable(tf.ones([WIDTH])), tf.Variable(tf.zeros([WIDTH]))
+    mean, variance = tf.nn.moments(x, [2], keep_dims=True)
+    return (x - mean) * tf.rsqrt(variance + 1e-5) * scale + offset
+
+
+def _gelu(tf: Any, x: Any) -> Any:
+    return 0.5 * x * (1.0 + tf.erf(x * 0.5**0.5))
+
+
+def _dense_rows(tf: Any, x: Any, inputs: int, outputs: int) -> Any:
+    """A dense layer on every token."""
+    rows = _dense(tf, tf.reshape(x, [-1, inputs]), inputs, outputs)
+    return tf.reshape(rows, [-1, TOKENS, outputs])
+
+
+def _feeds(tf: Any, *sizes: int) -> tuple[Any, Any]:
+    inputs = tf.placeholder(tf.float32, [None, *(sizes or (784,))])
+    return inputs, tf.placeholder(tf.float32, [None, 10])
 
 
 def _weights(tf: Any, shape: Sequence[int]) -> Any:
@@ -97,4 +160,6 @@ ROWS = (
     Row("softmax_regression_b100", softmax_regression, 100),
     Row("mlp_b128", mlp, 128),
     Row("cnn_b128", cnn, 128),
+    Row("lstm_b128", lstm, 128, (STEPS, PIXELS)),
+    Row("transformer_b8", transformer, 8, (TOKENS, FEATURES)),
 )

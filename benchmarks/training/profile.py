@@ -1,13 +1,14 @@
 """Times of the kernels of training steps: python -m tensorkiln.benchmarks.training.profile cnn_b128
 
-Every call of a step's program is compiled alone and timed on buffers of its own: seconds
-of processor time on one thread, the least of a few.
+Every kernel of a step's program is compiled alone and timed on buffers of its own: seconds
+of processor time on one thread, the least of a few, times the number of its calls.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
@@ -30,9 +31,10 @@ from tensorkiln.runtime.manifest import Manifest, TensorSpec
 
 @dataclass(frozen=True)
 class Timing:
-    """One call of the program: its kernel, the least of its times, and its work."""
+    """A kernel of the program: how often it is called, the least time of a call, and its work."""
 
     name: str
+    calls: int
     seconds: float
     flops: int
     bytes: int
@@ -41,7 +43,12 @@ class Timing:
     def __str__(self) -> str:
         rates = f"{self.flops / self.seconds / 1e9:7.1f} GF/s {self.bytes / self.seconds / 1e9:6.1f} GB/s"
         sizes = " ".join("x".join(map(str, shape)) or "1" for shape in self.shapes)
-        return f"{self.seconds * 1e6:9.0f} us {rates}  {self.name}  {sizes}"
+        return f"{self.total * 1e6:9.0f} us {self.calls:3} x {rates}  {self.name}  {sizes}"
+
+    @property
+    def total(self) -> float:
+        """Seconds of all calls."""
+        return self.calls * self.seconds
 
 
 def function_of(row: Row) -> Function:
@@ -56,11 +63,13 @@ def function_of(row: Row) -> Function:
 
 
 def timings(program: Program, repeats: int) -> list[Timing]:
-    """The program's calls, each timed alone."""
-    return [_timing(program, call, repeats) for call in program.calls]
+    """The program's kernels, each timed alone."""
+    numbers = Counter(call.kernel for call in program.calls)
+    firsts = {call.kernel: call for call in reversed(program.calls)}
+    return [_timing(program, call, numbers[kernel], repeats) for kernel, call in firsts.items()]
 
 
-def _timing(program: Program, call: Call, repeats: int) -> Timing:
+def _timing(program: Program, call: Call, calls: int, repeats: int) -> Timing:
     target = target_named("host")
     kernel = finish_kernel(target)(program.kernels[call.kernel])
     # Slots that are one stay one: an update in place is timed in place.
@@ -86,11 +95,11 @@ def _timing(program: Program, call: Call, repeats: int) -> Timing:
         frame.call()
         times.append(time.thread_time() - start)
     shapes = tuple(buffer.shape for buffer in kernel.parameters)
-    return Timing(kernel.name, min(times), call.flops, call.bytes, shapes)
+    return Timing(kernel.name, calls, min(times), call.flops, call.bytes, shapes)
 
 
 def main() -> None:
-    """Prints the slowest calls of the rows named, or of all."""
+    """Prints the kernels of the rows named, or of all, that hold most of the time."""
     parser = argparse.ArgumentParser(description="Times of the kernels of a training step.")
     parser.add_argument("rows", nargs="*", help="rows of networks.py; all by default")
     parser.add_argument("--repeats", type=int, default=7, help="calls timed of each kernel")
@@ -101,10 +110,10 @@ def main() -> None:
             continue
         program = lower_function(optimize_function(function_of(row)), target_named("host"))
         found = timings(program, arguments.repeats)
-        total = sum(timing.seconds for timing in found)
+        total = sum(timing.total for timing in found)
         size = program.workspace_bytes / 1e6
-        print(f"{row.name}: {len(found)} calls, {total * 1e3:.2f} ms, workspace {size:.1f} MB")
-        for timing in sorted(found, key=lambda t: -t.seconds)[: arguments.most]:
+        print(f"{row.name}: {len(found)} kernels, {total * 1e3:.2f} ms, workspace {size:.1f} MB")
+        for timing in sorted(found, key=lambda t: -t.total)[: arguments.most]:
             print(timing)
 
 

@@ -22,18 +22,27 @@ from tensorkiln.compiler.schedules.dispatch import schedule
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.layouts import AnyTiling, assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
+from tensorkiln.compiler.schedules.open_sizes import open_program
+from tensorkiln.compiler.sizes.bound import Bounded
 from tensorkiln.runtime.errors import UnsupportedError
 
 _BOXES = ("dynamic_slice", "dynamic_update_slice")  # they touch a box of their first operand
 
 
-def lower_function(fused: Function, target: Target) -> Program:
-    """The program of a function in which everything that computes is a fusion."""
-    return _lowered(fused, target)
+def lower_function(fused: Function, target: Target, bounded: Bounded | None = None) -> Program:
+    """The program of a function in which everything that computes is a fusion.
+
+    With `bounded`, `fused` is made of its function, and the program is for all its sizes.
+    """
+    return _lowered(fused, target, bounded=bounded)
 
 
 def _lowered(
-    fused: Function, target: Target, inner: bool = False, invariants: Sequence[Value] = ()
+    fused: Function,
+    target: Target,
+    inner: bool = False,
+    invariants: Sequence[Value] = (),
+    bounded: Bounded | None = None,
 ) -> Program:
     """The program of a function, or of a region (`inner`), whose results others read;
     `invariants` are the parameters of a body that no trip changes."""
@@ -49,9 +58,10 @@ def _lowered(
         if op.name == "fusion"
     }
     regions = {op: _lowered_regions(op, target) for op in function.ops if op.name in CONTROL}
-    return assemble(
+    program = assemble(
         function, kernels, layouts, lambda group: schedule_loops(group, target), regions, once
     )
+    return program if bounded is None else open_program(program, function, bounded, target)
 
 
 def _lowered_regions(op: Op, target: Target) -> tuple[Program, ...]:

@@ -164,15 +164,12 @@ def _line(base: Sequence[float], values: Sequence[float]) -> tuple[float, float]
     if other is None or not all(map(math.isfinite, values)):
         return None
     near = 1e-6 * max(map(abs, values))
+    slope = (values[0] - values[other]) / (base[0] - base[other])
+    rest = values[0] - slope * base[0]
+    whole = float(round(slope)) == slope
     # Most often there is no offset, and rounding should not invent one.
-    for offset in (0.0, None):
-        if offset is None:
-            scale = (values[0] - values[other]) / (base[0] - base[other])
-            offset = values[0] - scale * base[0]
-            if float(round(scale)) == scale:
-                offset = float(round(offset))
-        else:
-            scale = values[0] / base[0]
+    lines = [(values[0] / base[0], 0.0), (slope, float(round(rest)) if whole else rest)]
+    for scale, offset in lines:
         found = [scale * b + offset for b in base]
         if scale and all(abs(f - v) <= near for f, v in zip(found, values, strict=True)):
             return scale, offset

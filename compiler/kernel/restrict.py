@@ -1,0 +1,271 @@
+"""Kernels that stop where a call's sizes end.
+
+A kernel for arrays at capacity is given, for dims of its results, how many places of them a call
+needs.  Loops then end before the first iteration that would store beyond these only; statements
+that do so are put under a condition.  Stores within an iteration may still go beyond, by less than
+a tile: the arrays have room for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import (
+    INDEX,
+    Binary,
+    Buffer,
+    Const,
+    Expr,
+    Index,
+    Load,
+    Var,
+    children,
+)
+from tensorkiln.compiler.kernel.stmt import (
+    Alloc,
+    Block,
+    For,
+    If,
+    Invoke,
+    Kernel,
+    Let,
+    LoopKind,
+    Stmt,
+    Store,
+    walk,
+)
+from tensorkiln.compiler.kernel.substitute import map_expressions, substitute_expr
+
+Limits = Mapping[str, Sequence[Expr | None]]  # of a buffer's dims: how many places are needed
+_LARGEST_CHOICE = 4  # bounds of one loop that are compared when it starts
+
+
+def restrict(kernel: Kernel, limits: Limits, sizes: Sequence[Buffer], lets: Sequence[Let]) -> Kernel:
+    """The kernel with loops that end at `limits`, expressions of the names that `lets` make.
+
+    `sizes` are the scalars which these read, new inputs behind the others.
+    """
+    body = _Restriction(limits).block(kernel.body, {})
+    inputs = kernel.parameters[: len(kernel.parameters) - kernel.outputs]
+    return replace(
+        kernel, parameters=(*inputs, *sizes, *kernel.written), body=(*lets, *body)
+    )  # fmt: skip
+
+
+class _Restriction:
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+    def block(self, block: Block, named: Mapping[str, Expr]) -> Block:
+        """The block restricted; `named` are the lets around it."""
+        names = dict(named)
+        made: list[Stmt] = []
+        for section in _sections(block):
+            done: list[Stmt] = []
+            for stmt in section:
+                if isinstance(stmt, Let) and stmt.value.dtype is INDEX:
+                    names[stmt.var.name] = substitute_expr(stmt.value, names)
+                done.append(self.stmt(stmt, names))
+            made += self._guarded(section, tuple(done), names)
+        return tuple(made)
+
+    def stmt(self, stmt: Stmt, named: Mapping[str, Expr]) -> Stmt:
+        """The statement restricted."""
+        if not isinstance(stmt, For | If):
+            return stmt
+        restricted = replace(stmt, body=self.block(stmt.body, named))
+        if not isinstance(stmt, For) or stmt.step != 1:
+            return restricted
+        if stmt.kind not in (LoopKind.SERIAL, LoopKind.PARALLEL):
+            return restricted
+        stop = self._stop(stmt, named)
+        if stop is None:
+            return restricted
+        stop = Binary("min", stmt.stop, stop)
+        if stmt.kind is LoopKind.PARALLEL:
+            stop = Binary("max", stop, ix.ZERO)
+        return replace(restricted, stop=stop)
+
+    def _stop(self, loop: For, named: Mapping[str, Expr]) -> Expr | None:
+        """The first iteration from which on nothing is stored that is needed; None if unknown.
+
+        What it stores in buffers of its own is needed by itself only.
+        """
+        inner = {*_bound(loop.body), loop.var.name}
+        private = set(_allocated(loop.body))
+        found: list[Expr] = []
+        for buffer, index, names in _stores(loop.body, dict(named)):
+            if buffer.name in private:
+                continue
+            limits = self.limits.get(buffer.name)
+            if limits is None:
+                return None
+            stops = [
+                stop
+                for place, limit in zip(index, limits, strict=True)
+                if limit is not None
+                and (stop := _first(substitute_expr(place, names), loop.var, inner, limit))
+                is not None
+            ]
+            if not stops:
+                return None
+            if stops[0] not in found:
+                found.append(stops[0])
+        if not found or len(found) > _LARGEST_CHOICE:
+            return None
+        most = found[0]
+        for other in found[1:]:
+            most = Binary("max", most, other)
+        return most
+
+    def _guarded(self, section: Block, done: Block, named: Mapping[str, Expr]) -> Block:
+        """The section under a condition, if it is for a tile that may lie beyond the limits."""
+        private = set(_allocated(section))
+        if not any(isinstance(s, Alloc) for s in section):
+            return done
+        inner = {name for s in section for name in _bound((s,))}
+        conditions: list[Expr] = []
+        for buffer, index, names in _stores(section, dict(named)):
+            if buffer.name in private:
+                continue
+            limits = self.limits.get(buffer.name)
+            if limits is None:
+                return done
+            found = [
+                Binary("lt", least, limit)
+                for place, limit in zip(index, limits, strict=True)
+                if limit is not None
+                and (least := _least(substitute_expr(place, names), inner)) is not None
+                and least != ix.ZERO
+            ]
+            if not found:
+                return done
+            if found[0] not in conditions:
+                conditions.append(found[0])
+        if len(conditions) != 1:
+            return done
+        return (If(conditions[0], done),)
+
+
+def _sections(block: Block) -> Iterator[Block]:
+    """The block in parts, each from an Alloc to the last use of what parts before did not make."""
+    allocated = [k for k, stmt in enumerate(block) if isinstance(stmt, Alloc)]
+    ends: list[tuple[int, int]] = []
+    for start in allocated:
+        stmt = block[start]
+        assert isinstance(stmt, Alloc)
+        last = max(k for k in range(start, len(block)) if _uses(block[k], stmt.buffer.name))
+        if ends and start <= ends[-1][1]:
+            ends[-1] = (ends[-1][0], max(last, ends[-1][1]))
+        else:
+            ends.append((start, last))
+    at = 0
+    for start, last in ends:
+        if at < start:
+            yield block[at:start]
+        # a let that later statements read must stay visible to them
+        later = {name for stmt in block[last + 1 :] for name in _read(stmt)}
+        if any(isinstance(s, Let) and s.var.name in later for s in block[start : last + 1]):
+            yield block[start:]
+            return
+        yield block[start : last + 1]
+        at = last + 1
+    if at < len(block):
+        yield block[at:]
+
+
+def _least(place: Expr, inner: set[str]) -> Expr | None:
+    """The smallest that an index can be, as an expression without the names in `inner`."""
+    terms, constant = ix.linear(place)
+    least: Expr = ix.const(constant)
+    for atom, coefficient in terms.items():
+        if any(ix.depends(atom, name) for name in inner):
+            low = min(coefficient * end for end in ix.bounds(atom))
+            if low < -(1 << 40):
+                return None
+            least = ix.add(least, ix.const(low))
+        else:
+            least = ix.add(least, ix.mul(atom, coefficient))
+    return least
+
+
+def _first(place: Expr, var: Var, inner: set[str], limit: Expr) -> Expr | None:
+    """The least `var` from which on `place >= limit`, whatever the other names in `inner` are."""
+    terms, constant = ix.linear(place)
+    for own, factor in terms.items():
+        if factor <= 0 or not ix.depends(own, var.name):
+            continue
+        others = {atom: c for atom, c in terms.items() if atom != own}
+        rest = _least(ix.from_linear(others, constant), inner)
+        if rest is None:
+            return None
+        steps = ix.floordiv(ix.add(ix.sub(limit, rest), ix.const(factor - 1)), factor)
+        if isinstance(own, Var):
+            return steps
+        if isinstance(own, Binary) and own.op == "floordiv" and isinstance(own.right, Const):
+            return _first(own.left, var, inner, ix.mul(steps, int(own.right.value)))
+    return None
+
+
+def _stores(
+    block: Block, named: dict[str, Expr]
+) -> Iterator[tuple[Buffer, Index, dict[str, Expr]]]:
+    """Every place that statements may write, with the lets that its index may use.
+
+    A prefetch writes nothing, so an instruction without a body does not count.
+    """
+    for stmt in walk(block):
+        if isinstance(stmt, Let) and stmt.value.dtype is INDEX:
+            named[stmt.var.name] = substitute_expr(stmt.value, named)
+        elif isinstance(stmt, Store):
+            yield stmt.buffer, stmt.index, named
+        elif isinstance(stmt, Invoke) and stmt.instruction.body:
+            for window in stmt.windows:
+                if window.buffer.space == "local" or _writes(stmt, window.buffer):
+                    yield window.buffer, window.index, named
+
+
+def _writes(stmt: Invoke, buffer: Buffer) -> bool:
+    written = {s.buffer.name for s in walk(stmt.instruction.body) if isinstance(s, Store)}
+    pairs = zip(stmt.instruction.parameters, stmt.windows, strict=True)
+    return any(w.buffer.name == buffer.name and p.name in written for p, w in pairs)
+
+
+def _bound(block: Block) -> Iterator[str]:
+    for stmt in walk(block):
+        if isinstance(stmt, For | Let):
+            yield stmt.var.name
+
+
+def _allocated(block: Block) -> Iterator[str]:
+    for stmt in walk(block):
+        if isinstance(stmt, Alloc):
+            yield stmt.buffer.name
+
+
+def _uses(stmt: Stmt, buffer: str) -> bool:
+    return buffer in _read(stmt)
+
+
+def _read(stmt: Stmt) -> set[str]:
+    """Names of buffers and variables that a statement mentions, those that it makes included."""
+    found: set[str] = set()
+
+    def visit(expr: Expr) -> Expr:
+        if isinstance(expr, Var):
+            found.add(expr.name)
+        elif isinstance(expr, Load):
+            found.add(expr.buffer.name)
+        for child in children(expr):
+            visit(child)
+        return expr
+
+    map_expressions((stmt,), visit)
+    for each in walk((stmt,)):
+        if isinstance(each, Store | Alloc):
+            found.add(each.buffer.name)
+        elif isinstance(each, Invoke):
+            found.update(window.buffer.name for window in each.windows)
+    return found

@@ -1,0 +1,142 @@
+"""A program at capacity that does what a call's sizes ask for, and no more.
+
+Kernels get the sizes and stop where they end (compiler/kernel/restrict.py); the caller's arrays,
+which are dense at the call's own sizes, are brought to capacity at the start and back at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tensorkiln.compiler.ir.dims import Affine, Dim
+from tensorkiln.compiler.ir.function import Function, Value
+from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.expr import Expr
+from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, align, map_steps
+from tensorkiln.compiler.kernel.restrict import restrict
+from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.lower.demand import Need, needs
+from tensorkiln.compiler.lower.layout import Layout, row_major
+from tensorkiln.compiler.schedules.transfer import size_expr, size_reads, transfer_kernel
+from tensorkiln.compiler.sizes.bound import Bounded
+from tensorkiln.compiler.sizes.factors import Dims, is_open
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """The sizes of a call: capacities, and the slots of the arguments that tell them."""
+
+    capacities: Mapping[str, int]
+    slots: Mapping[str, Slot]
+
+    def of(self, dims: Sequence[Dim]) -> list[Slot]:
+        """The slots that `size_reads(dims)` reads, in its order."""
+        names = {s.name: None for dim in dims if isinstance(dim, Affine) for s, _ in dim.terms}
+        return [self.slots[name] for name in names]
+
+
+def open_program(
+    program: Program, function: Function, bounded: Bounded, target: Target
+) -> Program:
+    """`program`, of the fused `function`, for calls of any sizes that `bounded` allows."""
+    first = len(function.parameters) - len(bounded.symbols)
+    sizes = _Sizes(
+        dict(bounded.capacities),
+        {s.name: Slot("argument", first + k) for k, s in enumerate(bounded.symbols)},
+    )
+    kernels: list[Kernel] = list(program.kernels)
+    numbers = {replace(kernel, name=""): k for k, kernel in enumerate(kernels)}
+
+    def number(kernel: Kernel) -> int:
+        key = replace(kernel, name="")
+        if key not in numbers:
+            numbers[key] = len(kernels)
+            kernels.append(kernel)
+        return numbers[key]
+
+    wanted = needs(function, bounded.outputs)
+    steps: list[Step] = []
+    for step in program.steps:
+        if isinstance(step, Call) and step.op is not None:
+            step = _restricted(step, kernels[step.kernel], wanted, sizes, number)
+        steps.append(step)
+
+    moved: dict[Slot, Slot] = {}
+    before: list[Step] = []
+    after: list[Step] = []
+    space = align(program.workspace_bytes)
+    inward = [(k, v, d, True) for k, (v, d) in enumerate(zip(function.parameters, bounded.inputs, strict=False))]
+    outward = [
+        (len(function.parameters) + k, v, d, False)
+        for k, (v, d) in enumerate(zip(function.results, bounded.outputs, strict=True))
+    ]
+    for position, value, dims, into in (*inward, *outward):
+        if not any(map(is_open, dims)):
+            continue
+        outside, inside = Slot("argument", position), Slot("workspace", space)
+        space = align(space + value.type.bytes)
+        moved[outside] = inside
+        kernel = transfer_kernel(dims, value.dtype, into, sizes.capacities, target)
+        ends = (outside, inside) if into else (inside, outside)
+        own = sizes.of([f.extent for dim in dims for f in dim])
+        call = Call(number(kernel), (ends[0], *own, ends[1]), (), 0, 2 * value.type.bytes)
+        (before if into else after).append(call)
+    inner = map_steps(steps, lambda slot: moved.get(slot, slot), lambda k: k)
+    used = replace(program, kernels=tuple(kernels), steps=(*before, *inner, *after))
+    return _without_unused(replace(used, workspace_bytes=space))
+
+
+def _restricted(
+    call: Call,
+    kernel: Kernel,
+    wanted: Mapping[Value, Need],
+    sizes: _Sizes,
+    number: object,
+) -> Call:
+    assert call.op is not None
+    assert callable(number)
+    results = call.op.results
+    layouts = call.layouts[len(call.op.operands) :]
+    limits: dict[str, list[Expr | None]] = {}
+    dims: list[Dim] = []
+    for buffer, value, layout in zip(kernel.written, results, layouts, strict=True):
+        need = wanted.get(value, value.shape)
+        dims += need
+        limits[buffer.name] = _physical(need, layout, sizes)
+    if not any(isinstance(dim, Affine) for dim in dims):
+        return call
+    reads = size_reads(dims, sizes.capacities)
+    restricted = restrict(kernel, limits, [b for b, _ in reads], [let for _, let in reads])
+    inputs = call.slots[: len(call.slots) - len(results)]
+    slots = (*inputs, *sizes.of(dims), *call.slots[len(inputs) :])
+    return replace(call, kernel=number(restricted), slots=slots)
+
+
+def _physical(need: Need, layout: object, sizes: _Sizes) -> list[Expr | None]:
+    """How many places of each dim of the buffer are needed, None for all."""
+    order = layout if isinstance(layout, Layout) else row_major(len(need))
+    blocks = dict(order.blocks)
+    found: list[Expr | None] = []
+    for axis in order.order:
+        dim = need[axis]
+        if not isinstance(dim, Affine):
+            found.append(None)
+            continue
+        by = blocks.get(axis, 1)
+        places = size_expr(dim, sizes.capacities)
+        found.append(ix.floordiv(ix.add(places, ix.const(by - 1)), by))
+    return found + [None] * len(order.blocks)
+
+
+def _without_unused(program: Program) -> Program:
+    """The program without kernels that no call names."""
+    used = sorted({call.kernel for call in program.calls})
+    place = {old: new for new, old in enumerate(used)}
+    steps = map_steps(program.steps, lambda slot: slot, lambda k: place[k])
+    kernels = tuple(program.kernels[k] for k in used)
+    return replace(program, kernels=kernels, steps=steps)
+
+
+__all__ = ["Dims", "open_program"]

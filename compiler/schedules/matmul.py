@@ -41,6 +41,8 @@ from tensorkiln.compiler.schedules.tiling import (
     row_dim,
 )  # fmt: skip
 
+AHEAD_BYTES = 6144  # of weights: what arrives from an outer cache while this much is used
+
 Each: TypeAlias = Callable[[Callable[[Index, Index, "Expr | None"], None]], None]
 
 
@@ -71,9 +73,9 @@ class _Matmul:
         body, t, s = self.body, self.tiling, self.shape
         self.full_tiles, self.edge_rows = divmod(s.m, t.rows)
         self.full_panels, self.edge_columns = divmod(s.n, t.columns)
-        tiles = self.full_tiles + bool(self.edge_rows)
+        self.tiles = self.full_tiles + bool(self.edge_rows)
         panels = self.full_panels + bool(self.edge_columns)
-        self.row_blocks = -(-tiles // t.block_tiles)
+        self.row_blocks = -(-self.tiles // t.block_tiles)
         self.block_panels = -(-panels // t.column_blocks)
         column_blocks = -(-panels // self.block_panels)
         tasks = (*s.batch, self.row_blocks, column_blocks)
@@ -173,6 +175,8 @@ class _Matmul:
         with body.between(start, stop, self.shape.k) as k:
             if number is not None:
                 self._fetch_next_panel(number, start, ix.sub(k, start))
+            if self.tiles == 1:
+                self._fetch_ahead(column, vectors, k)
             each(lambda at, index, exists: self._multiply(acc, at, index, k, exists))
         self._end(acc, each, block)
 
@@ -188,6 +192,18 @@ class _Matmul:
         place = self.body.places[self.op.operands[1]]
         index = self._operand(1, list(self.batch), ix.add(self.next_column, column), row)
         self.body.emit(prefetch(place.buffer, place.index(index)))
+
+    def _fetch_ahead(self, column: Expr, vectors: int, k: Expr) -> None:
+        """Panels that one tile reads, one time, are asked for a fixed way ahead."""
+        if not self.tiling.pack_right:
+            return
+        place = self.body.places[self.op.operands[1]]
+        row_bytes = self.tiling.columns * self.value.dtype.bytes
+        row = ix.add(k, ix.const(-(-AHEAD_BYTES // row_bytes)))
+        for vector in range(vectors):
+            at = ix.add(column, ix.const(vector * self.tiling.lanes))
+            index = self._operand(1, list(self.batch), at, row)
+            self.body.emit(prefetch(place.buffer, place.index(index)))
 
     def _result(self, row: Expr, i: Expr, column: Expr, at: Expr) -> Index:
         return (*self.batch, ix.add(row, i), ix.add(column, at))

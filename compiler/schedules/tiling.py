@@ -17,6 +17,8 @@ L2_BYTES = 1 << 18  # a part of any current core's second-level cache; panels st
 LARGE_BYTES = 8 << 20
 DEPTH = 512
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
+WAY_BYTES = 4096  # lines this far apart share a set of any usual first-level cache
+ALIASED_ROWS = 4  # with the other operand's lines, more than such a set has room for
 
 WIDE = (F32, F64, I32)  # narrower numbers are converted as they are packed
 
@@ -95,7 +97,8 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     pack_right = constant_right or shape.m > SMALL_ROWS or not right_is_rows
     bytes_ = op.result.dtype.bytes
     depth = shape.k if shape.k <= 2 * DEPTH else _split(shape.k, DEPTH)
-    pack_left = shape.m >= 2 * rows and shape.n >= 8 * lanes and shape.m * shape.k >= 1 << 16
+    large = shape.m >= 2 * rows and shape.m * shape.k >= 1 << 16
+    pack_left = shape.n >= 8 * lanes and (large or _aliases(rows, shape.k * bytes_))
     # A right operand that only memory holds is streamed past fewer, larger blocks.
     budget = L2_BYTES * (2 if shape.n * shape.k * bytes_ >= LARGE_BYTES else 1)
     tiles = max(1, min(-(-shape.m // rows), budget // (rows * depth * bytes_)))
@@ -104,6 +107,11 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     # An even number of tasks shares out over two threads.
     column_blocks = min(panels, 8 if row_blocks == 1 else 1 + row_blocks % 2)
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right)
+
+
+def _aliases(rows: int, row_bytes: int) -> bool:
+    """True if so many rows of a matrix lie in one set of the first-level cache."""
+    return rows >= ALIASED_ROWS and row_bytes % WAY_BYTES == 0
 
 
 def _most_rows(target: Target, vectors: int) -> int:

@@ -71,6 +71,35 @@ def column_sums(rows: int, columns: int) -> ModelProto:
     return _model([node], {"x": (rows, columns)}, (columns,), weights)
 
 
+def many_ops(count: int) -> ModelProto:
+    """About `count` nodes that no compiler can make one of: small layers (product, sum, tanh, and
+    every eighth a softmax), each with weights of its own and sizes that come again."""
+    sizes = (16, 24, 32)
+    weights: dict[str, np.ndarray] = {}
+    nodes: list[NodeProto] = []
+    value, size, layer = "x", sizes[0], 0
+    while len(nodes) < count:
+        layer += 1
+        wider = sizes[layer % len(sizes)]
+        weights[f"w{layer}"] = _normal((size, wider), 1 / np.sqrt(size))
+        weights[f"b{layer}"] = _normal((wider,), 0.1)
+        steps = [("MatMul", f"w{layer}"), ("Add", f"b{layer}"), ("Tanh", "")]
+        steps += [("Softmax", "")] if layer % 8 == 0 else []
+        for kind, other in steps:
+            result = f"t{len(nodes)}"
+            nodes.append(helper.make_node(kind, [value, other] if other else [value], [result]))
+            value = result
+        size = wider
+    nodes[-1].output[0] = "y"
+    return _model(nodes, {"x": (4, sizes[0])}, (4, size), weights)
+
+
+def trivial() -> ModelProto:
+    """One addition of four numbers: what a call costs."""
+    weights = {"one": np.ones(4, np.float32)}
+    return _model([helper.make_node("Add", ["x", "one"], ["y"])], {"x": (4,)}, (4,), weights)
+
+
 def _normal(shape: Sequence[int], scale: float) -> np.ndarray:
     drawn = np.random.default_rng(0).standard_normal(tuple(shape), np.float32)
     drawn *= np.float32(scale)

@@ -1,4 +1,4 @@
-"""Kernels that show what a machine can do at best: multiply-adds and copies.
+"""Kernels that show what a machine can do at best: multiply-adds, copies and reads.
 
 Their times are what benchmarks compare others with, so they come through the same code generator,
 thread pool and loader as every model.
@@ -18,8 +18,9 @@ from tensorkiln.runtime.manifest import Manifest, TensorSpec
 CHAINS = 12
 _STEPS = 1 << 14
 _TASKS = 32
-CHUNK = 1 << 14  # floats that a task copies at once
+CHUNK = 1 << 14  # floats that a task copies or reads at once
 _UNROLL = 4
+_SUMS = 8
 
 
 def fma_ceiling(target: Target) -> Compiled:
@@ -31,7 +32,12 @@ def fma_ceiling(target: Target) -> Compiled:
     phis = [f"  %a{k} = phi {kind} [ %s{k}, %next ], [ %b{k}, %loop ]" for k in numbers]
     a, b = f"%s{CHAINS}", f"%s{CHAINS + 1}"
     call = f"call {kind} @llvm.fma.v{lanes}f32"
-    steps = [f"  %b{k} = {call}({kind} %a{k}, {kind} {a}, {kind} {b})" for k in numbers]
+    if target.has_fma:
+        steps = [f"  %b{k} = {call}({kind} %a{k}, {kind} {a}, {kind} {b})" for k in numbers]
+    else:
+        steps = [
+            f"  %m{k} = fmul {kind} %a{k}, {a}\n  %b{k} = fadd {kind} %m{k}, {b}" for k in numbers
+        ]
     sums = [
         f"  %t{k} = fadd {kind} %{'b0' if k == 1 else f't{k - 1}'}, %b{k}" for k in numbers if k
     ]
@@ -66,10 +72,11 @@ exit:
     return _compile("fma_peak", target, body, declared, _TASKS, shapes, flops, 0)
 
 
-def copy_ceiling(target: Target, floats: int, streaming: bool) -> Compiled:
+def copy_ceiling(target: Target, floats: int, streaming: bool, repeats: int = 1) -> Compiled:
     """A copy of `floats` f32 (rounded up to whole chunks) to another place, both 64-byte aligned.
 
-    `streaming` stores past the caches, which saves reading what is overwritten.
+    `streaming` stores past the caches, which saves reading what is overwritten. With `repeats`
+    every thread copies its part that often, so small parts come from a cache near to it.
     """
     lanes = target.lanes(32)
     kind = f"<{lanes} x float>"
@@ -86,29 +93,88 @@ def copy_ceiling(target: Target, floats: int, streaming: bool) -> Compiled:
         ]
     x86 = target.architecture == "x86_64"
     fence = "  call void @llvm.x86.sse.sfence()\n" if streaming and x86 else ""
-    body = f"""
+    body = _ranges(moves, [], lanes * _UNROLL, repeats, f"{fence}  ret void")
+    declared = "declare void @llvm.x86.sse.sfence()\n" if x86 else ""
+    count = chunks * CHUNK
+    name = "copy_streaming" if streaming else "copy"
+    size = 2 * 4 * count * repeats
+    return _compile(
+        name, target, body, f"{declared}!0 = !{{i32 1}}", chunks, (count, count), 0, size
+    )
+
+
+def read_ceiling(target: Target, floats: int, repeats: int = 1) -> Compiled:
+    """Reads `floats` f32 (rounded up to whole chunks) and adds them up; `repeats` as above.
+
+    The result has a vector of sums for each chunk; only the first of a thread's range is written.
+    """
+    lanes = target.lanes(32)
+    kind = f"<{lanes} x float>"
+    chunks = -(-floats // CHUNK)
+    numbers = range(_SUMS)
+    moves: list[str] = []
+    for k in numbers:
+        moves += [
+            f"  %p{k} = getelementptr float, ptr %from, i64 {lanes * k}",
+            f"  %v{k} = load {kind}, ptr %p{k}, align {4 * lanes}",
+            f"  %b{k} = fadd {kind} %a{k}, %v{k}",
+        ]
+    total = [
+        f"  %t{k} = fadd {kind} %{'a0' if k == 1 else f't{k - 1}'}, %a{k}" for k in numbers if k
+    ]
+    finish = f"""
+{_lines(total)}
+  %offset = mul i64 %begin, {lanes}
+  %place = getelementptr float, ptr %out, i64 %offset
+  store {kind} %t{_SUMS - 1}, ptr %place, align 4
+  ret void"""
+    carried = [(f"%a{k}", f"%b{k}", kind) for k in numbers]
+    body = _ranges(moves, carried, lanes * _SUMS, repeats, finish)
+    shapes = (chunks * CHUNK, chunks * lanes)
+    return _compile("read", target, body, "", chunks, shapes, 0, 4 * chunks * CHUNK * repeats)
+
+
+def _ranges(
+    moves: list[str], carried: list[tuple[str, str, str]], step: int, repeats: int, finish: str
+) -> str:
+    """`moves` at %from and %to for every `step` floats of the task's chunks, `repeats` times.
+
+    `carried` are the values from one step to the next (name before, name after, type), which
+    start as zeros and have the names before in `finish`, too.
+    """
+    outer = [
+        f"  {before}.r = phi {kind} [ zeroinitializer, %entry ], [ {before}, %again ]"
+        for before, _, kind in carried
+    ]
+    inner = [
+        f"  {before} = phi {kind} [ {before}.r, %round ], [ {after}, %loop ]"
+        for before, after, kind in carried
+    ]
+    return f"""
   %first = mul i64 %begin, {CHUNK}
   %last = mul i64 %end, {CHUNK}
+  br label %round
+round:
+  %r = phi i64 [ 0, %entry ], [ %r1, %again ]
+{_lines(outer)}
   br label %head
 head:
-  %i = phi i64 [ %first, %entry ], [ %i1, %loop ]
+  %i = phi i64 [ %first, %round ], [ %i1, %loop ]
+{_lines(inner)}
   %more = icmp slt i64 %i, %last
-  br i1 %more, label %loop, label %exit
+  br i1 %more, label %loop, label %again
 loop:
   %from = getelementptr float, ptr %in, i64 %i
   %to = getelementptr float, ptr %out, i64 %i
 {_lines(moves)}
-  %i1 = add i64 %i, {lanes * _UNROLL}
+  %i1 = add i64 %i, {step}
   br label %head
+again:
+  %r1 = add i64 %r, 1
+  %rounds = icmp slt i64 %r1, {repeats}
+  br i1 %rounds, label %round, label %exit
 exit:
-{fence}  ret void"""
-    declared = "declare void @llvm.x86.sse.sfence()\n" if x86 else ""
-    count = chunks * CHUNK
-    name = "copy_streaming" if streaming else "copy"
-    size = 2 * 4 * count
-    return _compile(
-        name, target, body, f"{declared}!0 = !{{i32 1}}", chunks, (count, count), 0, size
-    )
+{finish}"""
 
 
 def _compile(

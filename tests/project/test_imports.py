@@ -37,7 +37,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "frontends.onnx": ("compiler", "runtime"),
     "frontends.cli.bench.peers": (),
     "frontends.cli": (
-        "", "frontends.onnx", "frontends.cached", "frontends.training",
+        "", "frontends.graph", "frontends.onnx", "frontends.cached", "frontends.training",
         "benchmarks.models", "benchmarks.micro", "benchmarks.suite",
         "compiler", "runtime",
     ),

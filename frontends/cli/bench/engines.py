@@ -1,36 +1,31 @@
-"""What is measured: compiled code, the interpreter, ceilings, and other engines."""
+"""Our own engines: compiled code, the interpreter, and ceilings."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import subprocess
-import sys
+import os
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from tensorkiln.compiler.codegen.ceilings import copy_ceiling, fma_ceiling
+from tensorkiln.compiler.codegen.ceilings import copy_ceiling, fma_ceiling, read_ceiling
 from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.frontends.cli.bench.peers.worker import timed
 from tensorkiln.runtime.compiled import Compiled, aligned_bytes
-from tensorkiln.runtime.errors import TensorKilnError
 from tensorkiln.runtime.executable import Executable, Memory
 from tensorkiln.runtime.feeds import address
 from tensorkiln.runtime.jit import load_compiled
 from tensorkiln.runtime.manifest import TensorSpec
 
 Array = npt.NDArray[Any]
-PEERS = ("onnxruntime", "openvino", "torch", "jax")
-_SECONDS_TO_END = 5
-_PEERS_FOLDER = Path(__file__).with_name("peers")
+_MOST_COPIED = 1 << 28  # bytes that a ceiling's arrays take; for more the time is scaled
+_LEAST_COPIED = 1 << 16
 
 
 class Engine(Protocol):
@@ -41,34 +36,56 @@ class Engine(Protocol):
         ...
 
 
-class PeerError(Exception):
-    """A peer cannot run a model; the message is its own."""
+class Timed:
+    """An engine that is a Python function."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+
+    def times(self, seconds: float, most: int) -> list[float]:
+        """See Engine."""
+        return timed(self._call, seconds, most)
 
 
 class CompiledEngine:
     """Our compiled code; `compile_seconds` is what compiling took."""
 
-    def __init__(self, function: Function, feeds: Mapping[str, Array]) -> None:
+    def __init__(
+        self, function: Function, feeds: Mapping[str, Array], target: str = "host"
+    ) -> None:
         start = time.perf_counter()
-        compiled = compile_function(function)
-        self._executable = load_compiled(compiled)
+        self._compiled = compile_function(function, target)
+        self.executable = load_compiled(self._compiled)
         self.compile_seconds = time.perf_counter() - start
-        self._inputs = [aligned_copy(feeds[spec.name]) for spec in self._executable.inputs]
-        self.outputs = [aligned_empty(spec) for spec in self._executable.outputs]
+        self._feeds = feeds
+        self._inputs = [aligned_copy(feeds[spec.name]) for spec in self.executable.inputs]
+        self.outputs = [aligned_empty(spec) for spec in self.executable.outputs]
 
     @property
     def flops(self) -> int:
         """Arithmetic of one call, as the compiler counted it."""
-        return self._executable.cost().flops
+        return self.executable.cost().flops
+
+    @property
+    def least_bytes(self) -> int:
+        """What a call reads and writes at least: inputs, outputs and constants, each once."""
+        memory = self.memory
+        return memory.inputs + memory.outputs + memory.constants
 
     @property
     def memory(self) -> Memory:
         """What a call needs."""
-        return self._executable.memory()
+        return self.executable.memory()
 
     def with_threads(self, threads: int) -> Engine:
-        """Calls with this number of threads."""
-        return BoundEngine(self._executable, [*self._inputs, *self.outputs], threads)
+        """Calls on bound arrays with this number of threads."""
+        return BoundEngine(self.executable, [*self._inputs, *self.outputs], threads)
+
+    def end_to_end(self, threads: int) -> Engine:
+        """Calls on numpy arrays, whose results are new arrays."""
+        # A number of threads given with each call would be resolved anew in each call.
+        executable, feeds = load_compiled(self._compiled, threads), self._feeds
+        return Timed(lambda: executable.run(feeds))
 
 
 class BoundEngine:
@@ -102,9 +119,9 @@ class InterpretedEngine:
 class Ceiling:
     """The least time for so many flops or bytes, by a kernel that does nothing else."""
 
-    def __init__(self, compiled: Compiled, threads: int, work: int) -> None:
+    def __init__(self, compiled: Compiled, threads: int, work: int, name: str = "") -> None:
         executable = load_compiled(compiled)
-        self.name = executable.manifest.model
+        self.name = name or executable.manifest.model
         done = executable.manifest.flops or executable.manifest.bytes
         self._factor = work / done
         specs = (*executable.inputs, *executable.outputs)
@@ -118,84 +135,38 @@ class Ceiling:
         return [time * self._factor for time in self._bound.times(seconds, most)]
 
 
-def ceilings(flops: int, moved: int, threads: int) -> list[Ceiling]:
-    """The ceilings of a row: copies of as many bytes as it moves, or multiply-adds."""
+def ceilings(
+    flops: int, moved: int, threads: int, *, only_read: bool = False, levels: Sequence[str] = ()
+) -> list[Ceiling]:
+    """The ceilings of a row: multiply-adds, here and for the targets `levels`, and as many bytes
+    read, or read and written."""
     host = target_named("host")
+    found: list[Ceiling] = []
+    if flops:
+        found.append(Ceiling(fma_ceiling(host), threads, flops))
+        found += [
+            Ceiling(fma_ceiling(target_named(level)), threads, flops, f"fma_peak {level}")
+            for level in levels
+        ]
     if moved:
-        kinds = [copy_ceiling(host, moved // 8, streaming) for streaming in (False, True)]
-        return [Ceiling(compiled, threads, moved) for compiled in kinds]
-    return [Ceiling(fma_ceiling(host), threads, flops)] if flops else []
-
-
-class Peer:
-    """Another engine in a process of its own, for one number of threads."""
-
-    def __init__(self, name: str, threads: int, python: str) -> None:
-        self.name = name
-        self._threads = threads
-        self._process = subprocess.Popen(
-            [python, str(_PEERS_FOLDER / "worker.py"), name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        self.version = str(self._ask({"do": "version"})["version"])
-
-    def prepare(self, model: Path, inputs: Path, outputs: Path) -> tuple[list[Array], float]:
-        """Loads a model and runs it once; its outputs, and the seconds that this took."""
-        request = {
-            "do": "prepare", "model": str(model), "inputs": str(inputs), "outputs": str(outputs),
-            "threads": self._threads,
-        }  # fmt: skip
-        seconds = float(self._ask(request)["seconds"])
-        with np.load(outputs) as archive:
-            return [archive[name] for name in archive.files], seconds
-
-    def times(self, seconds: float, most: int) -> list[float]:
-        """See Engine."""
-        answer = self._ask({"do": "time", "seconds": seconds, "most": most})
-        return [float(value) for value in answer["times"]]
-
-    def release(self) -> None:
-        """Frees the model."""
-        with contextlib.suppress(PeerError):
-            self._ask({"do": "release"})
-
-    def close(self) -> None:
-        """Ends the process."""
-        self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_SECONDS_TO_END)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def _ask(self, request: dict[str, object]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except OSError as error:
-            raise PeerError(f"its process ended: {error}") from error
-        if not line:
-            raise PeerError("its process ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise PeerError(answer["error"])
-        return answer
-
-
-def start_peers(names: Sequence[str], threads: int, python: str | None) -> list[Peer]:
-    """The peers that are installed; TensorKilnError if `python` cannot be started."""
-    found = []
-    for name in names:
-        try:
-            found.append(Peer(name, threads, python or sys.executable))
-        except PeerError:
-            continue
-        except OSError as error:
-            raise TensorKilnError(f"--peer-python {python}: cannot be started: {error}") from error
+        used = min(max(moved, _LEAST_COPIED), _MOST_COPIED)
+        if only_read:
+            kinds = [read_ceiling(host, used // 4)]
+        else:
+            kinds = [copy_ceiling(host, used // 8, streaming) for streaming in (False, True)]
+        found += [Ceiling(compiled, threads, moved) for compiled in kinds]
     return found
+
+
+@contextmanager
+def on_processors(processors: Sequence[int]) -> Iterator[None]:
+    """Keeps the calling thread on these processors for a while."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, processors)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def aligned_copy(array: Array) -> Array:

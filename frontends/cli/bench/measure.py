@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,132 +15,187 @@ from tensorkiln.frontends.cli.arrays import draw, write_archive
 from tensorkiln.frontends.cli.bench.engines import (
     Array,
     CompiledEngine,
-    Engine,
     InterpretedEngine,
-    Peer,
-    PeerError,
     ceilings,
+    on_processors,
 )
+from tensorkiln.frontends.cli.bench.peer import Peer, PeerError
+from tensorkiln.frontends.cli.bench.rest import wait_for_rest
+from tensorkiln.frontends.cli.bench.result import (
+    COMPILED,
+    INTERPRETED,
+    KernelTime,
+    Point,
+    Result,
+    Times,
+)
+from tensorkiln.frontends.cli.profile import profile
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.onnx import import_model
+from tensorkiln.runtime.errors import TensorKilnError
 from tensorkiln.runtime.manifest import TensorSpec
 
 # A turn of one engine; its calls follow each other, so caches are as warm as in a loop.
 _TURN_SECONDS = 0.1
-_TURN_CALLS = 50
-_PAUSE_SECONDS = 0.01  # in which threads of the engine before fall asleep
+_TURN_CALLS = 300
 _LONGEST_INTERPRETED = 0.5
+_PROFILE_SECONDS = 0.5
+_KERNELS = 5
+
+# times(seconds, most) of one engine in one form
+_Turn = Callable[[float, int], list[float]]
 
 
 @dataclass(frozen=True)
-class Times:
-    """Median and quartiles of single calls, in seconds."""
+class Options:
+    """How rows are measured.
 
-    median: float
-    low: float
-    high: float
-    calls: int
+    `processors` are those of which N threads use the first N; `levels` the other targets whose
+    code is measured too; `end_to_end` asks for calls on numpy arrays as well.
+    """
 
-    @staticmethod
-    def of(samples: Sequence[float]) -> Times:
-        """From single times."""
-        low, median, high = np.percentile(samples, [25, 50, 75]).tolist()
-        return Times(median, low, high, len(samples))
+    rounds: int = 7
+    processors: tuple[int, ...] = tuple(sorted(os.sched_getaffinity(0)))
+    levels: tuple[str, ...] = ()
+    end_to_end: bool = False
 
 
 @dataclass
-class Result:
-    """One row with one number of threads.
+class _Contestant:
+    """An engine in one form (`whole`: from numpy to numpy), and its samples."""
 
-    `engines` has "compiled", "interpreted" and peers; `ceilings` the least times by kind of
-    ceiling; `errors` what went wrong, by engine; `differences` from the reference, relative to its
-    largest element; `prepare` the seconds that each took before the first call.
-    """
-
-    name: str
-    threads: int
-    flops: int
-    bytes: int
-    peak_bytes: int
-    engines: dict[str, Times] = field(default_factory=dict)
-    ceilings: dict[str, Times] = field(default_factory=dict)
-    differences: dict[str, float] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    prepare: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def share(self) -> float | None:
-        """The share of the best ceiling that compiled code reaches."""
-        if not self.ceilings or "compiled" not in self.engines:
-            return None
-        best = min(times.median for times in self.ceilings.values())
-        return best / self.engines["compiled"].median
-
-    @property
-    def wrong(self) -> bool:
-        """Whether compiled code differs from the reference."""
-        return "compiled" in self.errors
+    engine: str
+    turn: _Turn
+    process: int
+    whole: bool = False
+    samples: list[float] = field(default_factory=list)
 
 
 class Measurement:
     """A row's model, compiled and interpreted once, to be timed with several thread counts."""
 
-    def __init__(self, row: Row, folder: Path, dims: Mapping[str, int], progress: Progress) -> None:
+    def __init__(
+        self, row: Row, folder: Path, dims: Mapping[str, int], progress: Progress,
+        options: Options | None = None,
+    ) -> None:  # fmt: skip
         self._row = row
         self._progress = progress
+        self._options = options or Options()
+        self._whole = self._options.end_to_end or row.group == "overhead"
         progress.step(f"{row.name}: making the model")
         model = row.model()
         self._model = folder / "model.onnx"
         self._model.write_bytes(model.SerializeToString())
-        function = import_model(model, dims=dims, name=row.name)
-        self._feeds = feeds_for(function)
+        self._function = import_model(model, dims=dims, name=row.name)
+        self._feeds = feeds_for(self._function)
         self._inputs = folder / "inputs.npz"
         with self._inputs.open("wb") as file:
             write_archive(file, self._feeds)
         self._outputs = folder / "outputs.npz"
         progress.step(f"{row.name}: interpreting")
-        self._interpreted = InterpretedEngine(function, self._feeds)
+        self._interpreted = InterpretedEngine(self._function, self._feeds)
         self.reference = self._interpreted.outputs
-        progress.step(f"{row.name}: compiling")
-        self._compiled = CompiledEngine(function, self._feeds)
+        self._compiled: dict[str, CompiledEngine] = {}
+        self._failed: dict[str, str] = {}
+        for target in ("host", *self._options.levels):
+            name = COMPILED if target == "host" else f"{COMPILED} {target}"
+            progress.step(f"{row.name}: compiling for {target}")
+            try:
+                self._compiled[name] = CompiledEngine(self._function, self._feeds, target)
+            except TensorKilnError as error:
+                self._failed[name] = str(error)
 
-    def run(self, threads: int, peers: Sequence[Peer], rounds: int) -> Result:
-        """Times all engines in turns, one turn each in every round."""
-        row, compiled = self._row, self._compiled
-        flops = row.flops or (0 if row.bytes else compiled.flops)
-        result = Result(row.name, threads, flops, row.bytes, compiled.memory.peak)
-        result.prepare["compiled"] = compiled.compile_seconds
-        engines: dict[str, Engine] = {}
-        ours = compiled.with_threads(threads)
-        ours.times(0, 1)
-        if self._check(result, "compiled", compiled.outputs):
-            engines["compiled"] = ours
-        if self._interpreted.first_seconds < _LONGEST_INTERPRETED:
-            engines["interpreted"] = self._interpreted
-        else:
-            result.engines["interpreted"] = Times.of([self._interpreted.first_seconds])
+    def run(self, threads: int, peers: Sequence[Peer], missing: Mapping[str, str]) -> Result:
+        """Times all engines in turns, one turn each in every round.
+
+        `missing` says of peers that are not there why not.
+        """
+        result = self._result(threads)
+        contestants = self._own(result, threads)
         for peer in peers:
-            self._progress.step(f"{row.name}: preparing {peer.name}")
+            self._progress.step(f"{result.name}: preparing {peer.name}")
             if self._prepare(result, peer):
-                engines[peer.name] = peer
-        bounds = {ceiling.name: ceiling for ceiling in ceilings(flops, row.bytes, threads)}
-        samples: dict[str, list[float]] = {name: [] for name in (*engines, *bounds)}
-        for number in range(rounds):
-            self._progress.step(f"{row.name}, {threads} threads: round {number + 1} of {rounds}")
-            for name, engine in (*engines.items(), *bounds.items()):
-                if name in result.errors:
-                    continue
-                time.sleep(_PAUSE_SECONDS)
-                try:
-                    samples[name] += engine.times(_TURN_SECONDS, _TURN_CALLS)
-                except PeerError as error:
-                    result.errors[name] = str(error)
-        timed = [name for name in engines if name not in result.errors]
-        result.engines.update({name: Times.of(samples[name]) for name in timed})
-        result.ceilings = {name: Times.of(samples[name]) for name in bounds}
+                contestants.append(_Contestant(peer.name, peer.times, peer.process))
+                if self._whole:
+                    whole = peer.end_to_end_times
+                    contestants.append(_Contestant(peer.name, whole, peer.process, True))
+        bounds = [
+            _Contestant(bound.name, bound.times, os.getpid())
+            for bound in ceilings(
+                result.flops, result.bytes, threads,
+                # What models move is mostly their weights.
+                only_read=self._row.only_read or not (self._row.flops or self._row.bytes),
+                levels=self._options.levels,
+            )
+        ]  # fmt: skip
+        self._rounds(result, [*contestants, *bounds], peers)
+        for c in contestants:
+            if c.engine not in result.errors:
+                into = result.end_to_end if c.whole else result.engines
+                into[c.engine] = Times.of(c.samples)
+        result.ceilings = {c.engine: Times.of(c.samples) for c in bounds}
         for peer in peers:
             peer.release()
+        result.missing.update(missing)
+        if result.ratio is not None and result.ratio > 1:
+            result.kernels = self._kernels(threads)
         return result
+
+    def _result(self, threads: int) -> Result:
+        row, compiled = self._row, self._compiled.get(COMPILED)
+        result = Result(row.name, threads, row.group, row.flops, row.bytes)
+        result.limit = row.limit or None
+        if row.series:
+            result.point = Point(row.series, row.axis, row.x)
+        if compiled is not None:
+            result.peak_bytes = compiled.memory.peak
+            if not row.flops and not row.bytes:
+                result.flops, result.bytes = compiled.flops, compiled.least_bytes
+        result.errors.update(self._failed)
+        return result
+
+    def _own(self, result: Result, threads: int) -> list[_Contestant]:
+        """Our code, for each target, and the interpreter."""
+        found: list[_Contestant] = []
+        for name, compiled in self._compiled.items():
+            result.prepare[name] = compiled.compile_seconds
+            ours = compiled.with_threads(threads)
+            ours.times(0, 1)
+            if self._check(result, name, compiled.outputs):
+                found.append(_Contestant(name, ours.times, os.getpid()))
+                if self._whole:
+                    whole = compiled.end_to_end(threads).times
+                    found.append(_Contestant(name, whole, os.getpid(), True))
+        if self._interpreted.first_seconds < _LONGEST_INTERPRETED:
+            found.append(_Contestant(INTERPRETED, self._interpreted.times, os.getpid()))
+        else:
+            result.engines[INTERPRETED] = Times.of([self._interpreted.first_seconds])
+        return found
+
+    def _rounds(
+        self, result: Result, contestants: Sequence[_Contestant], peers: Sequence[Peer]
+    ) -> None:
+        """All turns; after each, its engine's process comes to rest before the next."""
+        used = self._options.processors[: result.threads]
+        for process in {os.getpid(), *(peer.process for peer in peers)}:
+            wait_for_rest(process)
+        rests: dict[str, list[float]] = {}
+        for number in range(self._options.rounds):
+            self._progress.step(
+                f"{result.name}, {result.threads} threads:"
+                f" round {number + 1} of {self._options.rounds}"
+            )
+            for c in contestants:
+                if c.engine in result.errors:
+                    continue
+                try:
+                    with on_processors(used):
+                        c.samples += c.turn(_TURN_SECONDS, _TURN_CALLS)
+                except PeerError as error:
+                    result.errors[c.engine] = str(error)
+                    continue
+                rests.setdefault(c.engine, []).append(wait_for_rest(c.process))
+        result.rest = {name: float(np.median(seconds)) for name, seconds in rests.items()}
 
     def _prepare(self, result: Result, peer: Peer) -> bool:
         try:
@@ -153,11 +208,7 @@ class Measurement:
 
     def _check(self, result: Result, name: str, outputs: Sequence[Array]) -> bool:
         """Whether outputs are the reference's but for rounding."""
-        worst = 0.0
-        for found, wanted in zip(outputs, self.reference, strict=True):
-            scale = float(np.abs(wanted).max(initial=0)) or 1.0
-            gap = np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max(initial=0)
-            worst = max(worst, float(gap) / scale) if np.isfinite(gap) else float("inf")
+        worst = difference(outputs, self.reference)
         result.differences[name] = worst
         if worst > self._row.tolerance:
             result.errors[name] = (
@@ -165,6 +216,29 @@ class Measurement:
             )
             return False
         return True
+
+    def _kernels(self, threads: int) -> list[KernelTime]:
+        """The kernels that take longest."""
+        self._progress.step(f"{self._row.name}: timing kernels")
+        with on_processors(self._options.processors[:threads]):
+            found = profile(self._function, self._feeds, threads, _PROFILE_SECONDS)
+        longest = sorted(found.timings, key=lambda t: -t.seconds)[:_KERNELS]
+        return [
+            KernelTime(t.kernel, ", ".join(t.nodes), t.seconds, t.share, t.peak, t.bandwidth)
+            for t in longest
+        ]
+
+
+def difference(outputs: Sequence[Array], reference: Sequence[Array]) -> float:
+    """The largest difference of any output, relative to its reference's largest element."""
+    worst = 0.0
+    for found, wanted in zip(outputs, reference, strict=True):
+        if found.shape != wanted.shape:
+            return float("inf")
+        scale = float(np.abs(wanted).max(initial=0)) or 1.0
+        gap = np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max(initial=0)
+        worst = max(worst, float(gap) / scale) if np.isfinite(gap) else float("inf")
+    return worst
 
 
 def feeds_for(function: Function) -> dict[str, Array]:

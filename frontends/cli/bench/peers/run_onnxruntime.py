@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import onnxruntime
+from prepared import Prepared
 
 VERSION: str = onnxruntime.__version__
 
 
-def prepare(
-    model: str, inputs: Mapping[str, Any], threads: int
-) -> tuple[Callable[[], object], Callable[[], list[Any]]]:
+def prepare(model: str, inputs: Mapping[str, Any], threads: int) -> Prepared:
     """See worker.py."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -26,8 +25,9 @@ def prepare(
         binding.bind_cpu_input(name, array)
     for output in session.get_outputs():
         binding.bind_output(output.name, "cpu")
-
-    def call() -> None:
-        session.run_with_iobinding(binding)
-
-    return call, binding.copy_outputs_to_cpu
+    given = dict(inputs)
+    return Prepared(
+        call=lambda: session.run_with_iobinding(binding),
+        outputs=binding.copy_outputs_to_cpu,
+        end_to_end=lambda: list(session.run(None, given)),
+    )

@@ -1,8 +1,8 @@
 """Runs one other engine in this process, on requests that come as lines of JSON.
 
-Started as a script with the engine's name; modules beside it, `run_<engine>.py`, know the engines.
-Each has `VERSION` and `prepare(model path, inputs by name, threads)`, which gives a function that
-runs the model once on bound inputs, and one that gives its outputs.
+Started as a script with the engine's name and the numbers of the processors it may use; modules
+beside it, `run_<engine>.py`, know the engines. Each has `VERSION` and `prepare(model path, inputs
+by name, threads)`, which gives a `Prepared`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ from typing import Any
 
 import numpy as np
 
+# A turn starts with calls that are not counted: caches, clocks and sleeping threads.
+_WARM_SHARE = 0.1
+
 
 def timed(call: Callable[[], object], seconds: float, most: int) -> list[float]:
-    """Seconds of single calls, after one that is not counted; at least one, for `seconds`."""
+    """Seconds of single calls, after some that are not counted; at least one, for `seconds`."""
+    begin = time.perf_counter()
     call()
+    while time.perf_counter() < begin + _WARM_SHARE * seconds:
+        call()
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < most and (not times or times[-1] + time.perf_counter() < end):
@@ -36,7 +42,7 @@ class Worker:
 
     def __init__(self, engine: str) -> None:
         self._engine = importlib.import_module(f"run_{engine}")
-        self._call: Callable[[], object] | None = None
+        self._forms: dict[str, Callable[[], object]] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to one request, of the kind `do`."""
@@ -45,27 +51,35 @@ class Worker:
         if request["do"] == "prepare":
             return self._prepare(request)
         if request["do"] == "time":
-            assert self._call is not None
-            return {"times": timed(self._call, request["seconds"], request["most"])}
-        self._call = None
+            call = self._forms[request["form"]]
+            return {"times": timed(call, request["seconds"], request["most"])}
+        self._forms = {}
         return {}
 
     def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._call = None
+        self._forms = {}
         with np.load(request["inputs"]) as archive:
             inputs = {name: archive[name] for name in archive.files}
         start = time.perf_counter()
-        call, outputs = self._engine.prepare(request["model"], inputs, request["threads"])
-        call()
+        prepared = self._engine.prepare(request["model"], inputs, request["threads"])
+        prepared.call()
         seconds = time.perf_counter() - start
-        self._call = call
-        found = outputs()
-        np.savez(request["outputs"], *map(np.asarray, found))
+        found = list(map(np.asarray, prepared.outputs()))
+        again = list(map(np.asarray, prepared.end_to_end()))
+        if not all(map(np.array_equal, found, again)) and not all(map(_close, found, again)):
+            raise ValueError("results differ between bound arrays and numpy arrays")
+        self._forms = {"bound": prepared.call, "end_to_end": prepared.end_to_end}
+        np.savez(request["outputs"], *found)
         return {"seconds": seconds}
 
 
-def serve(engine: str) -> None:
+def _close(a: Any, b: Any) -> bool:
+    return bool(np.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True))
+
+
+def serve(engine: str, processors: str) -> None:
     """Answers until stdin ends; what engines print goes to stderr."""
+    os.sched_setaffinity(0, [int(number) for number in processors.split(",")])
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     worker: Worker | None = None
@@ -75,9 +89,10 @@ def serve(engine: str) -> None:
             answer = worker.answer(json.loads(line))
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}"}
+            first = " ".join(str(error).split())[:300]
+            answer = {"error": f"{type(error).__name__}: {first}"}
         print(json.dumps(answer), file=out, flush=True)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:3])

@@ -49,6 +49,20 @@ def _size(node: Node) -> Sequence[Tensor]:
     return node.operation("TensorArraySizeV3", node.inputs[1:], {}).outputs
 
 
+def _gradient(node: Node) -> Sequence[Tensor]:
+    """An array as long as another, of zeros: where that one's gradient is put together."""
+    first = node.inputs[0]
+    while first.op.type == "Identity":
+        first = first.op.inputs[0]
+    if first.op.type != "TensorArrayV3":
+        raise ValueError(f"its input {first.name!r} is no array of tensors")
+    (flow,) = node.operation("TensorArrayV3", first.op.inputs, first.op.attributes).outputs
+    return (flow, flow)
+
+
+COMPOSED: dict[str, Build] = {"TensorArrayGradV3": _gradient}
+"""Types that we have no op for."""
+
 BUILDERS: dict[str, Build] = {
     "TensorArrayGatherV3": _gather,
     "TensorArrayReadV3": _read,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.files.gradient_frames import without_gradient_frames
 from tensorkiln.frontends.graph.files.import_nodes import Node, check_inputs
 from tensorkiln.frontends.graph.files.import_table import builder_of
 from tensorkiln.frontends.graph.files.messages import Proto
@@ -51,7 +52,8 @@ def add_graph_def(
 ) -> list[Tensor | Operation] | None:
     """`import_graph_def`; unless `strict`, nodes that cannot be read are left out with all that
     depends on them, and a warning lists them."""
-    definition = without_frames(definition) if strict else readable_part(definition)
+    definition = without_frames(without_gradient_frames(definition))
+    definition = definition if strict else readable_part(definition)
     replaced = _checked_map(input_map)
     if return_elements is not None and (
         isinstance(return_elements, str) or not all(isinstance(e, str) for e in return_elements)
@@ -127,7 +129,6 @@ def listed(missing: Mapping[str, Sequence[str]]) -> str:
 def readable_part(definition: Proto) -> Proto:
     """The definition without the nodes that cannot be read or lie on a loop, and without all that
     depends on them; a warning lists them."""
-    definition = without_frames(definition)
     kept = order_of(definition, lambda node: builder_of(node) is not None)
     if len(kept) == len(definition.node):
         return definition

@@ -87,7 +87,36 @@ def _region(node: Node, message: Proto) -> Region:
         graph.get_operation_by_name(f"{scope}{name.decode()}")
         for name in message.attr["before"].list.s
     )
-    return Region(found["parameters"], found["outputs"], tuple(order), found["captured"], before)
+    whole = _with_helpers(found["parameters"], found["outputs"], order)
+    return Region(found["parameters"], found["outputs"], whole, found["captured"], before)
+
+
+def _with_helpers(
+    parameters: Sequence[Tensor], outputs: Sequence[Tensor], order: Sequence[Sequence[Operation]]
+) -> tuple[tuple[Operation, ...], ...]:
+    """The batches of a region, and before each what it reads that stands for a part of a node: ops
+    that depend on the parameters too."""
+    inside = {tensor.op: True for tensor in parameters}
+    inside |= dict.fromkeys((op for batch in order for op in batch), True)
+    whole: list[tuple[Operation, ...]] = []
+
+    def add(needed: Sequence[Tensor]) -> None:
+        waiting = [(tensor.op, False) for tensor in needed]
+        while waiting:
+            op, ready = waiting.pop()
+            if ready:
+                inside[op] = any(inside[tensor.op] for tensor in op.inputs)
+                whole.extend([(op,)] if inside[op] else [])
+            elif op not in inside:
+                inside[op] = False
+                waiting.append((op, True))
+                waiting += [(tensor.op, False) for tensor in op.inputs]
+
+    for batch in order:
+        add([tensor for op in batch for tensor in op.inputs])
+        whole.append(tuple(batch))
+    add(outputs)
+    return tuple(whole)
 
 
 def _read(region: Region) -> list[Tensor]:

@@ -141,6 +141,7 @@ def _split(node: Node) -> Sequence[Tensor]:
 BUILDERS: dict[str, Build] = {
     **import_branches.BUILDERS,
     **import_regions.BUILDERS,
+    **import_arrays.COMPOSED,
     **import_parts.COMPOSED,
     **import_renamed.BUILDERS,
     **import_resources.BUILDERS,

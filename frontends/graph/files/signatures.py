@@ -152,6 +152,7 @@ Switch(data:T pred:bool)
 Tile(input:T multiples:Tmultiples)
 TopKV2(input:T k:int32) sorted:bool=true
 Transpose(x:T perm:Tperm)
+TensorArrayGradV3(handle:resource flow_in:any) source:string
 TruncatedNormal(shape:T) seed:int=0 seed2:int=0 dtype:type
 Unpack(value:T) num:int axis:int=0
 UnravelIndex(indices:Tidx dims:Tidx)

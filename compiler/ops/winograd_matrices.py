@@ -66,6 +66,9 @@ FILTER: Matrix = _filter()
 OUTPUT: Matrix = tuple(zip(*_powers(OUTPUTS), strict=True))
 
 
+_BLOCK = 32  # inputs transformed at a time, so that the wide numbers stay in cache
+
+
 def as_array(matrix: Matrix) -> NDArray[np.float64]:
     """The matrix in f64 (every element of INPUT and OUTPUT is exact)."""
     return np.array([[float(c) for c in row] for row in matrix])
@@ -79,7 +82,12 @@ def nonzeros(matrix: Matrix) -> int:
 def transformed_filter(kernel: NDArray[np.floating]) -> NDArray[np.floating]:
     """G g GT of filters [output, input, 3, 3], as [36, input, output], rounded once from f64."""
     g = as_array(FILTER)
-    found: NDArray[np.floating] = np.einsum(
-        "ai,ocij,bj->abco", g, kernel.astype(np.float64), g, optimize=True
-    ).astype(kernel.dtype)
-    return found.reshape(POINTS * POINTS, *found.shape[2:])
+    both = np.kron(g, g)  # [36, 9]: one product with all nine taps
+    outputs, inputs = kernel.shape[:2]
+    found = np.empty((POINTS * POINTS, inputs, outputs), kernel.dtype)
+    for first in range(0, inputs, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        taps = kernel[:, block].transpose(2, 3, 1, 0).astype(np.float64)
+        products = both @ taps.reshape(TAPS * TAPS, -1)
+        found[:, block] = products.reshape(len(both), -1, outputs)
+    return found

@@ -335,6 +335,8 @@ def convert(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) ->
     if source.is_float and target.is_float:
         return builder.fpext(x, kind) if target.bits > source.bits else builder.fptrunc(x, kind)
     if source.is_float:
+        if lanes > 1:
+            return _clamped(builder, x, source, target)
         name = "llvm.fptosi.sat" if target.kind == "int" else "llvm.fptoui.sat"
         return _saturating(builder, name, x, kind)
     if target.is_float:
@@ -352,6 +354,31 @@ def _convert_half(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DTy
         bits = widen(ir.IntType(16), lanes_of(x))
         return builder.bitcast(builder.fptrunc(x, half), bits)
     raise UnsupportedError(f"{source} to {target}: expand_narrow must run before the emitter")
+
+
+def _clamped(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) -> ir.Value:
+    """A vector of floats truncated to integers, saturated; NaN gives 0.
+
+    LLVM's own saturating conversion of vectors is one of each lane in turn.  A clamp to numbers that
+    both dtypes hold leaves those above the largest such number, which is below the largest integer.
+    """
+    lanes = lanes_of(x)
+    bits, signed = 8 * target.bytes, target.kind == "int"
+    lowest = -(1 << (bits - 1)) if signed else 0
+    highest = (1 << (bits - signed)) - 1
+    digits = 24 if source == F32 else 53
+    largest = highest if bits <= digits else highest + 1 - (1 << (bits - signed - digits))
+    low, high = (literal(source, float(value), lanes) for value in (lowest, largest))
+    number = builder.fcmp_ordered("==", x, x)
+    known = builder.select(number, x, literal(source, 0.0, lanes))
+    known = builder.select(builder.fcmp_ordered(">", known, low), known, low)
+    inside = builder.select(builder.fcmp_ordered("<", known, high), known, high)
+    wide = ir.VectorType(ir.IntType(max(bits, 32)), lanes)
+    found = builder.fptosi(inside, wide) if signed or bits < 32 else builder.fptoui(inside, wide)
+    if largest != highest:
+        most = SplatConstant(ir.Constant(wide.element, highest), lanes)
+        found = builder.select(builder.fcmp_ordered(">", known, high), most, found)
+    return found if bits >= 32 else builder.trunc(found, ir.VectorType(ir.IntType(bits), lanes))
 
 
 def _saturating(builder: ir.IRBuilder, name: str, x: ir.Value, kind: ir.Type) -> ir.Value:

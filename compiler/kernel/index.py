@@ -71,7 +71,7 @@ def _sum(a: dict[Expr, int], b: Mapping[Expr, int], factor: int) -> dict[Expr, i
 
 def from_linear(terms: Mapping[Expr, int], constant: int) -> Expr:
     """The expression of a linear form, with floordiv and mod of one value put together again."""
-    terms = _recombine(dict(terms))
+    terms, constant = _recombine(dict(terms), constant)
     result: Expr | None = None
     for atom, coefficient in terms.items():
         term = atom if coefficient == 1 else Binary("mul", atom, const(coefficient))
@@ -81,7 +81,7 @@ def from_linear(terms: Mapping[Expr, int], constant: int) -> Expr:
     return Binary("add", result, const(constant)) if constant else result
 
 
-def _recombine(terms: dict[Expr, int]) -> dict[Expr, int]:
+def _recombine(terms: dict[Expr, int], constant: int) -> tuple[dict[Expr, int], int]:
     # c*d*(x floordiv d) + c*(x mod d) = c*x
     for atom, coefficient in terms.items():
         match atom:
@@ -89,11 +89,11 @@ def _recombine(terms: dict[Expr, int]) -> dict[Expr, int]:
                 quotient = floordiv(x, int(d))
                 if terms.get(quotient) == coefficient * int(d):
                     rest = {t: c for t, c in terms.items() if t not in (atom, quotient)}
-                    inner, _ = linear(x)
-                    if linear(x)[1]:
-                        return terms
-                    return _recombine(_sum(rest, inner, coefficient))
-    return terms
+                    inner, offset = linear(x)
+                    return _recombine(
+                        _sum(rest, inner, coefficient), constant + coefficient * offset
+                    )
+    return terms, constant
 
 
 def bounds(expr: Expr) -> tuple[int, int]:

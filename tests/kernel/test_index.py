@@ -193,3 +193,9 @@ def test_depends() -> None:
     expr = add(mul(VARIABLES["i"], 3), mod(VARIABLES["j"], 5))
     assert depends(expr, "j")
     assert not depends(expr, "n")
+
+
+def test_an_offset_does_not_hide_that_an_index_is_flat() -> None:
+    flat = add(mul(Var("i", INDEX, 64), 64), add(Var("l", INDEX, 16), const(16)))
+    shape, strides = (64, 56, 56), (3136, 56, 1)
+    assert linear(flatten(unflatten(flat, shape), strides)) == linear(flat)

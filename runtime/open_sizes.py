@@ -1,0 +1,93 @@
+"""Shapes that depend on the sizes of a call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tensorkiln.runtime.elements import ELEMENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """`constant + sum(coefficient * size)`; `terms` are (name of the size, coefficient)."""
+
+    terms: tuple[tuple[str, int], ...]
+    constant: int
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        """Its value for these sizes."""
+        return self.constant + sum(sizes[name] * coefficient for name, coefficient in self.terms)
+
+    def __str__(self) -> str:
+        parts = [name if c == 1 else f"{c}*{name}" for name, c in self.terms]
+        if self.constant or not parts:
+            parts.append(str(self.constant))
+        return "+".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShape:
+    """A shape; each dim is the product of its extents."""
+
+    dims: tuple[tuple[Extent, ...], ...]
+
+    def at(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape for these sizes."""
+        return tuple(math.prod(extent.at(sizes) for extent in dim) for dim in self.dims)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Each dim in words: "3", "batch", "batch*(seq+1)"."""
+        return tuple(_product(dim) for dim in self.dims)
+
+    def __str__(self) -> str:
+        return ",".join(self.words)
+
+
+def _product(dim: tuple[Extent, ...]) -> str:
+    if len(dim) == 1:
+        return str(dim[0])
+    return "*".join(f"({e})" if "+" in str(e) else str(e) for e in dim)
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRange:
+    """A size that a call chooses, from `minimum` to `maximum`."""
+
+    name: str
+    minimum: int
+    maximum: int
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.minimum}..{self.maximum}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSizes:
+    """What is open in a model: its sizes, and the shapes of the user's inputs and outputs."""
+
+    ranges: tuple[SizeRange, ...]
+    inputs: tuple[OpenShape, ...]
+    outputs: tuple[OpenShape, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSpec:
+    """A tensor's name, open shape and dtype; `alias` as in `TensorSpec`."""
+
+    name: str
+    shape: OpenShape
+    dtype: str
+    alias: int | None = None
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        """The numpy dtype of the elements."""
+        return ELEMENTS[self.dtype].numpy
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{self.shape}]"

@@ -56,6 +56,7 @@ from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.winograd import winograd
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
 from tensorkiln.compiler.schedules.program import lower_function
+from tensorkiln.compiler.sizes.bound import Bounded
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
@@ -152,14 +153,16 @@ def lower(
     passes: Sequence[Pass] = PASSES,
     traced: bool = False,
     checked: bool = False,
+    bounded: Bounded | None = None,
 ) -> Stages:
     """The function's fused form, its kernels, and their LLVM IR.
 
-    `traced` and `checked` are `emit_program`'s.
+    `traced` and `checked` are `emit_program`'s; `bounded` is what `function` is the function of, if
+    it is for a range of sizes.
     """
     dump = dump or Dump()
     fused = optimize_function(function, dump, passes)
-    program = lower_function(fused, target)
+    program = lower_function(fused, target, bounded)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
     layout = data_layout(target)

@@ -54,6 +54,27 @@ def conform(spec: TensorSpec, value: object, kind: str = "input") -> Array:
     return np.ascontiguousarray(array).reshape(spec.shape)
 
 
+def dense(name: str, dtype: np.dtype[np.generic], value: object, kind: str = "input") -> Array:
+    """`value` as a dense array of any shape, copied if it is not dense.
+
+    Arrays must have the dtype; Python numbers and lists are converted where numpy's "same_kind"
+    casting allows. FeedError names the input and what it expects.
+    """
+    array = np.asarray(value)
+    plain = not isinstance(value, (np.ndarray, np.generic))
+    if plain and (array.size == 0 or np.can_cast(array.dtype, dtype, "same_kind")):
+        try:
+            array = np.asarray(value, dtype)
+        except OverflowError as error:
+            raise FeedError(f"{kind} {name!r} expects {dtype.name}: {error}") from error
+    if array.dtype != dtype:
+        raise FeedError(
+            f"{kind} {name!r} expects {dtype.name}, but the array has dtype {array.dtype};"
+            f" convert it with .astype({dtype.name!r})"
+        )
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
 def writable(spec: TensorSpec, value: object, kind: str) -> Array:
     """`value` itself, which must be a dense writable array of `spec`'s shape and dtype."""
     if not isinstance(value, np.ndarray):

@@ -16,8 +16,9 @@ import numpy as np
 
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.errors import ArtifactError
+from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, SizeRange
 
-VERSION = 2
+VERSION = 3
 JsonText = str | bytes
 _LARGEST = 2**48  # bytes of any one buffer: more than a 64-bit processor can map
 
@@ -92,7 +93,8 @@ class Manifest:
 
     Sizes are in bytes; `flops` and `bytes` are the work and the memory traffic of one call;
     `peak_bytes` is everything a call needs: inputs, outputs, constants and workspace. `features`
-    is LLVM's list of instruction-set features that the code was made for.
+    is LLVM's list of instruction-set features that the code was made for. Where `sizes` is given, the
+    shapes are capacities, and the last inputs are i32 scalars with the sizes of the call.
     """
 
     model: str
@@ -109,6 +111,7 @@ class Manifest:
     kernels: tuple[KernelInfo, ...]
     compiler: str
     artifact: ArtifactInfo | None = None
+    sizes: OpenSizes | None = None
 
     def to_json(self) -> str:
         """The manifest as JSON text, which `from_json` reads back."""
@@ -195,6 +198,30 @@ class _Reader:
             raise self.fail(key, "a list")
         return [_Reader(value, f"{self.where}: {key}[{i}]") for i, value in enumerate(values)]
 
+    def integer(self, key: str) -> int:
+        value = self._take(key)
+        if type(value) is not int or abs(value) >= 2**63:
+            raise self.fail(key, "an integer")
+        return value
+
+    def lists(self, key: str) -> list[list[_Reader]]:
+        """A list of lists of objects."""
+        values = self._take(key)
+        if not isinstance(values, list) or not all(isinstance(v, list) for v in values):
+            raise self.fail(key, "a list of lists")
+        where = f"{self.where}: {key}"
+        return [[_Reader(item, where) for item in value] for value in values]
+
+    def pairs(self, key: str) -> list[_Reader]:
+        """A list of pairs, each as an object of its two members "0" and "1"."""
+        values = self._take(key)
+        if not isinstance(values, list) or not all(
+            isinstance(v, list) and len(v) == 2 for v in values
+        ):
+            raise self.fail(key, "a list of pairs")
+        where = f"{self.where}: {key}"
+        return [_Reader({"0": first, "1": second}, where) for first, second in values]
+
     def optional_object(self, key: str) -> _Reader | None:
         value = self._take(key)
         return None if value is None else _Reader(value, f"{self.where}: {key}")
@@ -217,6 +244,7 @@ def _read_manifest(reader: _Reader) -> Manifest:
     _check_names(reader.where, inputs, outputs)
     _check_aliases(reader.where, inputs, outputs)
     artifact = reader.optional_object("artifact")
+    sizes = reader.optional_object("sizes")
     manifest = Manifest(
         model=reader.text("model"),
         inputs=inputs,
@@ -232,6 +260,7 @@ def _read_manifest(reader: _Reader) -> Manifest:
         kernels=tuple(_read_kernel(item) for item in reader.objects("kernels")),
         compiler=reader.text("compiler"),
         artifact=None if artifact is None else _read_artifact(artifact),
+        sizes=None if sizes is None else _read_sizes(sizes),
     )
     reader.end()
     return manifest
@@ -292,6 +321,47 @@ def _read_artifact(reader: _Reader) -> ArtifactInfo:
     ):
         raise reader.fail("weights", "a file name without a folder")
     return info
+
+
+def _read_sizes(reader: _Reader) -> OpenSizes:
+    sizes = OpenSizes(
+        ranges=tuple(_read_range(item) for item in reader.objects("ranges")),
+        inputs=tuple(_read_shape(item) for item in reader.objects("inputs")),
+        outputs=tuple(_read_shape(item) for item in reader.objects("outputs")),
+    )
+    reader.end()
+    names = {size.name for size in sizes.ranges}
+    used = {
+        name
+        for shape in (*sizes.inputs, *sizes.outputs)
+        for dim in shape.dims
+        for extent in dim
+        for name, _ in extent.terms
+    }
+    if len(names) != len(sizes.ranges) or not used <= names:
+        raise reader.fail("ranges", "a list of the sizes that the shapes use")
+    return sizes
+
+
+def _read_range(reader: _Reader) -> SizeRange:
+    size = SizeRange(reader.text("name"), reader.count("minimum"), reader.count("maximum"))
+    reader.end()
+    if size.maximum < size.minimum:
+        raise reader.fail("maximum", "at least the minimum")
+    return size
+
+
+def _read_shape(reader: _Reader) -> OpenShape:
+    dims = reader.lists("dims")
+    reader.end()
+    return OpenShape(tuple(tuple(map(_read_extent, dim)) for dim in dims))
+
+
+def _read_extent(reader: _Reader) -> Extent:
+    terms = tuple((item.text("0"), item.integer("1")) for item in reader.pairs("terms"))
+    extent = Extent(terms, reader.integer("constant"))
+    reader.end()
+    return extent
 
 
 def _check_names(

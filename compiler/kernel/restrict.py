@@ -42,7 +42,9 @@ Limits = Mapping[str, Sequence[Expr | None]]  # of a buffer's dims: how many pla
 _LARGEST_CHOICE = 4  # bounds of one loop that are compared when it starts
 
 
-def restrict(kernel: Kernel, limits: Limits, sizes: Sequence[Buffer], lets: Sequence[Let]) -> Kernel:
+def restrict(
+    kernel: Kernel, limits: Limits, sizes: Sequence[Buffer], lets: Sequence[Let]
+) -> Kernel:
     """The kernel with loops that end at `limits`, expressions of the names that `lets` make.
 
     `sizes` are the scalars which these read, new inputs behind the others.

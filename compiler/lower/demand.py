@@ -134,7 +134,9 @@ def _pad(op: Op, need: Need) -> list[Need]:
 def _concatenate(op: Op, need: Need) -> list[Need]:
     axis = op.integer("dimension")
     return [
-        tuple(size if k == axis else n for k, (size, n) in enumerate(zip(v.shape, need, strict=True)))
+        tuple(
+            size if k == axis else n for k, (size, n) in enumerate(zip(v.shape, need, strict=True))
+        )
         for v in op.operands
     ]
 

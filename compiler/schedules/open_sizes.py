@@ -37,9 +37,7 @@ class _Sizes:
         return [self.slots[name] for name in names]
 
 
-def open_program(
-    program: Program, function: Function, bounded: Bounded, target: Target
-) -> Program:
+def open_program(program: Program, function: Function, bounded: Bounded, target: Target) -> Program:
     """`program`, of the fused `function`, for calls of any sizes that `bounded` allows."""
     first = len(function.parameters) - len(bounded.symbols)
     sizes = _Sizes(
@@ -67,7 +65,10 @@ def open_program(
     before: list[Step] = []
     after: list[Step] = []
     space = align(program.workspace_bytes)
-    inward = [(k, v, d, True) for k, (v, d) in enumerate(zip(function.parameters, bounded.inputs, strict=False))]
+    inward = [
+        (k, v, d, True)
+        for k, (v, d) in enumerate(zip(function.parameters, bounded.inputs, strict=False))
+    ]
     outward = [
         (len(function.parameters) + k, v, d, False)
         for k, (v, d) in enumerate(zip(function.results, bounded.outputs, strict=True))

@@ -78,7 +78,13 @@ def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) 
     function = bounder.builder.finish(
         [r.value for r in results], first.result_names, dict(first.aliases)
     )
-    return Bounded(function, space.symbols, dict(capacities), inputs, tuple(normal_dims(r.dims) for r in results))
+    return Bounded(
+        function,
+        space.symbols,
+        dict(capacities),
+        inputs,
+        tuple(normal_dims(r.dims) for r in results),
+    )
 
 
 def normal_dims(dims: Dims) -> Dims:

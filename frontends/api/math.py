@@ -63,6 +63,12 @@ from tensorkiln.frontends.graph.ops_elementwise import (
 )
 from tensorkiln.frontends.graph.ops_elementwise import pow_ as pow
 from tensorkiln.frontends.graph.ops_elementwise import round_ as round
+from tensorkiln.frontends.graph.ops_incomplete import (
+    betainc,
+    cumulative_logsumexp,
+    igamma,
+    igammac,
+)
 from tensorkiln.frontends.graph.ops_normalize import l2_normalize
 from tensorkiln.frontends.graph.ops_reduce import (
     argmax,

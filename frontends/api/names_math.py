@@ -12,6 +12,7 @@ from tensorkiln.frontends.graph.norms import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_bits import bitcast, saturate_cast
 from tensorkiln.frontends.graph.ops_elementwise import cast, divide, floor_div, mod
+from tensorkiln.frontends.graph.ops_incomplete import betainc, igamma, igammac
 from tensorkiln.frontends.graph.ops_quantize import (
     fake_quant_with_min_max_args,
     fake_quant_with_min_max_vars,

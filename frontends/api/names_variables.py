@@ -31,6 +31,11 @@ from tensorkiln.frontends.graph.ops_string import (
     substr,
     write_file,
 )
+from tensorkiln.frontends.graph.partitioners import (
+    fixed_size_partitioner,
+    min_max_variable_partitioner,
+    variable_axis_size_partitioner,
+)
 from tensorkiln.frontends.graph.sparse_tensor import (
     SparseTensor,
     SparseTensorValue,
@@ -42,6 +47,7 @@ from tensorkiln.frontends.graph.sparse_tensor import (
 )
 from tensorkiln.frontends.graph.variable_functions import (
     assert_variables_initialized,
+    create_partitioned_variables,
     get_local_variable,
     make_template,
     op_scope,

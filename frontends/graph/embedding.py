@@ -11,6 +11,7 @@ from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.ops_elementwise import cast
 from tensorkiln.frontends.graph.ops_partition import dynamic_partition, dynamic_stitch
 from tensorkiln.frontends.graph.ops_shape import reshape, shape
+from tensorkiln.frontends.graph.partitioned_variable import PartitionedVariable
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -23,7 +24,7 @@ def embedding_lookup(
 
     A list of tables holds the rows by turns (`mod`) or in contiguous parts (`div`).
     """
-    tables = list(params) if isinstance(params, list | tuple) else [params]
+    tables = tables_of(params)
     if not tables:
         raise ValueError("Need at least one param")
     if partition_strategy not in ("mod", "div"):
@@ -35,6 +36,11 @@ def embedding_lookup(
             rows = make("GatherV2", (table, places, 0), scope)
             return make("Identity", (_limited(rows, places, max_norm),))
         return _parted(tables, places, partition_strategy, max_norm)
+
+
+def tables_of(params: object) -> list[object]:
+    """The tables of an embedding: those of a list, the parts of a variable in parts."""
+    return list(params) if isinstance(params, list | tuple | PartitionedVariable) else [params]
 
 
 def _limited(rows: Tensor, ids: Tensor, max_norm: object) -> Tensor:

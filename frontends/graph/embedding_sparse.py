@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
-from tensorkiln.frontends.graph.embedding import embedding_lookup
+from tensorkiln.frontends.graph.embedding import embedding_lookup, tables_of
 from tensorkiln.frontends.graph.ops_elementwise import cast
 from tensorkiln.frontends.graph.ops_segment import segment_sum
 from tensorkiln.frontends.graph.ops_shape import expand_dims
@@ -30,7 +30,7 @@ def embedding_lookup_sparse(
         raise TypeError(f"sp_ids must be SparseTensor, got {type(sp_ids)}")
     if sp_weights is not None and not isinstance(sp_weights, SparseTensor):
         raise TypeError(f"sp_weights must be either None or SparseTensor, got {type(sp_weights)}")
-    tables = list(params) if isinstance(params, list | tuple) else [params]
+    tables = tables_of(params)
     with graph_of([*tables, sp_ids.values]).name_scope(name or "embedding_lookup_sparse") as scope:
         owner = cast(sp_ids.indices[:, 0], dtypes.int32)
         rows = embedding_lookup(tables, sp_ids.values, partition_strategy, max_norm=max_norm)

@@ -33,8 +33,14 @@ class Initializer(ABC):
     def __call__(
         self, shape: object, dtype: object = None, partition_info: object = None
     ) -> Tensor:
-        """The initial values."""
-        return self.make(known(shape), self.dtype if dtype is None else dtypes.as_dtype(dtype))
+        """The initial values; `partition_info.full_shape` is that of the variable this is part of."""
+        kind = self.dtype if dtype is None else dtypes.as_dtype(dtype)
+        whole = getattr(partition_info, "full_shape", None)
+        return self.make_part(known(shape), known(shape if whole is None else whole), kind)
+
+    def make_part(self, shape: tuple[int, ...], whole: tuple[int, ...], dtype: DType) -> Tensor:
+        """The initial values of a part of a variable of shape `whole`."""
+        return self.make(shape, dtype)
 
     @abstractmethod
     def make(self, shape: tuple[int, ...], dtype: DType) -> Tensor:
@@ -137,7 +143,11 @@ class VarianceScaling(Initializer):
 
     def make(self, shape: tuple[int, ...], dtype: DType) -> Tensor:
         """See Initializer."""
-        fan_in, fan_out = fans(shape)
+        return self.make_part(shape, shape, dtype)
+
+    def make_part(self, shape: tuple[int, ...], whole: tuple[int, ...], dtype: DType) -> Tensor:
+        """See Initializer; the whole variable gives the scale."""
+        fan_in, fan_out = fans(whole)
         count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}
         variance = self.scale / max(1.0, count[self.mode])
         if self.distribution == "uniform":
@@ -160,7 +170,11 @@ class UniformUnitScaling(Initializer):
 
     def make(self, shape: tuple[int, ...], dtype: DType) -> Tensor:
         """See Initializer."""
-        inputs = max(math.prod(shape[:-1]), 1)
+        return self.make_part(shape, shape, dtype)
+
+    def make_part(self, shape: tuple[int, ...], whole: tuple[int, ...], dtype: DType) -> Tensor:
+        """See Initializer; the whole variable gives the scale."""
+        inputs = max(math.prod(whole[:-1]), 1)
         limit = math.sqrt(3.0 / inputs) * self.factor
         return random_uniform(shape, -limit, limit, dtype, seed=self.seed)
 

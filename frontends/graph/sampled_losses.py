@@ -13,7 +13,7 @@ from tensorkiln.frontends.graph.candidate_sampling import (
     log_uniform_candidate_sampler,
 )  # fmt: skip
 from tensorkiln.frontends.graph.convert import convert_to_tensor
-from tensorkiln.frontends.graph.embedding import embedding_lookup
+from tensorkiln.frontends.graph.embedding import embedding_lookup, tables_of
 from tensorkiln.frontends.graph.ops_elementwise import cast, log
 from tensorkiln.frontends.graph.ops_loss import (
     sigmoid_cross_entropy_with_logits,
@@ -65,8 +65,7 @@ def _sampled_logits(
     remove_accidental_hits: bool, partition_strategy: str, name: str, seed: int | None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Logits of the true and of the drawn classes side by side, and their labels."""
-    tables = list(weights) if isinstance(weights, list | tuple) else [weights]
-    offsets = list(biases) if isinstance(biases, list | tuple) else [biases]
+    tables, offsets = tables_of(weights), tables_of(biases)
     with name_scope(name, "compute_sampled_logits", [*tables, *offsets, inputs, labels]):
         classes = cast(labels, dtypes.int64)
         flat = reshape(classes, [-1])

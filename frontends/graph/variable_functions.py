@@ -21,6 +21,7 @@ from tensorkiln.frontends.graph.host import HostContext, host_only
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_constant import no_op
+from tensorkiln.frontends.graph.partitioned_variable import PartitionedVariable
 from tensorkiln.frontends.graph.scopes import group, name_scope
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.variable_scope import (
@@ -40,6 +41,21 @@ def get_local_variable(name: str, shape: object = None, **options: object) -> Va
         name, shape, trainable=False, collections=[*keys, GraphKeys.LOCAL_VARIABLES],
         **options,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def create_partitioned_variables(
+    shape: object, slicing: Sequence[int], initializer: object, dtype: object = dtypes.float32,
+    trainable: bool = True, collections: Sequence[str] | None = None, name: str | None = None,
+    reuse: bool | None = None,
+) -> list[Variable]:  # fmt: skip
+    """The parts of a new variable that is cut into `slicing[k]` parts along dim k."""
+    with variable_scope(name, "PartitionedVariable", reuse=reuse):
+        found: object = get_variable(
+            "", shape, dtype, initializer, trainable=trainable, collections=collections,
+            partitioner=lambda **unused: list(slicing),
+        )  # fmt: skip
+        assert isinstance(found, PartitionedVariable)
+        return list(found)
 
 
 def report_uninitialized_variables(

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeAlias
+from typing import cast as typed
 
 from tensorkiln.frontends.graph import dtypes
-from tensorkiln.frontends.graph.convert import Convertible, convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.graph_keys import GraphKeys
 from tensorkiln.frontends.graph.initializers import Zeros, glorot_uniform_initializer, known
+from tensorkiln.frontends.graph.partitioned_variable import PartitionedVariable
+from tensorkiln.frontends.graph.partitioners import Partitioner
 from tensorkiln.frontends.graph.scopes import name_scope
 from tensorkiln.frontends.graph.shapes import as_shape
 from tensorkiln.frontends.graph.stack import get_default_graph
-from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.frontends.graph.variable_making import make_parts, make_variable
 from tensorkiln.frontends.graph.variables import Variable
 
 
@@ -32,6 +34,7 @@ AUTO_REUSE = _AutoReuse()
 """As `reuse`: take the variable if it exists, make it if it does not."""
 Reuse: TypeAlias = "bool | _AutoReuse | None"
 Regularizer: TypeAlias = Callable[[object], object]
+Getter: TypeAlias = Callable[..., object]
 
 
 @dataclass
@@ -45,7 +48,8 @@ class VariableScope:
     dtype: DType = dtypes.float32
     constraint: Callable[..., object] | None = None
     original_name_scope: str = ""
-    custom_getter: Callable[..., object] | None = None
+    custom_getter: Getter | None = None
+    partitioner: Partitioner | None = None
 
     def reuse_variables(self) -> None:
         """From now on `get_variable` takes variables that exist."""
@@ -54,6 +58,14 @@ class VariableScope:
     def set_initializer(self, initializer: object) -> None:
         """Sets the default initializer."""
         self.initializer = initializer
+
+    def set_partitioner(self, partitioner: Partitioner | None) -> None:
+        """Sets the default partitioner."""
+        self.partitioner = partitioner
+
+    def set_custom_getter(self, custom_getter: Getter | None) -> None:
+        """Sets the function that variables are asked of."""
+        self.custom_getter = custom_getter
 
     def set_regularizer(self, regularizer: Regularizer | None) -> None:
         """Sets the default regularizer."""
@@ -76,7 +88,7 @@ class VariableScope:
 class _Variables:
     """A graph's variables made by `get_variable`, its current scope, and the use of scope names."""
 
-    by_name: dict[str, Variable] = field(default_factory=dict)
+    by_name: dict[str, Variable | PartitionedVariable] = field(default_factory=dict)
     current: VariableScope = field(default_factory=VariableScope)
     uses: dict[str, int] = field(default_factory=dict)
 
@@ -100,8 +112,8 @@ def variable_scope(
     initializer: object = None,
     regularizer: Regularizer | None = None,
     caching_device: object = None,
-    partitioner: object = None,
-    custom_getter: Callable[..., object] | None = None,
+    partitioner: Partitioner | None = None,
+    custom_getter: Getter | None = None,
     reuse: Reuse = None,
     dtype: object = None,
     use_resource: bool | None = None,
@@ -125,7 +137,8 @@ def variable_scope(
     inner.initializer = initializer if initializer is not None else inner.initializer
     inner.regularizer = regularizer or inner.regularizer
     inner.constraint = constraint or inner.constraint
-    inner.custom_getter = custom_getter or inner.custom_getter
+    inner.custom_getter = _wrapped(custom_getter, inner.custom_getter)
+    inner.partitioner = partitioner or inner.partitioner
     inner.dtype = inner.dtype if dtype is None else dtypes.as_dtype(dtype)
     variables.current = inner
     try:
@@ -137,6 +150,19 @@ def variable_scope(
             yield inner
     finally:
         variables.current = outer
+
+
+def _wrapped(getter: Getter | None, outer: Getter | None) -> Getter | None:
+    """The getter of a scope in another: the one that it is given is the outer scope's."""
+    if getter is None or outer is None:
+        return getter or outer
+    around: Getter = outer
+    inside: Getter = getter
+
+    def both(true_getter: Callable[..., object], name: str, **options: object) -> object:
+        return inside(partial(around, true_getter), name, **options)
+
+    return both
 
 
 def _unused(variables: _Variables, default_name: str | None) -> str:
@@ -160,43 +186,87 @@ def get_variable(
     trainable: bool = True,
     collections: Sequence[str] | None = None,
     caching_device: object = None,
-    partitioner: object = None,
+    partitioner: Partitioner | None = None,
     validate_shape: bool = True,
     use_resource: bool | None = None,
-    custom_getter: Callable[..., object] | None = None,
+    custom_getter: Getter | None = None,
     constraint: Callable[..., object] | None = None,
+    synchronization: object = None,
+    aggregation: object = None,
 ) -> Variable:
     """The variable of that name in the current scope: made, or taken if the scope says `reuse`.
 
     `initializer` is a function of shape and dtype, a tensor or a value; without one floats start
-    Glorot-uniform, other types at zero.
+    Glorot-uniform, other types at zero.  With a `partitioner` it is a PartitionedVariable.  A
+    `custom_getter` (its own or the scope's) is called with the getter that makes variables, the
+    full name and all these options, and what it returns is returned.
     """
-    variables = _of(get_default_graph())
-    scope = variables.current
-    full = f"{scope.name}/{name}" if scope.name else name
-    kind = scope.dtype if dtype is None else dtypes.as_dtype(dtype)
-    found = variables.by_name.get(full)
+    scope = _of(get_default_graph()).current
+    full = f"{scope.name}/{name}" if scope.name and name else scope.name or name
+    options: dict[str, object] = {
+        "shape": shape,
+        "dtype": scope.dtype if dtype is None else dtypes.as_dtype(dtype),
+        "initializer": initializer if initializer is not None else scope.initializer,
+        "regularizer": regularizer or scope.regularizer,
+        "reuse": scope.reuse,
+        "trainable": trainable,
+        "collections": collections,
+        "caching_device": caching_device,
+        "partitioner": partitioner or scope.partitioner,
+        "validate_shape": validate_shape,
+        "use_resource": use_resource,
+        "constraint": constraint or scope.constraint,
+        "synchronization": synchronization,
+        "aggregation": aggregation,
+    }
+    getter = custom_getter or scope.custom_getter
+    found = _get(full, **options) if getter is None else getter(_get, full, **options)  # type: ignore[arg-type]
+    return typed(Variable, found)  # whatever a getter gives, programs use it as a variable
+
+
+def _get(
+    name: str, shape: object = None, dtype: object = dtypes.float32, initializer: object = None,
+    regularizer: Regularizer | None = None, reuse: Reuse = None, trainable: bool = True,
+    collections: Sequence[str] | None = None, caching_device: object = None,
+    partitioner: Partitioner | None = None, validate_shape: bool = True,
+    use_resource: bool | None = None, constraint: Callable[..., object] | None = None,
+    synchronization: object = None, aggregation: object = None,
+) -> Variable | PartitionedVariable:  # fmt: skip
+    """The variable of that full name."""
+    variables, kind = _of(get_default_graph()), dtypes.as_dtype(dtype)
+    found = variables.by_name.get(name)
     if found is not None:
-        return _reused(found, full, scope.reuse, shape, kind)
-    if scope.reuse is True:
+        return _reused(found, name, reuse, shape, kind)
+    if reuse is True:
         raise ValueError(
-            f"Variable {full} does not exist, or was not created with tf.get_variable(). Did you "
+            f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you "
             "mean to set reuse=tf.AUTO_REUSE in VarScope?"
         )
-    made_by = initializer if initializer is not None else scope.initializer
+    made_by = initializer
     if made_by is None:
         made_by = glorot_uniform_initializer() if kind.is_floating else Zeros()
-    variable = _made(
-        full, shape, kind, made_by, trainable, collections, validate_shape,
-        constraint or scope.constraint,
-    )  # fmt: skip
-    variables.by_name[full] = variable
-    _regularize(variable, name, regularizer or scope.regularizer)
+    options = (kind, made_by, trainable, collections, validate_shape, constraint)
+    variable: Variable | PartitionedVariable
+    whole = shape if shape is not None else getattr(initializer, "shape", None)
+    if partitioner is not None and whole is not None and known(whole):
+        variable = make_parts(name, known(whole), partitioner, *options)
+    else:
+        variable = make_variable(name, shape, *options)
+    variables.by_name[name] = variable
+    _regularize(variable, regularizer)
     return variable
 
 
-def _reused(found: Variable, name: str, reuse: Reuse, shape: object, dtype: DType) -> Variable:
+def _reused(
+    found: Variable | PartitionedVariable, name: str, reuse: Reuse, shape: object, dtype: DType
+) -> Variable | PartitionedVariable:
+    if not reuse and isinstance(found, PartitionedVariable):
+        raise ValueError(
+            f"Partitioned variable with name {name} already exists. Did you mean to set reuse=True "
+            "or reuse=tf.AUTO_REUSE in VarScope?"
+        )
     if not reuse:
+        assert isinstance(found, Variable)
         location = found.op.location
         raise ValueError(
             f"Variable {name} already exists, disallowed. Did you mean to set reuse=True or "
@@ -217,46 +287,11 @@ def _reused(found: Variable, name: str, reuse: Reuse, shape: object, dtype: DTyp
     return found
 
 
-def _made(
-    name: str, shape: object, dtype: DType, initializer: object, trainable: bool,
-    collections: Sequence[str] | None, validate_shape: bool,
-    constraint: Callable[..., object] | None,
-) -> Variable:  # fmt: skip
-    if isinstance(initializer, type):
-        initializer = initializer()
-    initial: object = initializer
-    if callable(initializer) and not isinstance(initializer, Convertible):
-        if shape is None:
-            raise ValueError(
-                f"Shape of a new variable ({name}) must be fully defined, but instead was <unknown>."
-            )
-        sizes, make = known(shape), initializer
-
-        def initial() -> Tensor:
-            return convert_to_tensor(_call(make, sizes, dtype), dtype)
-
-    elif shape is not None and not isinstance(initializer, Convertible):
-        raise ValueError("If initializer is a constant, do not specify shape.")
-    # A name scope of the op does not show in the variable's name.
-    with get_default_graph().name_scope(None):
-        return Variable(
-            initial, trainable, collections, validate_shape, name=name,
-            dtype=dtype if callable(initial) or not isinstance(initializer, Convertible) else None,
-            constraint=constraint,
-        )  # fmt: skip
-
-
-def _call(make: Callable[..., object], sizes: tuple[int, ...], dtype: DType) -> object:
-    """Initializers take the dtype by keyword; plain functions may take the shape alone."""
-    parameters = inspect.signature(make).parameters.values()
-    takes_dtype = any(p.name == "dtype" or p.kind is p.VAR_KEYWORD for p in parameters)
-    return make(list(sizes), dtype=dtype) if takes_dtype else make(list(sizes))
-
-
-def _regularize(variable: Variable, name: str, regularizer: Regularizer | None) -> None:
+def _regularize(variable: Variable | PartitionedVariable, regularizer: Regularizer | None) -> None:
     if regularizer is None:
         return
-    with name_scope(f"{variable.op.name}/Regularizer/"):
-        loss = regularizer(variable)
-    if loss is not None:
-        get_default_graph().add_to_collection(GraphKeys.REGULARIZATION_LOSSES, loss)
+    for part in variable if isinstance(variable, PartitionedVariable) else (variable,):
+        with name_scope(f"{part.op.name}/Regularizer/"):
+            loss = regularizer(part)
+        if loss is not None:
+            get_default_graph().add_to_collection(GraphKeys.REGULARIZATION_LOSSES, loss)

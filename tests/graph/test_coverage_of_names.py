@@ -252,11 +252,7 @@ MISSING: dict[str, dict[str, str]] = {
             "load_file_system_library load_library load_op_library quint16 quint8 "
             "register_tensor_conversion_function resource variable_creator_scope "
         ),
-        OPEN: (
-            "assert_same_float_dtype betainc count_up_to create_partitioned_variables "
-            "fixed_size_partitioner igamma igammac min_max_variable_partitioner print "
-            "variable_axis_size_partitioner "
-        ),
+        OPEN: ("assert_same_float_dtype count_up_to print "),
         QUANTIZED: (
             "dequantize fake_quant_with_min_max_args_gradient "
             "fake_quant_with_min_max_vars_gradient "
@@ -284,9 +280,6 @@ MISSING: dict[str, dict[str, str]] = {
         ),
         SPARSE: ("safe_embedding_lookup_sparse "),
         QUANTIZED: ("quantized_avg_pool quantized_conv2d quantized_max_pool quantized_relu_x "),
-    },
-    "math": {
-        OPEN: ("betainc cumulative_logsumexp igamma igammac "),
     },
     "train": {
         SESSIONS: (

@@ -51,7 +51,7 @@ def _backbone(b: ModelBuilder, x: str, width: int) -> str:
     channels = (3, width, width * 2, width * 4)
     for k in range(3):
         path = f"backbone/stage{k}"
-        x = b.conv(x, f"{path}/down", channels[k : k + 2], 3, 2, 1, bias=True)
+        x = b.conv(x, f"{path}/down", (channels[k], channels[k + 1]), 3, 2, 1, bias=True)
         x = b.relu(x, f"{path}/down")
         x = b.conv(x, f"{path}/same", (channels[k + 1],) * 2, 3, 1, 1, bias=True)
         x = b.relu(x, f"{path}/same")

@@ -24,12 +24,13 @@ from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
-from tensorkiln.frontends.onnx.extents import trimmed
-from tensorkiln.frontends.onnx.importer import import_model
-from tensorkiln.frontends.onnx.node import ConstantNeeded
+from tensorkiln.frontends.onnx.importer import import_with_outputs
+from tensorkiln.frontends.onnx.inputs import Fed, arrays_of, fed_value, is_open, type_of
+from tensorkiln.frontends.onnx.operand import ConstantNeeded
+from tensorkiln.frontends.onnx.results import Imported
 from tensorkiln.runtime.errors import FeedError
 
-Runner: TypeAlias = Callable[[Sequence[Array]], Sequence[Array]]
+Runner: TypeAlias = Callable[[Sequence[Array]], Sequence[Any]]
 Compile: TypeAlias = Callable[[Function], Runner]
 
 
@@ -56,7 +57,8 @@ class Prepared(BackendRep):
     """A model ready to run.
 
     Where shapes depend on the values of inputs, the model is imported anew for each set of these
-    values, which are then constants of it.
+    values, which are then constants of it.  Where the declared types leave something open that
+    `dims` does not settle, it is imported for the types of the inputs.
     """
 
     def __init__(
@@ -67,15 +69,23 @@ class Prepared(BackendRep):
         self._dims = dims
         self._fixed: frozenset[str] = frozenset()
         initialized = {tensor.name for tensor in model.graph.initializer}
-        self.inputs = [v.name for v in model.graph.input if v.name not in initialized]
-        self._runners: dict[tuple[bytes, ...], Runner] = {}
+        values = [value for value in model.graph.input if value.name not in initialized]
+        self._values = {str(value.name): value for value in values}
+        self.inputs = list(self._values)
+        self._open = {name for name, v in self._values.items() if is_open(v, dims or {})}
+        self._runners: dict[object, Runner] = {}
+        if self._open:
+            return
         try:
             self._runner({})
         except ConstantNeeded:
             self._fixed = frozenset()  # known when there are inputs
 
-    def run(self, inputs: Sequence[Any] | Mapping[str, Any], **_: Any) -> tuple[Array, ...]:
-        """The outputs for inputs in the model's order or by name; arrays of the right dtypes."""
+    def run(self, inputs: Sequence[Any] | Mapping[str, Any], **_: Any) -> tuple[Any, ...]:
+        """The outputs for inputs in the model's order or by name; arrays of the right dtypes.
+
+        A sequence is a list of arrays, an optional that holds nothing is None.
+        """
         if not isinstance(inputs, Mapping):
             if len(inputs) > len(self.inputs):
                 raise FeedError(f"{len(inputs)} inputs for {len(self.inputs)}")
@@ -83,31 +93,37 @@ class Prepared(BackendRep):
         missing = [name for name in self.inputs if name not in inputs]
         if missing:
             raise FeedError(f"inputs {', '.join(map(repr, missing))} are missing")
-        arrays = {name: np.asarray(inputs[name]) for name in self.inputs}
-        runner = self._runner(arrays)
-        return tuple(runner([a for name, a in arrays.items() if name not in self._fixed]))
+        fed = {name: fed_value(value, inputs[name]) for name, value in self._values.items()}
+        runner = self._runner(fed)
+        return tuple(runner([a for n in fed if n not in self._fixed for a in arrays_of(fed[n])]))
 
-    def _trimming(self, function: Function) -> Runner:
-        """A runner that gives the model's outputs in the sizes that they have."""
-        run = self._compile(function)
-        names = [str(value.name) for value in self._model.graph.output]
-        return lambda arrays: trimmed(function, run(arrays), names)
-
-    def _runner(self, arrays: Mapping[str, Array]) -> Runner:
+    def _runner(self, fed: Mapping[str, Fed]) -> Runner:
         """The runner for the values that shapes depend on; more of them may be found on the way."""
         while True:
-            constants = {name: arrays[name] for name in self.inputs if name in self._fixed}
-            key = tuple(array.tobytes() for array in constants.values())
+            constants = {name: fed[name] for name in self.inputs if name in self._fixed}
+            types = {name: type_of(v) for name, v in fed.items() if name in self._open}
+            types = {name: kind for name, kind in types.items() if name not in constants}
+            contents = [
+                (a.shape, a.dtype, a.tobytes()) for v in constants.values() for a in arrays_of(v)
+            ]
+            key = (str(types), tuple(contents))
             try:
                 if key not in self._runners:
-                    function = import_model(self._model, dims=self._dims, constants=constants)
-                    self._runners[key] = self._trimming(function)
+                    imported = import_with_outputs(
+                        self._model, dims=self._dims, constants=constants, types=types
+                    )
+                    self._runners[key] = self._assembling(imported)
                 return self._runners[key]
             except ConstantNeeded as error:
-                if not arrays or error.inputs <= self._fixed:
+                if not fed or error.inputs <= self._fixed:
                     raise
                 self._fixed |= error.inputs
                 self._runners.clear()
+
+    def _assembling(self, imported: Imported) -> Runner:
+        """A runner that gives the model's outputs, sequences and open sizes included."""
+        run = self._compile(imported.function)
+        return lambda arrays: imported.assemble(run(arrays))
 
 
 class TensorKilnBackend(Backend):
@@ -139,7 +155,7 @@ class TensorKilnBackend(Backend):
         device: str = "CPU",
         outputs_info: Sequence[tuple[np.dtype[Any], tuple[int, ...]]] | None = None,  # noqa: ARG003
         **kwargs: Any,
-    ) -> tuple[Array, ...]:
+    ) -> tuple[Any, ...]:
         """The outputs of one node; `opset_version` is the newest unless given.
 
         The other keyword arguments are those of `prepare`.

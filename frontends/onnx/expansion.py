@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from onnx import AttributeProto, FunctionProto, NodeProto, helper
+from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto, helper
 from onnx.defs import OpSchema, onnx_opset_version
 
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
-from tensorkiln.frontends.onnx.node import Operand
+from tensorkiln.frontends.onnx.operand import Entry, Items, Operand
 from tensorkiln.frontends.onnx.schemas import as_function, schema_domain
 from tensorkiln.frontends.onnx.structure import describe
 from tensorkiln.runtime.errors import ModelError
 
 
 def schema_body(
-    node: NodeProto, schema: OpSchema, version: int, operands: Sequence[Operand | None]
+    node: NodeProto, schema: OpSchema, version: int, operands: Sequence[Entry | None]
 ) -> FunctionProto | None:
     """The operator's body by its schema, as of opset `version`; None if it is a primitive.
 
@@ -49,11 +49,19 @@ def _add_defaults(body: FunctionProto, schema: OpSchema) -> None:
             body.attribute_proto.append(default)
 
 
-def _type_bytes(operand: Operand | None) -> bytes:
-    if operand is None:
-        return b""
-    element = ELEMENT_OF_DTYPE[operand.dtype]
-    return bytes(helper.make_tensor_type_proto(element, operand.shape).SerializeToString())
+def _type_bytes(entry: Entry | None) -> bytes:
+    return b"" if entry is None else bytes(_type_proto(entry).SerializeToString())
+
+
+def _type_proto(entry: Entry) -> TypeProto:
+    if isinstance(entry, Operand):
+        return helper.make_tensor_type_proto(ELEMENT_OF_DTYPE[entry.dtype], entry.shape)
+    if isinstance(entry, Items):
+        item = helper.make_tensor_type_proto(ELEMENT_OF_DTYPE[entry.dtype], None)
+        return helper.make_sequence_type_proto(item)
+    # What an empty optional could hold, no schema's body asks for.
+    inner = TypeProto() if entry.content is None else _type_proto(entry.content)
+    return helper.make_optional_type_proto(inner)
 
 
 def instantiate(body: FunctionProto, call: NodeProto) -> list[NodeProto]:
@@ -105,8 +113,8 @@ def body_opsets(body: FunctionProto, around: Mapping[str, int]) -> dict[str, int
 
 
 def body_scope(
-    body: FunctionProto, call: NodeProto, operands: Sequence[Operand | None]
-) -> dict[str, Operand | None]:
+    body: FunctionProto, call: NodeProto, operands: Sequence[Entry | None]
+) -> dict[str, Entry | None]:
     """The body's inputs by name; those that the call leaves out are None."""
     if len(operands) > len(body.input):
         raise ModelError(

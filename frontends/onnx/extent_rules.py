@@ -38,16 +38,8 @@ from tensorkiln.frontends.onnx.extents import (
 )
 from tensorkiln.frontends.onnx.lowerings import activations, elementwise, reductions, trigonometry
 from tensorkiln.frontends.onnx.lowerings.movement import axes_attribute, axes_input
-from tensorkiln.frontends.onnx.node import (
-    Bounded,
-    Extent,
-    Lower,
-    Node,
-    Operand,
-    Result,
-    Results,
-    as_sequence,
-)
+from tensorkiln.frontends.onnx.node import Lower, Node
+from tensorkiln.frontends.onnx.operand import Bounded, Extent, Operand, Result, Results, as_sequence
 
 Rule: TypeAlias = Callable[[Node, Lower], Results]
 
@@ -59,7 +51,7 @@ def lower_bounded(node: Node, lower: Lower) -> Results:
 
 
 def _values(node: Node) -> list[Operand]:
-    return [operand for operand in node.operands if operand is not None]
+    return node.tensors
 
 
 def _aligned(node: Node, lower: Lower) -> Results:
@@ -379,18 +371,25 @@ def _by_rows(node: Node, lower: Lower) -> Results:
 def _fill_with_zeros(index: int, node: Node, lower: Lower) -> Results:
     """What looks for elements that are not zero finds none in the padding."""
     operand = node.operand(index)
-    if operand.extent is None or any(
-        o is not None and o.extent for k, o in enumerate(node.operands) if k != index
-    ):
+    if operand.extent is None or any(o.extent for o in node.tensors if o is not operand):
         raise refused(node)
     return lower(with_operand(node, filled(node.builder, operand, _zero(operand.dtype)), index))
 
 
+def _handed_on(node: Node, lower: Lower) -> Results:
+    """What puts tensors into sequences and takes them out reads none."""
+    return lower(node)
+
+
+_HANDED_ON = (
+    "Identity", "SequenceConstruct", "SequenceInsert", "SequenceAt", "SequenceErase",
+    "SequenceLength", "Optional", "OptionalGetElement", "OptionalHasElement",
+)  # fmt: skip
 _ELEMENTWISE = {
     entry.name
     for family in (elementwise, activations, trigonometry)
     for entry in family.LOWERINGS
-} | {"Cast", "Identity"}  # fmt: skip
+} | {"Cast"}  # fmt: skip
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_ELEMENTWISE, _aligned),
@@ -419,6 +418,7 @@ RULES: dict[str, Rule] = {
     "MatMul": _matmul,
     "TopK": _top_k,
     "Gemm": _gemm,
+    **dict.fromkeys(_HANDED_ON, _handed_on),
     "NonZero": partial(_fill_with_zeros, 0),
     "Compress": partial(_fill_with_zeros, 1),
 }  # fmt: skip

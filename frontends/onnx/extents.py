@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from tensorkiln.compiler.ir.dtypes import I64
-from tensorkiln.compiler.ir.function import Array, Function, Value
+from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import (
     binary,
@@ -24,12 +22,11 @@ from tensorkiln.compiler.ops.shorthand import (
     scalar,
     select,
 )
-from tensorkiln.frontends.onnx.node import (
+from tensorkiln.frontends.onnx.node import Lower, Node
+from tensorkiln.frontends.onnx.operand import (
     Bounded,
     ConstantNeeded,
     Extent,
-    Lower,
-    Node,
     Operand,
     Result,
     Results,
@@ -39,12 +36,12 @@ from tensorkiln.frontends.onnx.node import (
 
 def has_extents(node: Node) -> bool:
     """True if the size of an operand is open."""
-    return any(operand is not None and operand.extent for operand in node.operands)
+    return any(operand.extent for operand in node.tensors)
 
 
 def refused(node: Node) -> ConstantNeeded:
     """The error for an operator that cannot read such a tensor."""
-    found = next(o for o in node.operands if o is not None and o.extent)
+    found = next(operand for operand in node.tensors if operand.extent)
     return cannot_read(str(node), found)
 
 
@@ -64,7 +61,7 @@ def cannot_read(reader: str, operand: Operand) -> ConstantNeeded:
 def first_only(node: Node) -> tuple[Operand, Extent]:
     """Operand 0 and its extent; refused where another one has an extent."""
     x = node.operand(0)
-    if x.extent is None or any(o is not None and o.extent for o in node.operands[1:]):
+    if x.extent is None or any(o.extent for o in node.tensors if o is not x):
         raise refused(node)
     return x, x.extent
 
@@ -116,29 +113,6 @@ def dropped(builder: Builder, number: Value, count: int) -> Value:
     """An i64 scalar less `count`, and not below zero."""
     less = binary(builder, "subtract", number, scalar(builder, count, I64))
     return binary(builder, "maximum", less, scalar(builder, 0, I64))
-
-
-def size_name(output: str, axis: int) -> str:
-    """The name of the result that holds how much of `output` is meant along `axis`."""
-    return f"{output}.size.{axis}"
-
-
-def trimmed(function: Function, arrays: Sequence[Array], outputs: Sequence[str]) -> list[Array]:
-    """Of a run's results those of the model, each cut to what is meant.
-
-    `outputs` are the names of the model's outputs; the function's results are those and their
-    sizes.
-    """
-    found = dict(zip(function.result_names, arrays, strict=True))
-    return [_cut(name, np.asarray(found[name]), found) for name in outputs]
-
-
-def _cut(name: str, array: Array, found: dict[str, Array]) -> Array:
-    for axis in range(array.ndim):
-        number = found.get(size_name(name, axis))
-        if number is not None:
-            return array[(slice(None),) * axis + (slice(int(number)),)]
-    return array
 
 
 def refuse(node: Node, lower: Lower) -> Results:

@@ -14,10 +14,22 @@ import numpy as np
 from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops import Builder
-from tensorkiln.frontends.onnx.node import Bounded, Lower, Node, Operand, Result, as_sequence
+from tensorkiln.frontends.onnx.node import Lower, Node
+from tensorkiln.frontends.onnx.operand import (
+    Bounded,
+    Entry,
+    Items,
+    Maybe,
+    Operand,
+    Result,
+    as_sequence,
+    leaves,
+    rebuilt,
+)
 from tensorkiln.frontends.onnx.structure import subgraphs
 
 MAXIMUM_ELEMENTS = 1 << 16
+_KEPT = "DequantizeLinear"  # the compiler multiplies by the bytes it takes
 
 
 def is_foldable(node: Node) -> bool:
@@ -25,11 +37,11 @@ def is_foldable(node: Node) -> bool:
 
     A node with subgraphs reads more than its operands, so its nodes are folded one by one.
     """
-    if any(subgraphs(node.proto)):
+    if any(subgraphs(node.proto)) or node.proto.op_type == _KEPT:
         return False
-    given = [operand for operand in node.operands if operand is not None]
-    return bool(given) and all(
-        operand.known is not None and operand.known.size <= MAXIMUM_ELEMENTS for operand in given
+    return bool(node.tensors) and all(
+        operand.known is not None and operand.known.size <= MAXIMUM_ELEMENTS
+        for operand in node.tensors
     )
 
 
@@ -37,17 +49,24 @@ def fold(node: Node, lower: Lower) -> list[Result] | None:
     """The node's results as arrays, or None where an intermediate would be too large."""
     builder = Builder(node.builder.registry)
     builder.location = node.builder.location
-    detached = tuple(operand and operand.detached() for operand in node.operands)
+    detached = tuple(entry and _detached(entry) for entry in node.operands)
     found = lower(replace(node, builder=builder, operands=detached))
     results = as_sequence(found)
     if any(v.type.elements > MAXIMUM_ELEMENTS for op in builder.ops for v in op.results):
         return None
-    values = [v for result in results for v in _values(result)]
+    values = [v for result in results for v in _values(result, builder)]
     arrays = iter(evaluate(builder.finish(values), []))
     return [_known(result, arrays) for result in results]
 
 
-def _values(result: Result) -> Sequence[Value]:
+def _detached(entry: Entry) -> Entry:
+    return rebuilt(entry, iter([leaf.detached() for leaf in leaves(entry)]))
+
+
+def _values(result: Result, builder: Builder) -> Sequence[Value]:
+    """The values in it, whose arrays `_known` takes in this order."""
+    if isinstance(result, Operand | Items | Maybe):
+        return [leaf.value(builder) for leaf in leaves(result) if leaf.known is None]
     if isinstance(result, Bounded):
         return (result.value, result.extent.number)
     return (result,) if isinstance(result, Value) else ()
@@ -60,4 +79,10 @@ def _known(result: Result, arrays: Iterator[Array]) -> Result:
         return array[(slice(None),) * result.extent.axis + (slice(number),)]
     if isinstance(result, Value):
         return np.asarray(next(arrays))
-    return result if isinstance(result, Operand) else np.asarray(result)
+    if isinstance(result, Operand | Items | Maybe):
+        return rebuilt(result, iter([_known_leaf(leaf, arrays) for leaf in leaves(result)]))
+    return np.asarray(result)
+
+
+def _known_leaf(leaf: Operand, arrays: Iterator[Array]) -> Operand:
+    return leaf if leaf.known is not None else Operand(leaf.name, np.asarray(next(arrays)))

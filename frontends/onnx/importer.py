@@ -7,27 +7,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from tensorkiln.compiler.ir.function import Function, Location, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.frontends.onnx.expansion import body_opsets, body_scope, instantiate, schema_body
 from tensorkiln.frontends.onnx.extent_rules import lower_bounded
-from tensorkiln.frontends.onnx.extents import cannot_read, has_extents, size_name
+from tensorkiln.frontends.onnx.extents import cannot_read, has_extents
 from tensorkiln.frontends.onnx.fold import fold, is_foldable
-from tensorkiln.frontends.onnx.inputs import fixed_inputs, parameter_types
+from tensorkiln.frontends.onnx.inputs import (
+    Constant,
+    InputType,
+    fixed_inputs,
+    input_types,
+    parameters,
+)
 from tensorkiln.frontends.onnx.load import Source, load_model
 from tensorkiln.frontends.onnx.lowerings import TABLE
-from tensorkiln.frontends.onnx.node import Bounded, Node, Operand, Results, as_sequence
-from tensorkiln.frontends.onnx.results import check_results
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import (
+    Bounded,
+    Entry,
+    Items,
+    Maybe,
+    Operand,
+    Results,
+    as_sequence,
+    inputs_of,
+    leaves,
+    rebuilt,
+)
+from tensorkiln.frontends.onnx.results import Imported, finish
 from tensorkiln.frontends.onnx.schemas import check_node, schema_domain, schema_of
 from tensorkiln.frontends.onnx.structure import captures, describe, node_label, ordered_nodes
 from tensorkiln.frontends.onnx.support import Functions, require_supported
 from tensorkiln.frontends.onnx.tensors import MAXIMUM_BYTES, array_of
 from tensorkiln.runtime.errors import ModelError, TypeRuleError, UnsupportedError
 
-Scope = dict[str, "Operand | None"]
+Scope = dict[str, "Entry | None"]
 
 MAXIMUM_DEPTH = 64
 
@@ -36,7 +53,7 @@ def import_model(
     source: Source,
     *,
     dims: Mapping[str, int] | None = None,
-    constants: Mapping[str, ArrayLike] | None = None,
+    constants: Mapping[str, Constant] | None = None,
     name: str | None = None,
 ) -> Function:
     """The ONNX model as a function of tensor IR.
@@ -49,8 +66,25 @@ def import_model(
     it can have, and an i64 scalar `y.size.k` after all outputs says how much is meant.  Raises ModelError for a malformed model, UnsupportedError for one that cannot be
     compiled (all unsupported operators at once), each naming the node, value or file.
     """
+    return import_with_outputs(source, dims=dims, constants=constants, name=name).function
+
+
+def import_with_outputs(
+    source: Source,
+    *,
+    dims: Mapping[str, int] | None = None,
+    constants: Mapping[str, Constant] | None = None,
+    types: Mapping[str, InputType] | None = None,
+    name: str | None = None,
+) -> Imported:
+    """The model as a function, and what its outputs are in the function's results.
+
+    `types` says what inputs are in the place of what the model declares; the rest is as in
+    `import_model`.
+    """
     model, folder = load_model(source)
-    return _Importer(model, folder, name or "main").function(dims or {}, constants or {})
+    importer = _Importer(model, folder, name or "main")
+    return importer.function(dims or {}, constants or {}, types or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +103,21 @@ class _Importer:
         self.functions: Functions = {(f.domain, f.name): f for f in model.functions}
         self.frame = _Frame(_opsets(model))
 
-    def function(self, dims: Mapping[str, int], constants: Mapping[str, ArrayLike]) -> Function:
+    def function(
+        self,
+        dims: Mapping[str, int],
+        constants: Mapping[str, Constant],
+        given: Mapping[str, InputType],
+    ) -> Imported:
         scope = self.initializers(self.graph)
         scope.update(fixed_inputs(self.graph, constants))
-        types = parameter_types(self.graph, set(scope), dims)
+        types = input_types(self.graph, set(scope), dims, given)
         outputs = [str(value.name) for value in self.graph.output]
         nodes = ordered_nodes(self.graph.node, [*scope, *types], outputs, "the graph")
         require_supported(nodes, self.frame.opsets, self.functions)
-        for name, kind in types.items():
-            value = self.builder.parameter(name, kind)
-            scope[name] = Operand(name, value=value, inputs=frozenset((name,)))
+        scope.update(parameters(self.builder, self.graph, types))
         self.run(nodes, scope, self.frame)
-        results = [_defined(scope, name) for name in outputs]
-        check_results(self.graph, results)
-        values = [result.value(self.builder) for result in results]
-        sizes = _sizes(outputs, results)
-        return self.builder.finish([*values, *sizes.values()], [*outputs, *sizes])
+        return finish(self.builder, self.graph, [_defined(scope, name) for name in outputs])
 
     def initializers(self, graph: GraphProto) -> Scope:
         """The constants of a graph by name."""
@@ -109,11 +142,12 @@ class _Importer:
                 results = self.node(proto, operands, scope, frame)
             for name, result in zip(proto.output, results, strict=False):
                 if name:
-                    scope[name] = _bounded(result, name, proto)
+                    _check_size(result, name, proto)
+                    scope[name] = result
 
     def node(
-        self, proto: NodeProto, operands: list[Operand | None], scope: Scope, frame: _Frame
-    ) -> Sequence[Operand]:
+        self, proto: NodeProto, operands: list[Entry | None], scope: Scope, frame: _Frame
+    ) -> Sequence[Entry]:
         """The results of one node."""
         domain = schema_domain(proto.domain)
         local = self.functions.get((proto.domain, proto.op_type))
@@ -130,12 +164,12 @@ class _Importer:
                 raise UnsupportedError(f"{describe(proto)} cannot be compiled")
             return self.expand(body, proto, operands, frame)
 
-        def inline(graph: GraphProto, inputs: Sequence[Operand]) -> list[Operand]:
+        def inline(graph: GraphProto, inputs: Sequence[Entry]) -> list[Entry]:
             return self.inline(graph, scope, frame, inputs)
 
         def region(
-            graph: GraphProto, builder: Builder, inputs: Sequence[Operand]
-        ) -> tuple[list[Operand], list[Value]]:
+            graph: GraphProto, builder: Builder, inputs: Sequence[Entry]
+        ) -> tuple[list[Entry], list[Value]]:
             return self.region(graph, scope, frame, builder, inputs)
 
         node = Node(
@@ -147,8 +181,7 @@ class _Importer:
                 results: Results = folded
             else:
                 results = lower_bounded(node, lower) if has_extents(node) else lower(node)
-            inputs = frozenset().union(*(o.inputs for o in operands if o is not None))
-            return _operands(results, proto, inputs)
+            return _entries(results, proto, inputs_of(operands))
         except TypeRuleError as error:
             raise ModelError(f"{describe(proto)}: {error}") from None
         except (ArithmeticError, LookupError, ValueError) as error:
@@ -156,8 +189,8 @@ class _Importer:
             raise ModelError(f"{describe(proto)}: {reason} ({error})") from error
 
     def expand(
-        self, body: FunctionProto, call: NodeProto, operands: list[Operand | None], frame: _Frame
-    ) -> list[Operand]:
+        self, body: FunctionProto, call: NodeProto, operands: list[Entry | None], frame: _Frame
+    ) -> list[Entry]:
         """The results of a call of a function, its body imported in place."""
         scope: Scope = dict(body_scope(body, call, operands))
         opsets = body_opsets(body, frame.opsets)
@@ -172,8 +205,8 @@ class _Importer:
         ]
 
     def inline(
-        self, graph: GraphProto, scope: Scope, frame: _Frame, inputs: Sequence[Operand]
-    ) -> list[Operand]:
+        self, graph: GraphProto, scope: Scope, frame: _Frame, inputs: Sequence[Entry]
+    ) -> list[Entry]:
         """The results of a subgraph, imported in place."""
         return self.subgraph(graph, {name: scope[name] for name in captures(graph)}, frame, inputs)
 
@@ -183,37 +216,50 @@ class _Importer:
         scope: Scope,
         frame: _Frame,
         builder: Builder,
-        inputs: Sequence[Operand],
-    ) -> tuple[list[Operand], list[Value]]:
+        inputs: Sequence[Entry],
+    ) -> tuple[list[Entry], list[Value]]:
         """The results of a subgraph imported into `builder`, and the values it captures."""
         inner: Scope = {}
-        captured: list[Value] = []
+        captured: dict[Value, Value] = {}
         for name in captures(graph):
-            operand = scope[name]
-            if operand is None or operand.known is not None:
-                inner[name] = operand and operand.detached()
-                continue
-            if operand.extent is not None:
-                raise cannot_read(f"subgraph {graph.name!r}", operand)
-            value = operand.value(self.builder)
-            captured.append(value)
-            inside = builder.parameter(name, value.type)
-            inner[name] = Operand(name, value=inside, inputs=operand.inputs)
+            entry = scope[name]
+            parts = [self.captured(leaf, name, builder, captured) for leaf in leaves(entry)]
+            inner[name] = entry and rebuilt(entry, iter(parts))
         around, self.builder = self.builder, builder
         try:
-            return self.subgraph(graph, inner, frame, inputs), captured
+            found = self.subgraph(graph, inner, frame, inputs)
         finally:
             self.builder = around
+        for leaf in (leaf for entry in found for leaf in leaves(entry)):
+            if leaf.extent is not None:
+                raise cannot_read(f"what follows subgraph {graph.name!r}", leaf)
+        return found, list(captured)
+
+    def captured(
+        self, operand: Operand, name: str, builder: Builder, captured: dict[Value, Value]
+    ) -> Operand:
+        """A tensor from around a subgraph, known or as a parameter of `builder`.
+
+        `captured` has the parameters for the values around it.
+        """
+        if operand.known is not None:
+            return operand.detached()
+        if operand.extent is not None:
+            raise cannot_read(f"subgraph {builder.name!r}", operand)
+        value = operand.value(self.builder)
+        if value not in captured:
+            captured[value] = builder.parameter(name, value.type)
+        return Operand(name, value=captured[value], inputs=operand.inputs)
 
     def subgraph(
-        self, graph: GraphProto, inner: Scope, frame: _Frame, inputs: Sequence[Operand]
-    ) -> list[Operand]:
+        self, graph: GraphProto, inner: Scope, frame: _Frame, inputs: Sequence[Entry]
+    ) -> list[Entry]:
         """Imports the nodes of a subgraph; `inner` is what it captures."""
         where = f"subgraph {graph.name!r}"
         names = [str(value.name) for value in graph.input]
         if len(names) != len(inputs):
             raise ModelError(f"{where} has {len(names)} inputs, and is given {len(inputs)}")
-        inner.update(zip(names, inputs, strict=True))
+        inner.update(zip(names, map(_as_declared, graph.input, inputs), strict=True))
         inner.update(self.initializers(graph))
         outputs = [str(value.name) for value in graph.output]
         nodes = ordered_nodes(graph.node, inner, outputs, where)
@@ -230,29 +276,19 @@ def _opsets(model: ModelProto) -> dict[str, int]:
     return {schema_domain(opset.domain): opset.version for opset in model.opset_import}
 
 
-def _defined(scope: Scope, name: str) -> Operand:
+def _defined(scope: Scope, name: str) -> Entry:
     found = scope.get(name)
     if found is None:
         raise ModelError(f"{name!r} is returned, and it was given no value")
     return found
 
 
-def _sizes(outputs: Sequence[str], results: Sequence[Operand]) -> dict[str, Value]:
-    """The sizes of results that only a run knows, by the names they get."""
-    found = zip(outputs, results, strict=True)
-    sizes = {size_name(o, r.extent.axis): r.extent.number for o, r in found if r.extent}
-    taken = sorted(set(sizes) & set(outputs))
-    if taken:
-        raise ModelError(f"output {taken[0]!r} has the name that the size of another one is to get")
-    return sizes
-
-
-def _operands(results: Results, proto: NodeProto, inputs: frozenset[str]) -> list[Operand]:
-    """What a lowering gave, as operands named as the node names them."""
-    found = []
+def _entries(results: Results, proto: NodeProto, inputs: frozenset[str]) -> list[Entry]:
+    """What a lowering gave, named as the node names it."""
+    found: list[Entry] = []
     for position, result in enumerate(as_sequence(results)):
         name = proto.output[position] if position < len(proto.output) else ""
-        if isinstance(result, Operand):
+        if isinstance(result, Operand | Items | Maybe):
             found.append(result)
         elif isinstance(result, Bounded):
             found.append(Operand(name, value=result.value, inputs=inputs, extent=result.extent))
@@ -268,10 +304,18 @@ def _operands(results: Results, proto: NodeProto, inputs: frozenset[str]) -> lis
     return found
 
 
-def _bounded(result: Operand, name: str, proto: NodeProto) -> Operand:
-    if result.type.bytes > MAXIMUM_BYTES:
-        raise ModelError(
-            f"{describe(proto)} makes {name!r} of type {result.type}, more than {MAXIMUM_BYTES} "
-            "bytes"
-        )
-    return result
+def _as_declared(value: ValueInfoProto, entry: Entry) -> Entry:
+    """What a subgraph's input is, which may be declared an optional of what is given."""
+    optional = value.type.WhichOneof("value") == "optional_type"
+    return (
+        Maybe(entry.name, entry, entry.kind) if optional and not isinstance(entry, Maybe) else entry
+    )
+
+
+def _check_size(result: Entry, name: str, proto: NodeProto) -> None:
+    for leaf in leaves(result):
+        if leaf.type.bytes > MAXIMUM_BYTES:
+            raise ModelError(
+                f"{describe(proto)} makes {name!r} of type {leaf.type}, more than {MAXIMUM_BYTES} "
+                "bytes"
+            )

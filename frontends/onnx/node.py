@@ -5,127 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, NodeProto
+from onnx import AttributeProto, GraphProto, NodeProto, TypeProto
 from onnx.defs import OpSchema
 
-from tensorkiln.compiler.ir.dtypes import DType, dtype_of
+from tensorkiln.compiler.ir.dtypes import DType
 from tensorkiln.compiler.ir.function import Array, Value
-from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.frontends.onnx.elements import dtype_of_element
+from tensorkiln.frontends.onnx.operand import (
+    ConstantNeeded,
+    Entry,
+    Items,
+    Operand,
+    Results,
+    inputs_of,
+    leaves,
+)
 from tensorkiln.frontends.onnx.structure import describe
 from tensorkiln.frontends.onnx.tensors import array_of
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
 MAXIMUM_LENGTH = 1 << 26
 
-Inline: TypeAlias = "Callable[[GraphProto, Sequence[Operand]], list[Operand]]"
+Inline: TypeAlias = "Callable[[GraphProto, Sequence[Entry]], list[Entry]]"
 Region: TypeAlias = (
-    "Callable[[GraphProto, Builder, Sequence[Operand]], tuple[list[Operand], list[Value]]]"
+    "Callable[[GraphProto, Builder, Sequence[Entry]], tuple[list[Entry], list[Value]]]"
 )
-
-Result: TypeAlias = "Value | Array | Operand | Bounded"
-Results: TypeAlias = "Result | Sequence[Result]"
 Lower: TypeAlias = "Callable[[Node], Results]"
-
-
-def as_sequence(results: Results) -> Sequence[Result]:
-    """What a lowering gave, one result or several, as a sequence of results."""
-    if isinstance(results, Sequence) and not isinstance(results, Bounded):
-        return results
-    return (results,)
-
-
-class ConstantNeeded(UnsupportedError):
-    """An operand must be known while importing, and it depends on the model's inputs.
-
-    `inputs` are the names of the inputs that would have to be constants.
-    """
-
-    def __init__(self, message: str, inputs: frozenset[str]) -> None:
-        super().__init__(message)
-        self.inputs = inputs
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """How much of a padded tensor is meant: the first `number` (i64 scalar) entries along `axis`.
-
-    What the others hold is open, but they are always there to be computed with.
-    """
-
-    axis: int
-    number: Value
-
-
-class Bounded(NamedTuple):
-    """A result whose size only a run knows, padded to a bound."""
-
-    value: Value
-    extent: Extent
-
-
-class Operand:
-    """A tensor of the model: known while importing, or a value of the function being built.
-
-    What is known becomes a constant only when a lowering asks for its value, so that shape
-    arithmetic leaves no trace.  `inputs` are the model's inputs that it depends on; `extent` says
-    what is meant of a value whose size only a run knows.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        known: Array | None = None,
-        value: Value | None = None,
-        inputs: frozenset[str] = frozenset(),
-        extent: Extent | None = None,
-    ) -> None:
-        self.name = name
-        self.inputs = inputs
-        self.extent = extent
-        self.known = known
-        self._value = value
-        if value is not None:
-            self.type = value.type
-        elif known is not None:
-            self.type = TensorType(tuple(known.shape), dtype_of(known.dtype))
-        else:
-            raise ValueError(f"operand {name!r} has neither an array nor a value")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The static shape."""
-        return self.type.sizes
-
-    @property
-    def dtype(self) -> DType:
-        """The element type."""
-        return self.type.dtype
-
-    def value(self, builder: Builder) -> Value:
-        """The value; what is known becomes a constant, once."""
-        if self._value is None:
-            assert self.known is not None
-            self._value = constant(builder, self.known)
-        return self._value
-
-    def detached(self) -> Operand:
-        """The same known tensor, to be used with another builder."""
-        return Operand(self.name, self.known)
-
-
-def constant(builder: Builder, array: Array) -> Value:
-    """A constant that keeps the array itself where `Builder.constant` would copy it."""
-    if array.ndim == 0:
-        return builder.constant(array)
-    if array.flags.writeable:
-        array = array.view()
-        array.setflags(write=False)
-    return builder.one("constant", value=array)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +51,7 @@ class Node:
     version: int
     schema: OpSchema | None
     builder: Builder
-    operands: tuple[Operand | None, ...]
+    operands: tuple[Entry | None, ...]
     folder: Path | None = None
     inline: Inline | None = None
     region: Region | None = None
@@ -160,12 +69,41 @@ class Node:
         """True if operand `index` is given (an optional operand may be absent)."""
         return index < len(self.operands) and self.operands[index] is not None
 
-    def operand(self, index: int) -> Operand:
-        """Operand `index`, which must be given."""
+    def entry(self, index: int) -> Entry:
+        """Operand `index`, whatever it is, which must be given."""
         found = self.operands[index] if index < len(self.operands) else None
         if found is None:
             raise ModelError(f"{self} lacks its input {self._input_name(index)}")
         return found
+
+    def operand(self, index: int) -> Operand:
+        """Operand `index`, a tensor, which must be given."""
+        found = self.entry(index)
+        if not isinstance(found, Operand):
+            raise self._other(index, found, "a tensor")
+        return found
+
+    def items(self, index: int) -> Items:
+        """Operand `index`, a sequence, which must be given."""
+        found = self.entry(index)
+        if not isinstance(found, Items):
+            raise self._other(index, found, "a sequence")
+        return found
+
+    def derived(self, value: Value, name: str = "") -> Operand:
+        """`value`, made of the operands, as a tensor of a sequence."""
+        return Operand(name, value=value, inputs=inputs_of(self.operands))
+
+    def _other(self, index: int, found: Entry, wanted: str) -> ModelError:
+        name = self._input_name(index)
+        return ModelError(
+            f"{self}: its input {name} ({found.name!r}) is {found.kind}, not {wanted}"
+        )
+
+    @property
+    def tensors(self) -> list[Operand]:
+        """All tensors that it is given, those in sequences included."""
+        return [leaf for entry in self.operands for leaf in leaves(entry)]
 
     def value(self, index: int = 0) -> Value:
         """The value of operand `index`."""
@@ -250,6 +188,12 @@ class Node:
         found = self._attribute(name, AttributeProto.GRAPH, True)
         assert found is not None
         return found.g
+
+    def type_proto(self, name: str) -> TypeProto:
+        """A type attribute."""
+        found = self._attribute(name, AttributeProto.TYPE_PROTO, True)
+        assert found is not None
+        return found.tp
 
     def dtype(self, name: str, default: DType | None = None) -> DType:
         """An attribute that holds an element type."""

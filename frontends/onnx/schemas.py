@@ -8,10 +8,8 @@ from typing import Protocol, cast
 from onnx import NodeProto
 from onnx.defs import OpSchema, SchemaError, get_schema
 
-from tensorkiln.compiler.ir.dtypes import DType
-from tensorkiln.frontends.onnx.elements import type_string
 from tensorkiln.frontends.onnx.load import STANDARD
-from tensorkiln.frontends.onnx.node import Operand
+from tensorkiln.frontends.onnx.operand import Entry
 from tensorkiln.frontends.onnx.structure import describe
 from tensorkiln.runtime.errors import ModelError
 
@@ -51,7 +49,7 @@ def schema_of(node: NodeProto, version: int) -> OpSchema | None:
         return None
 
 
-def check_node(node: NodeProto, schema: OpSchema, operands: Sequence[Operand | None]) -> None:
+def check_node(node: NodeProto, schema: OpSchema, operands: Sequence[Entry | None]) -> None:
     """ModelError unless operand count, attribute names and dtypes are what the schema allows."""
     count, results = len(node.input), len(node.output)
     if not schema.min_input <= count <= schema.max_input:
@@ -75,15 +73,15 @@ def _range(schema: OpSchema, inputs: bool) -> str:
     return f"{schema.name} of opset {schema.since_version} has {allowed}"
 
 
-def _check_types(node: NodeProto, schema: OpSchema, operands: Sequence[Operand | None]) -> None:
-    bound: dict[str, tuple[DType, str]] = {}
+def _check_types(node: NodeProto, schema: OpSchema, operands: Sequence[Entry | None]) -> None:
+    bound: dict[str, tuple[str, str]] = {}
     for position, operand in enumerate(operands):
         formal = schema.inputs[min(position, len(schema.inputs) - 1)]
         if operand is None:
             if formal.option == OpSchema.FormalParameterOption.Single:
                 raise ModelError(f"{describe(node)} lacks its input {formal.name}")
             continue
-        found = type_string(operand.dtype)
+        found = operand.kind
         if found not in formal.types:
             raise ModelError(
                 f"{describe(node)}: input {formal.name} ({operand.name!r}) is {found}; allowed are "
@@ -92,9 +90,9 @@ def _check_types(node: NodeProto, schema: OpSchema, operands: Sequence[Operand |
         variable = formal.type_str
         if "(" in variable or not formal.is_homogeneous:
             continue
-        dtype, other = bound.setdefault(variable, (operand.dtype, operand.name))
-        if dtype != operand.dtype:
+        kind, other = bound.setdefault(variable, (found, operand.name))
+        if kind != found:
             raise ModelError(
                 f"{describe(node)}: input {formal.name} ({operand.name!r}) is {found} and input "
-                f"{other!r} is {type_string(dtype)}; they must be the same"
+                f"{other!r} is {kind}; they must be the same"
             )

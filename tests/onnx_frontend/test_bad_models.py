@@ -91,7 +91,7 @@ def test_dtypes() -> None:
     )
     declared = model([node("Neg", ["x"], ["y"])], [X])
     declared.graph.output[0].CopyFrom(value("y", (2, 3), TensorProto.DOUBLE))
-    _fails(declared, "output 'y' is declared f64, and its nodes make f32")
+    _fails(declared, "output 'y' is declared tensor.double., and its nodes make tensor.float.")
     text = model([node("Identity", ["s"], ["y"])], [value("s", (1,), TensorProto.STRING)])
     _fails(text, "input 's' has element type STRING", UnsupportedError)
     odd = model([node("Neg", ["x"], ["y"])], [value("x", (2,), 999)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,23 +15,22 @@ from tensorkiln.benchmarks.models import detector
 from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx import import_model
-from tensorkiln.frontends.onnx.extents import trimmed
+from tensorkiln.frontends.onnx.importer import import_with_outputs
 
 
 class Both:
     """A model, interpreted and compiled."""
 
     def __init__(self, proto: ModelProto) -> None:
-        self.function = import_model(proto)
-        self.names = [output.name for output in proto.graph.output]
-        self.executable = jit(self.function)
+        self.imported = import_with_outputs(proto)
+        self.executable = jit(self.imported.function)
 
-    def __call__(self, *arrays: np.ndarray) -> list[list[np.ndarray]]:
-        found = (evaluate(self.function, arrays), self.executable(*arrays))
-        return [trimmed(self.function, results, self.names) for results in found]
+    def __call__(self, *arrays: np.ndarray) -> list[list[Any]]:
+        found = (evaluate(self.imported.function, arrays), self.executable(*arrays))
+        return [self.imported.assemble(results) for results in found]
 
 
-def runs(proto: ModelProto, *arrays: np.ndarray) -> list[list[np.ndarray]]:
+def runs(proto: ModelProto, *arrays: np.ndarray) -> list[list[Any]]:
     """The outputs interpreted, and compiled."""
     return Both(proto)(*arrays)
 

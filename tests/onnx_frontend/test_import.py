@@ -12,7 +12,7 @@ from onnx_frontend.models import model, output, run, value
 from tensorkiln.compiler.ir.verify import verify_function
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.frontends.onnx import import_model
-from tensorkiln.frontends.onnx.node import ConstantNeeded
+from tensorkiln.frontends.onnx.operand import ConstantNeeded
 from tensorkiln.runtime.errors import ModelError
 
 node = helper.make_node

@@ -14,8 +14,8 @@ from onnx_frontend.models import model, value
 from tensorkiln.compiler.evaluate.evaluate import evaluate
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx import import_model
-from tensorkiln.frontends.onnx.extents import trimmed
-from tensorkiln.frontends.onnx.node import ConstantNeeded
+from tensorkiln.frontends.onnx.importer import import_with_outputs
+from tensorkiln.frontends.onnx.operand import ConstantNeeded
 from tensorkiln.runtime.errors import ModelError
 
 node = helper.make_node
@@ -104,13 +104,13 @@ def compressed(nodes: Sequence[NodeProto]) -> ModelProto:
 
 
 def assert_as_reference(proto: ModelProto, *arrays: np.ndarray) -> None:
-    function = import_model(proto)
-    names = [output.name for output in proto.graph.output]
+    imported = import_with_outputs(proto)
+    function = imported.function
     feeds = {v.name: a for v, a in zip(proto.graph.input, arrays, strict=True)}
     wanted = ReferenceEvaluator(proto).run(None, feeds)
     runs: list[Sequence[Any]] = [evaluate(function, arrays), jit(function)(*arrays)]
     for results in runs:
-        for got, want in zip(trimmed(function, results, names), wanted, strict=True):
+        for got, want in zip(imported.assemble(results), wanted, strict=True):
             assert got.shape == np.shape(want)
             assert got.dtype == np.asarray(want).dtype
             np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)

@@ -28,6 +28,7 @@ from tensorkiln.frontends.onnx.lowerings import (
     scans,
     scatter,
     selection,
+    sequences,
     slicing,
     softmax,
     sorting,
@@ -68,5 +69,6 @@ TABLE = Table(
         *control.LOWERINGS,
         *loops.LOWERINGS,
         *scans.LOWERINGS,
+        *sequences.LOWERINGS,
     )
 )

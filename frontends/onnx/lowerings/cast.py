@@ -10,7 +10,8 @@ from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.reducers import extreme
 from tensorkiln.compiler.ops.shorthand import binary, compare, convert, scalar
 from tensorkiln.frontends.onnx.elements import DTYPE_OF_ELEMENT
-from tensorkiln.frontends.onnx.node import Node, Result
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Result
 from tensorkiln.frontends.onnx.table import Lowering
 
 

@@ -17,7 +17,8 @@ from tensorkiln.compiler.ops.shorthand import (
     iota,
     scalar,
 )  # fmt: skip
-from tensorkiln.frontends.onnx.node import Node, constant
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import constant
 from tensorkiln.frontends.onnx.table import Lowering
 
 MAXIMUM_RANGE = 1 << 40

@@ -9,7 +9,16 @@ from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import full, reshape
 from tensorkiln.compiler.ops.shorthand_control import branch_index
-from tensorkiln.frontends.onnx.node import ConstantNeeded, Node, Operand
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import (
+    ConstantNeeded,
+    Entry,
+    Operand,
+    inputs_of,
+    leaves,
+    rebuilt,
+    signature,
+)
 from tensorkiln.frontends.onnx.table import Lowering
 
 
@@ -39,7 +48,7 @@ def _dropout(node: Node) -> list[Operand | Value]:
     return _passed_on(node, _mask(node, "bool"))
 
 
-def _if(node: Node) -> list[Operand | Value]:
+def _if(node: Node) -> list[Entry]:
     """A branch that is known while importing is imported in place."""
     graphs = [node.graph("then_branch"), node.graph("else_branch")]
     assert node.inline is not None
@@ -51,22 +60,27 @@ def _if(node: Node) -> list[Operand | Value]:
         taken = graphs[0] if condition.known.reshape(()) else graphs[1]
         return list(node.inline(taken, ()))
     branches: list[tuple[Builder, list[Value], list[Value]]] = []
+    entries: list[list[Entry]] = []
     for graph in graphs:
         builder = Builder(node.builder.registry, graph.name or "branch")
         builder.location = node.builder.location
         found, captured = node.region(graph, builder, ())
-        branches.append((builder, [o.value(builder) for o in found], captured))
-    types = [[v.type for v in results] for _, results, _ in branches]
+        entries.append(found)
+        values = [leaf.value(builder) for entry in found for leaf in leaves(entry)]
+        branches.append((builder, values, captured))
+    types = [", ".join(map(signature, found)) for found in entries]
     if types[0] != types[1]:
         # If the condition is made a constant, one branch is enough.
-        then, otherwise = (", ".join(map(str, kinds)) for kinds in types)
-        reason = f"its branches give ({then}) and ({otherwise})"
+        reason = f"its branches give ({types[0]}) and ({types[1]})"
         raise ConstantNeeded(str(node.unsupported(reason)), condition.inputs)
     values = list(dict.fromkeys(v for _, _, captured in branches for v in captured))
     regions = tuple(_region(*branch, values) for branch in branches)
     predicate = reshape(node.builder, condition.value(node.builder), ())
     index = branch_index(node.builder, predicate)
-    return list(node.builder.op("case", (index, *values), {}, regions))
+    results = node.builder.op("case", (index, *values), {}, regions)
+    inputs = inputs_of([condition, *(e for found in entries for e in found)])
+    parts = (Operand("", value=value, inputs=inputs) for value in results)
+    return [rebuilt(entry, parts) for entry in entries[0]]
 
 
 def _region(

@@ -6,7 +6,8 @@ from tensorkiln.compiler.ir.dtypes import F32, I64
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops.bounded_boxes import Suppression, centered, non_max_suppression
 from tensorkiln.compiler.ops.shorthand import binary, reshape, scalar
-from tensorkiln.frontends.onnx.node import Bounded, Extent, Node
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Bounded, Extent
 from tensorkiln.frontends.onnx.table import Lowering
 
 

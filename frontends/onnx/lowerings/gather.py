@@ -26,7 +26,8 @@ from tensorkiln.compiler.ops.shorthand import (
     squeeze,
     take,
 )  # fmt: skip
-from tensorkiln.frontends.onnx.node import Node, Operand
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Operand
 from tensorkiln.frontends.onnx.table import Lowering
 
 

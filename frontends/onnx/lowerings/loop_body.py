@@ -21,7 +21,8 @@ from tensorkiln.compiler.ops.shorthand import (
     reshape,
     scalar,
 )
-from tensorkiln.frontends.onnx.node import Node, Operand
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Entry, Operand
 
 COUNTER = TensorType((), I64)
 MOST_UNROLLED = 1024  # trips of a loop that is unrolled because its shapes change
@@ -70,7 +71,17 @@ def import_body(
     carried = [builder.parameter(f"carried{k}", kind) for k, kind in enumerate(kinds)]
     results, captured = node.region(graph, builder, inputs(builder, counter, carried))
     own = tuple(carried[: len(types)])
-    return Body(builder, own, tuple(results), (*extra, *captured))
+    return Body(builder, own, tensors_only(node, results), (*extra, *captured))
+
+
+def tensors_only(node: Node, entries: Sequence[Entry]) -> tuple[Operand, ...]:
+    """Entries of which none is a sequence or an optional; UnsupportedError otherwise."""
+    found = []
+    for entry in entries:
+        if not isinstance(entry, Operand):
+            raise node.unsupported(f"its body carries {entry.name!r}, which is {entry.kind}")
+        found.append(entry)
+    return tuple(found)
 
 
 def push_row(body: Body, stack: Value, item: Value) -> Value:

@@ -2,7 +2,7 @@
 
 A loop becomes a `while` whose stacks of scan outputs have a row for every trip; so their number
 must be known.  Where shapes change from trip to trip, or depend on the trip's number, a loop with a
-known count is unrolled.
+known count is unrolled; so is one that carries sequences.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from tensorkiln.frontends.onnx.lowerings.loop_body import (
     counted_loop,
     import_body,
     stack_operands,
+    tensors_only,
 )
-from tensorkiln.frontends.onnx.node import ConstantNeeded, Node, Operand, Result
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import ConstantNeeded, Entry, Operand, Result
 from tensorkiln.frontends.onnx.table import Lowering
 from tensorkiln.runtime.errors import UnsupportedError
 
@@ -39,25 +41,34 @@ class _Loop:
 
     node: Node
     graph: GraphProto
-    carried: list[Operand]
+    carried: list[Entry]
     trips: int | None
     scans: int
 
     @property
+    def tensors(self) -> tuple[Operand, ...]:
+        """What it carries, all of them tensors; UnsupportedError otherwise."""
+        return tensors_only(self.node, self.carried)
+
+    @property
     def values(self) -> list[Value]:
-        return [operand.value(self.node.builder) for operand in self.carried]
+        return [operand.value(self.node.builder) for operand in self.tensors]
 
 
 def _loop(node: Node) -> Sequence[Result]:
     graph = node.graph("body")
     count = max(0, len(node.operands) - 2)
-    carried = [node.operand(k) for k in range(2, 2 + count)]
+    carried = [node.entry(k) for k in range(2, 2 + count)]
     scans = len(graph.output) - 1 - count
     if len(graph.input) != 2 + count or scans < 0:
         raise node.invalid(
             f"its body has {len(graph.input)} inputs and {len(graph.output)} outputs for {count} "
             "carried values"
         )
+    if not all(isinstance(entry, Operand) for entry in carried):
+        for k in (0, 1):
+            if node.has(k):
+                node.known(k)  # sequences are lists while importing, so the loop is unrolled
     starts = _flag(node)
     if starts is False:
         return _skipped(_Loop(node, graph, carried, 0, scans))
@@ -96,7 +107,7 @@ def _body(loop: _Loop, types: Sequence[TensorType]) -> Body:
     def inputs(builder: Builder, counter: Value, carried: Sequence[Value]) -> list[Operand]:
         # A trip that runs has a true condition.
         given = [Operand("trip", value=counter), Operand("condition", np.array(True))]
-        pairs = zip(loop.carried, carried, strict=True)
+        pairs = zip(loop.tensors, carried, strict=True)
         return [*given, *(Operand(o.name, value=v, inputs=o.inputs) for o, v in pairs)]
 
     return import_body(loop.node, loop.graph, types, inputs)
@@ -104,7 +115,7 @@ def _body(loop: _Loop, types: Sequence[TensorType]) -> Body:
 
 def _compiled(loop: _Loop, limit: Operand | None, starts: bool | None) -> list[Value]:
     node, count = loop.node, len(loop.carried)
-    types = [operand.type for operand in loop.carried]
+    types = [operand.type for operand in loop.tensors]
     body = _body(loop, types)
     goes_on = body.results[0].known
     found = [result.type for result in body.results[1 : 1 + count]]
@@ -162,7 +173,7 @@ def _skipped(loop: _Loop) -> list[Result]:
     """A loop that does not run: what it carries, and stacks without rows."""
     if not loop.scans:
         return list(loop.carried)
-    body = _body(loop, [operand.type for operand in loop.carried])
+    body = _body(loop, [operand.type for operand in loop.tensors])
     kinds = [result.type for result in body.results[1 + len(loop.carried) :]]
     rows = [full(loop.node.builder, (0, *kind.shape), 0, kind.dtype) for kind in kinds]
     return [*loop.carried, *rows]
@@ -180,9 +191,9 @@ def _unrolled(loop: _Loop) -> list[Result]:
             loop.graph, [number, Operand("condition", np.array(True)), *carried]
         )
         carried = results[: len(carried)]
-        for column, row in zip(rows, results[len(carried) :], strict=True):
+        for column, row in zip(rows, tensors_only(node, results[len(carried) :]), strict=True):
             column.append(row)
-        if go_on.known is None:
+        if not isinstance(go_on, Operand) or go_on.known is None:
             raise node.unsupported("its shapes change while its condition depends on data")
         if not go_on.known.reshape(()):
             break

@@ -19,12 +19,13 @@ from tensorkiln.compiler.ops.shorthand import (
     squeeze,
     transpose,
 )  # fmt: skip
-from tensorkiln.frontends.onnx.node import Node, Operand
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Entry
 from tensorkiln.frontends.onnx.table import Lowering
 
 
-def _identity(node: Node) -> Operand:
-    return node.operand(0)
+def _identity(node: Node) -> Entry:
+    return node.entry(0)
 
 
 def _reshape(node: Node, wanted: Sequence[int]) -> Value:

@@ -9,7 +9,8 @@ from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import axis_of, concat, reshape, reverse, scalar, transpose
 from tensorkiln.frontends.onnx.lowerings.loop_body import counted_loop, import_body, row_of
-from tensorkiln.frontends.onnx.node import Node, Operand
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Operand
 from tensorkiln.frontends.onnx.table import Lowering
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops.bounded import compress, nonzero
 from tensorkiln.compiler.ops.shorthand import axis_of, reshape, slice_axis, take, transpose
-from tensorkiln.frontends.onnx.node import Bounded, Extent, Node
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Bounded, Extent
 from tensorkiln.frontends.onnx.table import Lowering
 
 

@@ -10,7 +10,8 @@ from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops.shorthand import axis_of, binary, convert, reshape, scalar
 from tensorkiln.compiler.ops.top_k import top_k
-from tensorkiln.frontends.onnx.node import Bounded, Extent, Node
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Bounded, Extent
 from tensorkiln.frontends.onnx.table import Lowering
 
 

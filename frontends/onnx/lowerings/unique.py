@@ -22,7 +22,8 @@ from tensorkiln.compiler.ops.shorthand import (
     take,
 )  # fmt: skip
 from tensorkiln.compiler.ops.sort import argsort
-from tensorkiln.frontends.onnx.node import Bounded, Extent, Node
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.frontends.onnx.operand import Bounded, Extent
 from tensorkiln.frontends.onnx.table import Lowering
 
 

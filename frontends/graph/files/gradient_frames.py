@@ -141,7 +141,7 @@ def _replace(nodes: dict[str, Proto], item: _Backward) -> None:
     weighted = {
         result: str(nodes[enter].input[0])
         for result, enter in item.cotangents.items()
-        if not _is_zero(nodes, nodes[enter].input[0])
+        if not is_zero(nodes, nodes[enter].input[0])
     }
     results, weights = list(weighted), list(weighted.values())
     name = min(item.cotangents.values())
@@ -208,14 +208,14 @@ def _handed_on(nodes: Mapping[str, Proto], enter: str) -> set[str]:
     return found
 
 
-def _is_zero(nodes: Mapping[str, Proto], text: str) -> bool:
+def is_zero(nodes: Mapping[str, Proto], text: str) -> bool:
     """True for the gradient of a result that the loss does not depend on."""
     source, index = parse_input(text)
     node = nodes.get(source)
     if node is None or index is None or node.op not in ("Const", "Fill", "ZerosLike"):
         return False
     if node.op == "Fill":
-        return _is_zero(nodes, node.input[1])
+        return is_zero(nodes, node.input[1])
     return node.op == "ZerosLike" or not make_ndarray(node.attr["value"].tensor).any()
 
 

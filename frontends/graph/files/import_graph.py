@@ -10,6 +10,7 @@ from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.files.gradient_frames import without_gradient_frames
 from tensorkiln.frontends.graph.files.import_nodes import Node, check_inputs
 from tensorkiln.frontends.graph.files.import_table import builder_of
+from tensorkiln.frontends.graph.files.inline_functions import without_functions
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.node_order import in_order, order_of, parse_input
 from tensorkiln.frontends.graph.files.proto_graph import GraphDef
@@ -52,7 +53,7 @@ def add_graph_def(
 ) -> list[Tensor | Operation] | None:
     """`import_graph_def`; unless `strict`, nodes that cannot be read are left out with all that
     depends on them, and a warning lists them."""
-    definition = without_frames(without_gradient_frames(definition))
+    definition = without_frames(without_gradient_frames(without_functions(definition)))
     definition = definition if strict else readable_part(definition)
     replaced = _checked_map(input_map)
     if return_elements is not None and (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tensorkiln.frontends.graph.branches import common
 from tensorkiln.frontends.graph.files import data_types
 from tensorkiln.frontends.graph.files.export_regions import (
     CONTROL,
@@ -26,7 +27,12 @@ def _build(node: Node) -> Sequence[Tensor]:
     if REGIONS not in attributes:
         raise ValueError("its regions are missing")
     regions = tuple(_region(node, item) for item in attributes[REGIONS].list.func)
-    results = _results(attributes) if DTYPES in attributes else _like(regions[-1].parameters)
+    if DTYPES in attributes:
+        results = _results(attributes)
+    elif node.type.endswith("While"):
+        results = _like(regions[-1].parameters)
+    else:
+        results = _common([region.outputs for region in regions])
     known = set(node.inputs)
     extra = dict.fromkeys(t for region in regions for t in _read(region) if t not in known)
     inputs = (*node.inputs, *extra)
@@ -51,6 +57,17 @@ def _results(attributes: Mapping[str, Proto]) -> tuple[Result, ...]:
 
 def _like(tensors: Sequence[Tensor]) -> tuple[Result, ...]:
     return tuple((tensor.dtype.base_dtype, tensor.sizes) for tensor in tensors)
+
+
+def _common(branches: Sequence[Sequence[Tensor]]) -> tuple[Result, ...]:
+    """What the results of all branches have in common."""
+    found = list(_like(branches[0]))
+    for branch in branches[1:]:
+        found = [
+            (dtype, common(sizes, tensor.sizes))
+            for (dtype, sizes), tensor in zip(found, branch, strict=True)
+        ]
+    return tuple(found)
 
 
 def _parameter(node: Node) -> Sequence[Tensor]:

@@ -14,6 +14,7 @@ from tensorkiln.frontends.graph.files import (
     import_arrays,
     import_branches,
     import_composed,
+    import_lists,
     import_parts,
     import_regions,
     import_renamed,
@@ -131,6 +132,15 @@ def _identity_n(node: Node) -> Sequence[Tensor]:
     return (*same, *node.operation("Identity", (last,), {}).outputs)
 
 
+def _results(node: Node) -> Sequence[Tensor]:
+    """What a function gives, under the name of its call."""
+    *first, last = (
+        (tensor, "PassVariable" if tensor.dtype.is_ref else "Identity") for tensor in node.inputs
+    )
+    same = [node.helper(f"result_{k}", kind, (t,)) for k, (t, kind) in enumerate(first)]
+    return (*same, *node.operation(last[1], (last[0],), {}).outputs)
+
+
 def _split(node: Node) -> Sequence[Tensor]:
     attributes = node.attributes()
     if static_integer(node.inputs[0]) is None:
@@ -142,6 +152,7 @@ BUILDERS: dict[str, Build] = {
     **import_branches.BUILDERS,
     **import_regions.BUILDERS,
     **import_arrays.COMPOSED,
+    **import_lists.BUILDERS,
     **import_parts.COMPOSED,
     **import_renamed.BUILDERS,
     **import_resources.BUILDERS,
@@ -163,6 +174,7 @@ BUILDERS: dict[str, Build] = {
     "InTopKV2": renamed("InTopK"),
     "PlaceholderV2": renamed("Placeholder"),
     "RefIdentity": _identity,
+    "Results": _results,
     "ShapeN": _shape_n,
     "SoftmaxCrossEntropyWithLogits": _cross_entropy,
     "SparseSoftmaxCrossEntropyWithLogits": _cross_entropy,

@@ -56,6 +56,7 @@ DepthwiseConv2dNativeBackpropFilter(input:T filter_sizes:int32 out_backprop:T) s
 DepthwiseConv2dNativeBackpropInput(input_sizes:int32 filter:T out_backprop:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
 Dilation2D(input:T filter:T) strides:ints rates:ints padding:string
 Einsum(inputs:T*N) equation:string
+EmptyTensorList(element_shape:shape_type max_num_elements:int32) element_dtype:type
 EnsureShape(input:T) shape:shape
 ExpandDims(input:T dim:Tdim)
 ExtractImagePatches(images:T) ksizes:ints strides:ints rates:ints padding:string
@@ -123,6 +124,7 @@ Reshape(tensor:T shape:Tshape)
 RegionInput() dtype:type shape:shape
 ResizeBilinear(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
 ResizeNearestNeighbor(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
+Results(values:any**)
 RestoreV2(prefix:string tensor_names:string shape_and_slices:string) dtypes:types
 ReverseSequence(input:T seq_lengths:Tlen) seq_dim:int batch_dim:int=0
 ReverseV2(tensor:T axis:Tidx)
@@ -153,6 +155,12 @@ Tile(input:T multiples:Tmultiples)
 TopKV2(input:T k:int32) sorted:bool=true
 Transpose(x:T perm:Tperm)
 TensorArrayGradV3(handle:resource flow_in:any) source:string
+TensorListFromTensor(tensor:element_dtype element_shape:shape_type)
+TensorListGetItem(input_handle:variant index:int32 element_shape:int32) element_dtype:type
+TensorListLength(input_handle:variant)
+TensorListReserve(element_shape:shape_type num_elements:int32) element_dtype:type
+TensorListSetItem(input_handle:variant index:int32 item:element_dtype) resize_if_index_out_of_bounds:bool=false
+TensorListStack(input_handle:variant element_shape:int32) element_dtype:type num_elements:int=-1
 TruncatedNormal(shape:T) seed:int=0 seed2:int=0 dtype:type
 Unpack(value:T) num:int axis:int=0
 UnravelIndex(indices:Tidx dims:Tidx)
@@ -256,7 +264,7 @@ class Signature:
         return names | {item.number for item in self.inputs if item.number}
 
 
-_FIXED = {dtype.name for dtype in dtypes.ALL} | {"index", "any", "resource"}
+_FIXED = {dtype.name for dtype in dtypes.ALL} | {"index", "any", "resource", "variant"}
 _KINDS: dict[str, Callable[[str], object]] = {
     "bool": lambda text: text == "true",
     "int": int,

@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorkiln.frontends.graph.files.attributes import attribute_proto
 from tensorkiln.frontends.graph.files.export_regions import CONTROL, REGIONS
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.node_order import parse_input
-from tensorkiln.frontends.graph.files.proto_graph import AttrValue, GraphDef, NodeDef
+from tensorkiln.frontends.graph.files.proto_graph import GraphDef, NodeDef
+from tensorkiln.frontends.graph.files.region_message import changes_state, region_message
 from tensorkiln.frontends.graph.files.signatures import MARK
-from tensorkiln.frontends.graph.kinds import TABLE
 from tensorkiln.runtime.errors import ModelError
 
 _ENTERS = ("Enter", "RefEnter")
@@ -194,18 +193,14 @@ class _Rewriting:
         inner: dict[str, None] = {}
         for parameters, outputs in ((merges, [condition]), (switches, results)):
             order = self._region(set(parameters), outputs)
-            loop.attr[REGIONS].list.func.append(_region(parameters, outputs, order))
+            loop.attr[REGIONS].list.func.append(region_message(parameters, outputs, order))
             inner |= dict.fromkeys((*parameters, *order))
             inner |= dict.fromkeys(parse_input(text)[0] for text in outputs)
-        if any(self._writes(name) for name in inner):
+        if any(changes_state(self.nodes[name]) for name in inner):
             loop.op = "While"
         loop.input.extend(f"^{name}" for name in inner)
         self.nodes[loop.name] = loop
         self._leave(loop.name, switches)
-
-    def _writes(self, name: str) -> bool:
-        kind = TABLE.get(str(self.nodes[name].op))
-        return kind is not None and kind.writes
 
     def _leave(self, loop: str, switches: Sequence[str]) -> None:
         for node in self.nodes.values():
@@ -242,18 +237,3 @@ class _Rewriting:
         looped = REGIONS in node.attr
         inputs = [text for text in node.input if not (looped and text.startswith("^"))]
         return [parse_input(text)[0] for text in inputs]
-
-
-def _region(parameters: Sequence[str], outputs: Sequence[str], order: Sequence[str]) -> Proto:
-    """A region as `export_regions` writes it, each op a batch of its own."""
-    message = AttrValue.ListValue().func.add(name="region")
-    fields = {
-        "parameters": tuple(f"{name}:0" for name in parameters),
-        "outputs": tuple(text if ":" in text else f"{text}:0" for text in outputs),
-        "captured": (),
-        "order": tuple(part for name in order for part in (name, "")),
-        "before": (),
-    }
-    for key, names in fields.items():
-        message.attr[key].CopyFrom(attribute_proto(names, "strings"))
-    return message

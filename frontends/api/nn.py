@@ -91,6 +91,7 @@ from tensorkiln.frontends.graph.ops_windows import (
     erosion2d,
     local_response_normalization,
 )
+from tensorkiln.frontends.graph.raw_rnn import raw_rnn
 from tensorkiln.frontends.graph.rnn import (
     bidirectional_dynamic_rnn,
     dynamic_rnn,

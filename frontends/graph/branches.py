@@ -12,7 +12,7 @@ from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.kinds import TABLE, Result
 from tensorkiln.frontends.graph.nest import assert_same_structure, flatten, pack_sequence_as
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.regions import Region, RegionRecorder
+from tensorkiln.frontends.graph.regions import Region, RegionRecorder, building
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.shapes import Sizes
 from tensorkiln.frontends.graph.tensor import Tensor
@@ -37,7 +37,8 @@ def build_branches(
     regions: list[Region] = []
     for branch in branches:
         recorder = RegionRecorder(graph)
-        made = branch.make()
+        with building(graph):
+            made = branch.make()
         if made is None:
             raise ValueError(f"{branch.word} must have a return value.")
         if not strict:
@@ -65,14 +66,19 @@ def run_regions(
     inputs: Sequence[Tensor],
     regions: Sequence[Region],
     results: tuple[Result, ...],
+    bound: Tensor | None = None,
 ) -> Operation:
-    """The op that runs regions: stateless if they write no variable."""
+    """The op that runs regions: stateless if they write no variable.
+
+    `bound`, for loops, has as many rows as there are trips.
+    """
     captured = dict.fromkeys(tensor for region in regions for tensor in region.captured)
     before = dict.fromkeys(op for region in regions for op in region.before)
     name = kind if any(region.writes for region in regions) else f"Stateless{kind}"
-    attributes = {"regions": tuple(regions), "results": results}
+    attributes = {"regions": tuple(regions), "results": results, "bounded": bound is not None}
+    last = () if bound is None else (bound,)
     with graph.control_dependencies(list(before)):
-        return graph.create_op(TABLE[name], (*inputs, *captured), attributes, name)
+        return graph.create_op(TABLE[name], (*inputs, *captured, *last), attributes, name)
 
 
 def _single(made: object) -> object:

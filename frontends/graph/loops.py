@@ -7,6 +7,7 @@ from typing import cast
 
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import make
+from tensorkiln.frontends.graph.array_growth import count_items, grown, rows_of, size_now
 from tensorkiln.frontends.graph.branches import run_regions
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.graph import Graph
@@ -16,7 +17,7 @@ from tensorkiln.frontends.graph.nest import (
     is_nested,
     pack_sequence_as,
 )  # fmt: skip
-from tensorkiln.frontends.graph.regions import RegionRecorder
+from tensorkiln.frontends.graph.regions import Region, RegionRecorder, building, depth_of
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.shapes import Sizes, as_sizes, compatible, show
 from tensorkiln.frontends.graph.tensor import Tensor
@@ -46,19 +47,41 @@ class Loop:
         """The loop variables after the loop."""
         recorder = RegionRecorder(self._graph)
         entered = self._parameters("Merge")
-        test = _condition(self._cond(*self._packed(entered)))
+        with building(self._graph):
+            test = _condition(self._cond(*self._packed(entered)))
         condition = recorder.region(entered, [test])
         recorder = RegionRecorder(self._graph)
         carried = self._parameters("Identity")
         packed = self._packed(carried)
-        after = self._results(packed, self._body(*packed))
+        with building(self._graph):
+            after = self._results(packed, self._body(*packed))
         body = recorder.region(carried, after)
         results = tuple(
             (base(start), sizes) for start, sizes in zip(self._starts, self._sizes, strict=True)
         )
-        op = run_regions(self._graph, "While", self._starts, (condition, body), results)
+        starts, bound = self._starts, None
+        if not depth_of(self._graph):
+            starts, bound = self._counted(condition, body)
+        op = run_regions(self._graph, "While", starts, (condition, body), results, bound)
         exits = [make("Exit", (tensor,), "Exit") for tensor in op.outputs]
         return self._packed(exits)
+
+    def _counted(self, condition: Region, body: Region) -> tuple[list[Tensor], Tensor | None]:
+        """The starts with growing arrays as large as they will be, and rows for all trips."""
+        growing = {
+            k: leaf
+            for k, leaf in enumerate(self._leaves)
+            if isinstance(leaf, TensorArray) and leaf.dynamic_size
+        }
+        starts = list(self._starts)
+        if not growing:
+            return starts, None
+        for k, array in growing.items():
+            starts[k] = size_now(array)
+        trips, *sizes = count_items(self._graph, starts, (condition, body), list(growing))
+        for (k, array), size in zip(growing.items(), sizes, strict=True):
+            starts[k] = grown(array, rows_of(size))
+        return starts, rows_of(trips)
 
     def _parameters(self, name: str) -> list[Tensor]:
         return [

@@ -47,10 +47,12 @@ class Lowering:
     are parameters, `flags` the variables whose initialised flag is one.  `frozen`, where given,
     gives the values that variables have as constants; `names` are names for parameters.  `fixed`
     gives the values of parameters that shapes depend on.  `effects` is what the host does after
-    the function ran, `watched` whether it can: nothing looks into a running loop.
+    the function ran, `watched` whether it can: nothing looks into a running loop.  `counted` is
+    true inside of a loop whose growing arrays have the sizes that they will need.
     """
 
     watched = True
+    counted = False
 
     def __init__(
         self,

@@ -54,16 +54,17 @@ def _same(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequenc
 def _while(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     test, body = regions_of(op)
     start = list(values[: len(body.parameters)])
-    step = RegionLowering(lowering, "body")
+    counted = op.flag("bounded")
+    step = RegionLowering(lowering, "body", counted)
     results = step.run(body, [v.type for v in start])
     if [v.type for v in results] != [v.type for v in start]:
         # Arrays of tensors get their shape when they are first written.
         start = [_grown(lowering, v, r.type) for v, r in zip(start, results, strict=True)]
-        step = RegionLowering(lowering, "body")
+        step = RegionLowering(lowering, "body", counted)
         results = step.run(body, [v.type for v in start])
     if [v.type for v in results] != [v.type for v in start]:
         return unrolled(lowering, op, test, body, start)
-    more = RegionLowering(lowering, "cond")
+    more = RegionLowering(lowering, "cond", counted)
     (predicate,) = more.run(test, [v.type for v in start])
     if more.changed():
         names = ", ".join(key[1].name for key in more.changed())
@@ -77,7 +78,8 @@ def _while(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
         more.function(count, keys, [shorthand.reshape(more.builder, predicate, ())]),
         step.function(count, keys, [*results, *after]),
     )
-    found = lowering.builder.op("while", (*start, *outer), {"bound": -1}, regions)
+    bound = max(int(values[-1].shape[0]), 1) if counted else -1
+    found = lowering.builder.op("while", (*start, *outer), {"bound": bound}, regions)
     _leave_all(lowering, step.changed(), dict(zip(keys, found[count:], strict=True)))
     return found[:count]
 

@@ -76,15 +76,24 @@ def _place(lowering: Lowering, op: Operation, flow: Value, index: Value) -> Valu
     """The index as an i32 scalar; InvalidArgumentError where it is known to be outside."""
     known, size = lowering.known(index), flow.shape[0]
     number = None if known is None else int(known.reshape(()))
-    grows = not size and op.flag("dynamic_size")
+    grows = not size and op.flag("dynamic_size") and not lowering.counted
     if grows or (number is not None and not 0 <= number < size):
         what = "an item" if number is None else f"index {number}"
         raise InvalidArgumentError(
             op.name, op,
-            f"'{op.name}' ({op.location}): {what} of a TensorArray whose size is {size}; arrays do "
-            "not grow, so give it the size it needs",
+            f"'{op.name}' ({op.location}): {what} of a TensorArray whose size is {size}; give it "
+            "the size it needs, or dynamic_size=True where the array is made",
         )  # fmt: skip
     return shorthand.convert(lowering.builder, shorthand.reshape(lowering.builder, index, ()), I32)
+
+
+def pad_items(lowering: Lowering, flow: Value, size: int) -> Value:
+    """The flow with zeros behind it up to `size` items."""
+    missing = size - flow.shape[0]
+    if missing <= 0:
+        return lowering.identity(flow)
+    more = shorthand.full(lowering.builder, (missing, *flow.shape[1:]), 0, flow.dtype)
+    return shorthand.concat(lowering.builder, (flow, more), 0)
 
 
 def _starts(lowering: Lowering, place: Value, rank: int) -> list[Value]:
@@ -94,6 +103,13 @@ def _starts(lowering: Lowering, place: Value, rank: int) -> list[Value]:
 def _write(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     builder = lowering.builder
     flow, index, item = values
+    if is_count(flow):
+        place = shorthand.convert(builder, shorthand.reshape(builder, index, ()), I32)
+        after = builder.one("add", (place, shorthand.scalar(builder, 1, I32)))
+        return [builder.one("maximum", (flow, after))]
+    if op.flag("dynamic_size") and lowering.watched:
+        known = lowering.known(index)
+        flow = flow if known is None else pad_items(lowering, flow, int(known.reshape(())) + 1)
     flow = _sized(lowering, op, flow, item.shape)
     starts = _starts(lowering, _place(lowering, op, flow, index), flow.type.rank)
     if not flow.shape[0]:
@@ -114,7 +130,18 @@ def _read(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequenc
     return [shorthand.reshape(builder, row, items)]
 
 
+def is_count(flow: Value) -> bool:
+    """True where a loop only counts an array's items: the flow is their number."""
+    return flow.type.rank == 0
+
+
 def _check_written(op: Operation, flow: Value) -> None:
+    if is_count(flow):
+        raise InvalidArgumentError(
+            op.name, op,
+            f"'{op.name}' ({op.location}): a loop reads from a TensorArray that grows in it; give "
+            "the array the size it needs instead of dynamic_size=True",
+        )  # fmt: skip
     sizes = _sizes(op)
     if flow.type.rank == 2 and flow.shape[1] == 0 and sizes != (0,):
         raise InvalidArgumentError(
@@ -148,11 +175,13 @@ def _concat(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Seque
 
 def _unstack(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     flow, rows = values
+    if op.flag("dynamic_size") and lowering.watched and rows.type.rank:
+        flow = pad_items(lowering, flow, rows.shape[0])
     if rows.type.rank < 1 or rows.shape[0] > flow.shape[0]:
         raise InvalidArgumentError(
             op.name, op,
             f"'{op.name}' ({op.location}): rows of a tensor of shape {list(rows.shape)} for a "
-            f"TensorArray whose size is {flow.shape[0]}; arrays do not grow",
+            f"TensorArray whose size is {flow.shape[0]}; give it the size it needs",
         )  # fmt: skip
     if rows.shape[0] == flow.shape[0]:
         return [lowering.identity(rows)]
@@ -189,6 +218,8 @@ def _split(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
 
 
 def _size(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    if is_count(values[0]):
+        return [values[0]]
     return [shorthand.scalar(lowering.builder, values[0].shape[0], I32)]
 
 

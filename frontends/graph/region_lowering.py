@@ -31,8 +31,9 @@ class RegionLowering(Lowering):
 
     watched = False
 
-    def __init__(self, outer: Lowering, name: str) -> None:
+    def __init__(self, outer: Lowering, name: str, counted: bool = False) -> None:
         super().__init__({}, _no_shape, name=name)
+        self.counted = counted or outer.counted
         self.builder.location = outer.builder.location
         self.outer = outer
         self.outside: dict[Key, Value] = {}

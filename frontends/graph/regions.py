@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tensorkiln.frontends.graph.graph import Graph
@@ -12,6 +13,7 @@ from tensorkiln.frontends.graph.schedule import batches
 from tensorkiln.frontends.graph.tensor import Tensor
 
 _INSIDE = "operations inside of regions"
+_BUILDING = "depth of regions that are made"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,23 @@ def regions_of(op: Operation) -> list[Region]:
     """The regions that an op runs."""
     found = op.attributes.get("regions", ())
     return [r for r in found if isinstance(r, Region)] if isinstance(found, tuple) else []
+
+
+@contextmanager
+def building(graph: Graph) -> Iterator[None]:
+    """While a loop's or branch's ops are made."""
+    graph.scoped[_BUILDING] = depth_of(graph) + 1
+    try:
+        yield
+    finally:
+        graph.scoped[_BUILDING] = depth_of(graph) - 1
+
+
+def depth_of(graph: Graph) -> int:
+    """In how many loops and branches the ops are that are made now."""
+    found = graph.scoped.get(_BUILDING, 0)
+    assert isinstance(found, int)
+    return found
 
 
 class RegionRecorder:

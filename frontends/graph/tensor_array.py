@@ -12,6 +12,7 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import DType
+from tensorkiln.frontends.graph.regions import depth_of
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.scopes import name_scope
 from tensorkiln.frontends.graph.shapes import Sizes, TensorShape, as_sizes, compatible, merge, show
@@ -38,8 +39,9 @@ class _Elements:
 class TensorArray:
     """An array of `size` tensors of `dtype`; items that nobody has written are zeros.
 
-    The size must be known when a run starts and stays: `dynamic_size` does not let it grow.  An
-    index outside is an InvalidArgumentError where it is known before the run; one that a loop
+    The size must be known when a run starts.  With `dynamic_size` the array grows as it is written
+    outside of loops, and by a loop that is in no other loop or branch and does not read from it.
+    An index outside is an InvalidArgumentError where it is known before the run; one that a loop
     computes is taken for the nearest item, since nothing looks into a running loop.
     """
 
@@ -59,7 +61,12 @@ class TensorArray:
         self._elements = _Elements(as_sizes(element_shape), infer_shape)
         with graph_of([size]).as_default(), name_scope(name or "TensorArray") as scope:
             count = convert_to_tensor(size, dtypes.int32, "size")
-            self._size = static_integer(count)
+            self._size = None if self._dynamic else static_integer(count)
+            if self._dynamic and static_integer(count) == 0 and depth_of(count.graph):
+                raise ValueError(
+                    f"TensorArray {scope}: an array that is made inside of a loop or branch cannot "
+                    "grow; give it the size it needs instead of dynamic_size=True"
+                )
             self._flow = make(
                 "TensorArrayV3", (count,), scope, dtype=self._dtype,
                 element_shape=self._elements.sizes, dynamic_size=self._dynamic,
@@ -154,7 +161,10 @@ class TensorArray:
         with name_scope(name or "TensorArrayUnstack"):
             rows = self._item(value)
             self._elements.see(None if rows.sizes is None else rows.sizes[1:])
-            flow = make("TensorArrayUnstack", (self._flow, rows), "TensorArrayScatterV3")
+            flow = make(
+                "TensorArrayUnstack", (self._flow, rows), "TensorArrayScatterV3",
+                dynamic_size=self._dynamic,
+            )  # fmt: skip
         return self.with_flow(flow)
 
     def scatter(self, indices: object, value: object, name: str | None = None) -> TensorArray:

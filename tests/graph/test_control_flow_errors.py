@@ -83,7 +83,7 @@ def test_what_is_inside_cannot_be_fetched(session: Any) -> None:
 
 
 def test_writing_past_the_end_of_an_array(session: Any) -> None:
-    ta = tf.TensorArray(tf.float32, 2, dynamic_size=True).write(2, 1.0)
+    ta = tf.TensorArray(tf.float32, 2).write(2, 1.0)
     with pytest.raises(tf.errors.InvalidArgumentError, match="index 2 of a TensorArray whose size"):
         session.run(ta.stack())
 

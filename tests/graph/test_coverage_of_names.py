@@ -276,7 +276,7 @@ MISSING: dict[str, dict[str, str]] = {
         OPEN: (
             "all_candidate_sampler compute_accidental_hits ctc_beam_search_decoder "
             "fixed_unigram_candidate_sampler fractional_avg_pool fractional_max_pool "
-            "learned_unigram_candidate_sampler raw_rnn static_state_saving_rnn with_space_to_batch "
+            "learned_unigram_candidate_sampler static_state_saving_rnn with_space_to_batch "
         ),
         SPARSE: ("safe_embedding_lookup_sparse "),
         QUANTIZED: ("quantized_avg_pool quantized_conv2d quantized_max_pool quantized_relu_x "),

@@ -217,8 +217,13 @@ class _Convolution:
         with ExitStack() as stack:
             if s.depthwise:
                 short = self.padded and math.prod(s.window) <= MOST_TAPS
-                kind = LoopKind.UNROLLED if short else LoopKind.SERIAL
-                window = tuple(stack.enter_context(body.over(size, kind, "w")) for size in s.window)
+                # Rows of the window are a loop: unrolled, they would be as many copies of the tile.
+                last = LoopKind.UNROLLED if short else LoopKind.SERIAL
+                kinds = [*(LoopKind.SERIAL for _ in s.window[1:]), last]
+                window = tuple(
+                    stack.enter_context(body.over(size, kind, "w"))
+                    for size, kind in zip(s.window, kinds, strict=True)
+                )
                 yield ix.ZERO, window
                 return
             if block > 1 and s.inputs % block == 0:

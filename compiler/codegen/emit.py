@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from llvmlite import ir
 
-from tensorkiln.compiler.codegen import memory, scalars
+from tensorkiln.compiler.codegen import memory, scalars, shuffles
 from tensorkiln.compiler.codegen.bounds import Bounds
 from tensorkiln.compiler.codegen.byte_dot import emit_byte_dot
 from tensorkiln.compiler.codegen.forms import Forms
@@ -33,7 +33,7 @@ from tensorkiln.compiler.kernel.expr import (
     Unary,
     Var,
 )  # fmt: skip
-from tensorkiln.compiler.kernel.instructions import BYTE_DOT, PREFETCH
+from tensorkiln.compiler.kernel.instructions import BYTE_DOT, PREFETCH, TRANSPOSE
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Barrier,
@@ -127,6 +127,8 @@ class KernelEmitter:
                 self.barrier()
             case Invoke(instruction, windows) if instruction.name.startswith(PREFETCH):
                 memory.prefetch(self, windows[0], scope)
+            case Invoke(instruction, windows) if instruction.name.startswith(TRANSPOSE):
+                shuffles.transpose(self, windows[0], windows[1], scope)
             case Invoke(instruction) if instruction.name.startswith(BYTE_DOT):
                 emit_byte_dot(self, stmt, scope)
             case Invoke():

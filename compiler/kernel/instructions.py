@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tensorkiln.compiler.ir.dtypes import I8, I32, U8
 from tensorkiln.compiler.kernel.expr import INDEX, Binary, Buffer, Convert, Index, Load, Var
+from tensorkiln.compiler.kernel.index import ZERO
 from tensorkiln.compiler.kernel.stmt import Instruction, Invoke, LoopKind, Store, Window, loop
 
 PREFETCH = "prefetch"
+TRANSPOSE = "transpose"
 BYTE_DOT = "byte_dot"
 BYTES = 4  # whose products one lane of a byte_dot sums
 
@@ -33,3 +35,16 @@ def byte_dot(lanes: int, total: Window, a: Window, b: Window) -> Invoke:
     each = loop(byte, (Store(sums, (lane,), after),), LoopKind.UNROLLED)
     body = (loop(lane, (each,), LoopKind.VECTOR),)
     return Invoke(Instruction(f"{BYTE_DOT}_{lanes}", (sums, left, right), body), (total, a, b))
+
+
+def transpose(source: Buffer, result: Buffer) -> Invoke:
+    """`result[j, i] = source[i, j]` of square local matrices whose rows are vectors.
+
+    The size is a power of two.
+    """
+    size = source.shape[0]
+    a, b = (Buffer(name, (size, size), source.dtype) for name in ("source", "result"))
+    i, j = Var("i", INDEX, size), Var("j", INDEX, size)
+    body = loop(i, (loop(j, (Store(b, (j, i), Load(a, (i, j))),)),))
+    instruction = Instruction(f"{TRANSPOSE}_{source.dtype}_{size}", (a, b), (body,))
+    return Invoke(instruction, (Window(source, (ZERO, ZERO)), Window(result, (ZERO, ZERO))))

@@ -23,6 +23,7 @@ from tensorkiln.compiler.schedules.matmul import schedule_matmul
 from tensorkiln.compiler.schedules.recurrent import schedule_recurrent
 from tensorkiln.compiler.schedules.rows import schedule_rows
 from tensorkiln.compiler.schedules.tiling import Tiling
+from tensorkiln.compiler.schedules.transposes import schedule_transposes
 from tensorkiln.compiler.schedules.update import schedule_update
 from tensorkiln.compiler.schedules.winograd import schedule_winograd
 from tensorkiln.runtime.errors import UnsupportedError
@@ -51,7 +52,7 @@ def schedule(
         kind = "reduce"
     match kind:
         case "loops":
-            return schedule_loops(group, target)
+            return schedule_transposes(group, target) or schedule_loops(group, target)
         case "rows":
             return schedule_rows(group, target)
         case "reduce" if takes_columns(group):

@@ -73,17 +73,21 @@ def store_elements(
     body: Body, group: Group, physical: Index, logical: Index, streaming: bool
 ) -> None:
     """Stores the element of every result at an index, zeros in a layout's padding."""
-    inside = _inside(group, logical)
-    if inside is None:
-        values = [body.read(v, logical) for v in group.region.results]
-    else:
-        with body.guard(inside):
-            values = [body.read(v, logical) for v in group.region.results]
-        values = [Select(inside, v, Const(0, v.dtype)) for v in values]
+    values = elements(body, group, logical)
     for output, value in zip(group.outputs, values, strict=True):
         body.store(output.buffer, physical, value, streaming)
     if streaming:
         _fetch_ahead(body, group, physical)
+
+
+def elements(body: Body, group: Group, logical: Index) -> list[Expr]:
+    """The element of every result at an index, zero in a layout's padding."""
+    inside = _inside(group, logical)
+    if inside is None:
+        return [body.read(v, logical) for v in group.region.results]
+    with body.guard(inside):
+        values = [body.read(v, logical) for v in group.region.results]
+    return [Select(inside, v, Const(0, v.dtype)) for v in values]
 
 
 def _fetch_ahead(body: Body, group: Group, physical: Index) -> None:
@@ -251,6 +255,6 @@ def _product(dims: tuple[int, ...]) -> int:
 
 
 __all__ = [
-    "access_steps", "accesses_of", "emit_elements", "merge_dims", "schedule_loops",
+    "access_steps", "accesses_of", "elements", "emit_elements", "merge_dims", "schedule_loops",
     "store_elements", "tail_strips",
 ]  # fmt: skip

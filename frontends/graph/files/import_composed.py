@@ -102,7 +102,7 @@ def _resize_gradient(node: Node) -> Sequence[Tensor]:
         image = node.helper("image", "Fill", (whole, zero))
     if wanted is None or wanted[1] is None or wanted[2] is None:
         raise ValueError("the sizes of the gradient are not known before it runs")
-    size = node.constant("size", wanted[1:3])
+    size = node.constant("wanted", wanted[1:3])
     inner = replace(node, name=f"{node.name}/forward", inputs=(image, size))
     forward = _resize_bilinear if node.type == "ResizeBilinearGrad" else _resize_nearest
     (resized,) = forward(inner)

@@ -52,6 +52,7 @@ def _is_zero(array: object) -> bool:
 
 BUILDERS: dict[str, Build] = {
     "ControlTrigger": _nothing,
+    "DisableCopyOnRead": _nothing,
     "Div": _divide,
     "Einsum": _einsum,
     **{f"MatrixDiag{version}": _main_diagonal("MatrixDiag") for version in ("V2", "V3")},

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.files import (
     import_arrays,
     import_branches,
@@ -126,14 +127,10 @@ def _shape_n(node: Node) -> Sequence[Tensor]:
     return (*shapes, *node.operation("Shape", (last,), attributes).outputs)
 
 
-def _identity_n(node: Node) -> Sequence[Tensor]:
-    *first, last = node.inputs
-    same = [node.helper(f"identity_{k}", "Identity", (t,)) for k, t in enumerate(first)]
-    return (*same, *node.operation("Identity", (last,), {}).outputs)
-
-
 def _results(node: Node) -> Sequence[Tensor]:
-    """What a function gives, under the name of its call."""
+    """One op with all of the tensors, where one can have them; else one for each."""
+    if not any(t.dtype.is_ref or t.dtype is dtypes.string for t in node.inputs):
+        return node.operation("IdentityN", node.inputs, {}).outputs
     *first, last = (
         (tensor, "PassVariable" if tensor.dtype.is_ref else "Identity") for tensor in node.inputs
     )
@@ -169,7 +166,7 @@ BUILDERS: dict[str, Build] = {
     "FusedBatchNormV3": _batch_norm,
     "Gather": _gather,
     "Identity": _identity,
-    "IdentityN": _identity_n,
+    "IdentityN": _results,
     "InTopK": _in_top_k,
     "InTopKV2": renamed("InTopK"),
     "PlaceholderV2": renamed("Placeholder"),

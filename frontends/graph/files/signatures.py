@@ -176,6 +176,7 @@ BiasAddGrad(out_backprop:T) data_format:string=NHWC
 BroadcastGradientArgs(s0:T s1:T)
 ConcatOffset(concat_dim:int32 shape:int32*N)
 ControlTrigger()
+DisableCopyOnRead(resource:resource)
 Div(x:T y:T)
 FusedBatchNormGrad(y_backprop:T x:T scale:T reserve_space_1:T reserve_space_2:T) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
 FusedBatchNormGradV2(y_backprop:T x:T scale:float32 reserve_space_1:U reserve_space_2:U) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true

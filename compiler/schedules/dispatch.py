@@ -20,6 +20,7 @@ from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling
 from tensorkiln.compiler.schedules.layouts import AnyTiling
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
+from tensorkiln.compiler.schedules.planar import PlanarTiling, schedule_planar
 from tensorkiln.compiler.schedules.recurrent import schedule_recurrent
 from tensorkiln.compiler.schedules.rows import schedule_rows
 from tensorkiln.compiler.schedules.tiling import Tiling
@@ -42,6 +43,9 @@ def schedule(
     if isinstance(tiling, ConvTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")
         return schedule_convolution(group, hero, tiling, target)
+    if isinstance(tiling, PlanarTiling):
+        hero = next(op for op in group.region.ops if op.name == "convolution")
+        return schedule_planar(group, hero, tiling, target)
     if isinstance(tiling, IntegerTiling):
         hero = next(op for op in group.region.ops if op.name in PRODUCTS)
         return schedule_integer_product(group, hero, tiling)

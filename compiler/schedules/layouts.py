@@ -33,6 +33,7 @@ from tensorkiln.compiler.schedules.filter_tiling import (
     has_lanes,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_integer_tiling
+from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
 from tensorkiln.compiler.schedules.tiling import (
     Tiling,
@@ -41,7 +42,7 @@ from tensorkiln.compiler.schedules.tiling import (
     row_dim,
 )  # fmt: skip
 
-AnyTiling: TypeAlias = Tiling | ConvTiling | FilterTiling | IntegerTiling
+AnyTiling: TypeAlias = Tiling | ConvTiling | FilterTiling | IntegerTiling | PlanarTiling
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,11 @@ class _Assigner:
         if filter_tiling is not None:
             self._filter_gradient(op, region, hero, shape, filter_tiling)
             return
+        planar = choose_planar_tiling(shape, self.target, hero.result.dtype.bits)
+        if planar is not None and self._stays_row_major(op):
+            self.tilings[op] = planar
+            self.ops.append(op)
+            return
         left, _, out = shape.positions
         channels = shape.inputs * shape.groups
         last = left[1] == len(left) - 1
@@ -149,6 +155,11 @@ class _Assigner:
             layout = channel_layout(out, shape.outputs * shape.groups, lanes)
             self._laid_out(renewed, layout)
         self._append(renewed)
+
+    def _stays_row_major(self, op: Op) -> bool:
+        """True if everything comes as the caller has it, and goes to the caller."""
+        comes = not any(v in self.layouts for v in op.operands)
+        return comes and all(v in self.row_major for v in op.results)
 
     def _filter_gradient(
         self, op: Op, region: Function, hero: Op, shape: ConvShape, tiling: FilterTiling

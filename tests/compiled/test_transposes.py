@@ -95,7 +95,7 @@ def test_images_are_brought_into_blocks_of_channels_and_back():
     x = b.parameter("x", TensorType((2, 32, 9, 11), F32))
     weights = np.random.default_rng(0).integers(-2, 3, (32, 1, 3, 3)).astype(np.float32)
     y = b.one(
-        "convolution", (x, b.constant(weights)), strides=(1, 1), padding=((1, 1), (1, 1)),
+        "convolution", (x, b.constant(weights)), strides=(2, 2), padding=((1, 1), (1, 1)),
         lhs_dilation=(1, 1), rhs_dilation=(1, 1), reversal=(0, 0), lhs_spec=(0, 1, 2, 3),
         rhs_spec=(0, 1, 2, 3), out_spec=(0, 1, 2, 3), feature_groups=32, batch_groups=1,
     )  # fmt: skip

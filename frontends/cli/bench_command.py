@@ -19,7 +19,7 @@ from tensorkiln.frontends.cli.bench.html import page
 from tensorkiln.frontends.cli.bench.machine_rates import machine_rates
 from tensorkiln.frontends.cli.bench.measure import Measurement, Options
 from tensorkiln.frontends.cli.bench.overheads import c_overhead, session_overhead
-from tensorkiln.frontends.cli.bench.peer import PEERS, Peer, start_peers
+from tensorkiln.frontends.cli.bench.peer import PEERS, Peer, pythons_of, start_peers
 from tensorkiln.frontends.cli.bench.report import Report, line, machine, own_versions, text
 from tensorkiln.frontends.cli.bench.result import Result
 from tensorkiln.frontends.cli.bench.rows import C_CALL, CEILINGS, SESSION, chosen, listing
@@ -171,13 +171,7 @@ def _known_as(name: str) -> str:
 
 
 def _start(options: Any, count: int, how: Options) -> tuple[list[Peer], dict[str, str]]:
-    pythons = {}
-    for given in options.peer_python:
-        name, mark, python = given.partition("=")
-        if mark and name in PEERS:
-            pythons[name] = python
-        else:
-            pythons[""] = given
+    pythons = pythons_of(options.peer_python, PEERS)
     return start_peers(options.peers, count, pythons, how.processors)
 
 

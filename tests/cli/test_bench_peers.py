@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -46,12 +45,10 @@ def prepare(model, inputs, threads):
 
 
 def engine(folder: Path, **parts: object) -> Path:
-    """A worker's folder with an engine `fake`."""
-    for name in ("worker.py", "prepared.py"):
-        shutil.copy(FOLDER / name, folder)
+    """A folder with an engine `fake`."""
     given = {"scale": 1, "whole": 1, "after": "pass", **parts}
     (folder / "run_fake.py").write_text(ENGINE.format(**given))
-    return folder / "worker.py"
+    return folder
 
 
 @pytest.fixture
@@ -73,7 +70,7 @@ def started(tmp_path: Path) -> Iterator[list[Peer]]:
 def test_a_peer_is_measured_in_both_forms(
     tmp_path: Path, measurement: Measurement, started: list[Peer]
 ) -> None:
-    started.append(Peer("fake", 1, sys.executable, HERE, engine(tmp_path)))
+    started.append(Peer("fake", 1, sys.executable, HERE, [engine(tmp_path)]))
     result = measurement.run(1, started, {"other": "not installed"})
     assert started[0].version == "1.2"
     assert result.errors == {}
@@ -87,7 +84,9 @@ def test_a_peer_is_measured_in_both_forms(
 def test_a_peer_with_wrong_answers_is_not_timed(
     tmp_path: Path, measurement: Measurement, started: list[Peer]
 ) -> None:
-    started.append(Peer("fake", 1, sys.executable, HERE, engine(tmp_path, scale=1.01, whole=1.01)))
+    started.append(
+        Peer("fake", 1, sys.executable, HERE, [engine(tmp_path, scale=1.01, whole=1.01)])
+    )
     result = measurement.run(1, started, {})
     assert "differs from the reference" in result.errors["fake"]
     assert "fake" not in result.engines
@@ -97,7 +96,7 @@ def test_a_peer_with_wrong_answers_is_not_timed(
 def test_forms_that_do_not_agree_are_an_error(
     tmp_path: Path, measurement: Measurement, started: list[Peer]
 ) -> None:
-    started.append(Peer("fake", 1, sys.executable, HERE, engine(tmp_path, whole=2)))
+    started.append(Peer("fake", 1, sys.executable, HERE, [engine(tmp_path, whole=2)]))
     result = measurement.run(1, started, {})
     assert "results differ between bound arrays and numpy arrays" in result.errors["fake"]
 
@@ -115,7 +114,7 @@ def test_rest_waits_for_threads_that_spin(tmp_path: Path, started: list[Peer]) -
         "threading.Thread(target=lambda end=time.monotonic() + 0.2:"
         " [0 for _ in iter(lambda: time.monotonic() < end, False)]).start()"
     )
-    peer = Peer("fake", 1, sys.executable, HERE, engine(tmp_path, after=spin))
+    peer = Peer("fake", 1, sys.executable, HERE, [engine(tmp_path, after=spin)])
     started.append(peer)
     model, inputs = tmp_path / "m.onnx", tmp_path / "i.npz"
     model.write_bytes(mlp(2, sizes=(6, 5, 3)).SerializeToString())

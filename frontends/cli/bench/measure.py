@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from tensorkiln.frontends.cli.bench.engines import (
     on_processors,
 )
 from tensorkiln.frontends.cli.bench.peer import Peer, PeerError
-from tensorkiln.frontends.cli.bench.rest import wait_for_rest
 from tensorkiln.frontends.cli.bench.result import (
     COMPILED,
     INTERPRETED,
@@ -29,21 +28,16 @@ from tensorkiln.frontends.cli.bench.result import (
     Result,
     Times,
 )
+from tensorkiln.frontends.cli.bench.turns import Contestant, take_turns
 from tensorkiln.frontends.cli.profile import profile
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.errors import TensorKilnError
 from tensorkiln.runtime.manifest import TensorSpec
 
-# A turn of one engine; its calls follow each other, so caches are as warm as in a loop.
-_TURN_SECONDS = 0.1
-_TURN_CALLS = 300
 _LONGEST_INTERPRETED = 0.5
 _PROFILE_SECONDS = 0.5
 _KERNELS = 5
-
-# times(seconds, most) of one engine in one form
-_Turn = Callable[[float, int], list[float]]
 
 
 @dataclass(frozen=True)
@@ -58,17 +52,6 @@ class Options:
     processors: tuple[int, ...] = tuple(sorted(os.sched_getaffinity(0)))
     levels: tuple[str, ...] = ()
     end_to_end: bool = False
-
-
-@dataclass
-class _Contestant:
-    """An engine in one form (`whole`: from numpy to numpy), and its samples."""
-
-    engine: str
-    turn: _Turn
-    process: int
-    whole: bool = False
-    samples: list[float] = field(default_factory=list)
 
 
 class Measurement:
@@ -110,35 +93,40 @@ class Measurement:
 
         `missing` says of peers that are not there why not.
         """
-        result = self._result(threads)
+        row, result = self._row, self._result(threads)
         contestants = self._own(result, threads)
         for peer in peers:
             self._progress.step(f"{result.name}: preparing {peer.name}")
             if self._prepare(result, peer):
-                contestants.append(_Contestant(peer.name, peer.times, peer.process))
+                contestants.append(Contestant(peer.name, peer.times, peer.process))
                 if self._whole:
                     whole = peer.end_to_end_times
-                    contestants.append(_Contestant(peer.name, whole, peer.process, True))
+                    contestants.append(Contestant(peer.name, whole, peer.process, whole=True))
         bounds = [
-            _Contestant(bound.name, bound.times, os.getpid())
+            Contestant(bound.name, bound.times)
             for bound in ceilings(
                 result.flops, result.bytes, threads,
                 # What models move is mostly their weights.
-                only_read=self._row.only_read or not (self._row.flops or self._row.bytes),
+                only_read=row.only_read or not (row.flops or row.bytes),
                 levels=self._options.levels,
             )
         ]  # fmt: skip
-        self._rounds(result, [*contestants, *bounds], peers)
+        failed, result.rest = take_turns(
+            [*contestants, *bounds], self._options.rounds, self._options.processors[:threads],
+            lambda number: self._progress.step(f"{row.name}, {threads} threads: round {number + 1}"),
+        )  # fmt: skip
+        result.errors.update(failed)
         for c in contestants:
-            if c.engine not in result.errors:
-                into = result.end_to_end if c.whole else result.engines
-                into[c.engine] = Times.of(c.samples)
-        result.ceilings = {c.engine: Times.of(c.samples) for c in bounds}
+            if c.engine not in failed:
+                (result.end_to_end if c.whole else result.engines)[c.engine] = c.times
+        result.ceilings = {c.engine: c.times for c in bounds}
         for peer in peers:
             peer.release()
         result.missing.update(missing)
         if result.ratio is not None and result.ratio > 1:
-            result.kernels = self._kernels(threads)
+            self._progress.step(f"{row.name}: timing kernels")
+            used = self._options.processors[:threads]
+            result.kernels = kernels_of(self._function, self._feeds, threads, used)
         return result
 
     def _result(self, threads: int) -> Result:
@@ -154,48 +142,23 @@ class Measurement:
         result.errors.update(self._failed)
         return result
 
-    def _own(self, result: Result, threads: int) -> list[_Contestant]:
+    def _own(self, result: Result, threads: int) -> list[Contestant]:
         """Our code, for each target, and the interpreter."""
-        found: list[_Contestant] = []
+        found: list[Contestant] = []
         for name, compiled in self._compiled.items():
             result.prepare[name] = compiled.compile_seconds
             ours = compiled.with_threads(threads)
             ours.times(0, 1)
             if self._check(result, name, compiled.outputs):
-                found.append(_Contestant(name, ours.times, os.getpid()))
+                found.append(Contestant(name, ours.times))
                 if self._whole:
                     whole = compiled.end_to_end(threads).times
-                    found.append(_Contestant(name, whole, os.getpid(), True))
+                    found.append(Contestant(name, whole, whole=True))
         if self._interpreted.first_seconds < _LONGEST_INTERPRETED:
-            found.append(_Contestant(INTERPRETED, self._interpreted.times, os.getpid()))
+            found.append(Contestant(INTERPRETED, self._interpreted.times))
         else:
             result.engines[INTERPRETED] = Times.of([self._interpreted.first_seconds])
         return found
-
-    def _rounds(
-        self, result: Result, contestants: Sequence[_Contestant], peers: Sequence[Peer]
-    ) -> None:
-        """All turns; after each, its engine's process comes to rest before the next."""
-        used = self._options.processors[: result.threads]
-        for process in {os.getpid(), *(peer.process for peer in peers)}:
-            wait_for_rest(process)
-        rests: dict[str, list[float]] = {}
-        for number in range(self._options.rounds):
-            self._progress.step(
-                f"{result.name}, {result.threads} threads:"
-                f" round {number + 1} of {self._options.rounds}"
-            )
-            for c in contestants:
-                if c.engine in result.errors:
-                    continue
-                try:
-                    with on_processors(used):
-                        c.samples += c.turn(_TURN_SECONDS, _TURN_CALLS)
-                except PeerError as error:
-                    result.errors[c.engine] = str(error)
-                    continue
-                rests.setdefault(c.engine, []).append(wait_for_rest(c.process))
-        result.rest = {name: float(np.median(seconds)) for name, seconds in rests.items()}
 
     def _prepare(self, result: Result, peer: Peer) -> bool:
         try:
@@ -217,16 +180,18 @@ class Measurement:
             return False
         return True
 
-    def _kernels(self, threads: int) -> list[KernelTime]:
-        """The kernels that take longest."""
-        self._progress.step(f"{self._row.name}: timing kernels")
-        with on_processors(self._options.processors[:threads]):
-            found = profile(self._function, self._feeds, threads, _PROFILE_SECONDS)
-        longest = sorted(found.timings, key=lambda t: -t.seconds)[:_KERNELS]
-        return [
-            KernelTime(t.kernel, ", ".join(t.nodes), t.seconds, t.share, t.peak, t.bandwidth)
-            for t in longest
-        ]
+
+def kernels_of(
+    function: Function, feeds: Mapping[str, Array], threads: int, processors: Sequence[int]
+) -> list[KernelTime]:
+    """The kernels that take longest."""
+    with on_processors(processors):
+        found = profile(function, feeds, threads, _PROFILE_SECONDS)
+    longest = sorted(found.timings, key=lambda t: -t.seconds)[:_KERNELS]
+    return [
+        KernelTime(t.kernel, ", ".join(t.nodes), t.seconds, t.share, t.peak, t.bandwidth)
+        for t in longest
+    ]
 
 
 def difference(outputs: Sequence[Array], reference: Sequence[Array]) -> float:

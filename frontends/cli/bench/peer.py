@@ -18,7 +18,19 @@ from tensorkiln.runtime.errors import TensorKilnError
 Array = npt.NDArray[Any]
 PEERS = ("onnxruntime", "openvino", "torch_eager", "torch_compile", "jax")
 _SECONDS_TO_END = 5
-_WORKER = Path(__file__).with_name("peers") / "worker.py"
+_FOLDER = Path(__file__).with_name("peers")
+
+
+def pythons_of(given: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """The Pythons that `[NAME=]PYTHON` give, by engine; that of the others as ""."""
+    found = {}
+    for text in given:
+        name, mark, python = text.partition("=")
+        if mark and name in names:
+            found[name] = python
+        else:
+            found[""] = text
+    return found
 
 
 class PeerError(Exception):
@@ -26,17 +38,21 @@ class PeerError(Exception):
 
 
 class Peer:
-    """A process that runs `script` with `name` on the first `threads` of `processors`."""
+    """A process that runs an engine on the first `threads` of `processors`.
+
+    The module `run_<name>` is looked for in the first of `folders`, then in the worker's own;
+    what they import may be in the other folders.
+    """
 
     def __init__(
         self, name: str, threads: int, python: str, processors: Sequence[int],
-        script: Path = _WORKER,
+        folders: Sequence[Path] = (),
     ) -> None:  # fmt: skip
         self.name = name
         self._threads = threads
         used = ",".join(map(str, processors[:threads]))
         self._process = subprocess.Popen(
-            [python, str(script), name, used],
+            [python, str(_FOLDER / "worker.py"), name, used, *map(str, folders)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         try:
@@ -50,7 +66,7 @@ class Peer:
         """The number of its process."""
         return self._process.pid
 
-    def prepare(self, model: Path, inputs: Path, outputs: Path) -> tuple[list[Array], float]:
+    def prepare(self, model: Path | str, inputs: Path, outputs: Path) -> tuple[list[Array], float]:
         """Loads a model and runs it once; its outputs, and the seconds that this took."""
         request = {
             "do": "prepare", "model": str(model), "inputs": str(inputs), "outputs": str(outputs),
@@ -106,19 +122,20 @@ class Peer:
 
 
 def start_peers(
-    names: Sequence[str], threads: int, pythons: Mapping[str, str], processors: Sequence[int]
-) -> tuple[list[Peer], dict[str, str]]:
+    names: Sequence[str], threads: int, pythons: Mapping[str, str], processors: Sequence[int],
+    folders: Sequence[Path] = (),
+) -> tuple[list[Peer], dict[str, str]]:  # fmt: skip
     """The peers that are installed, and why the others are not there.
 
     `pythons` gives an engine's Python by its name, that of the others as "". TensorKilnError if
-    one cannot be started.
+    one cannot be started. `folders` are Peer's.
     """
     found: list[Peer] = []
     missing: dict[str, str] = {}
     for name in names:
         python = pythons.get(name) or pythons.get("") or sys.executable
         try:
-            found.append(Peer(name, threads, python, processors))
+            found.append(Peer(name, threads, python, processors, folders))
         except PeerError as error:
             missing[name] = f"not installed for {python}: {error}"
         except OSError as error:

@@ -98,8 +98,8 @@ def _average(x: Any, *, kernel_shape: Any, strides: Any, pads: Any = (0, 0, 0, 0
     y = F.avg_pool2d(padded, kernel_shape, strides, padding, bool(ceil_mode), whole)
     if padded is x or whole:
         return y
-    counted, _ = _padded(torch.ones_like(x[:1, :1]), pads, 0.0)
-    return y / F.avg_pool2d(counted, kernel_shape, strides, 0, bool(ceil_mode))
+    counted, none = _padded(torch.ones_like(x[:1, :1]), pads, 0.0)
+    return y / F.avg_pool2d(counted, kernel_shape, strides, none, bool(ceil_mode))
 
 
 def _max_pool(x: Any, *, kernel_shape: Any, strides: Any, pads: Any = (0, 0, 0, 0),

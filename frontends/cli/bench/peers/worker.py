@@ -1,7 +1,7 @@
 """Runs one other engine in this process, on requests that come as lines of JSON.
 
-Started as a script with the engine's name and the numbers of the processors it may use; modules
-beside it, `run_<engine>.py`, know the engines. Each has `VERSION` and `prepare(model path, inputs
+Started as a script with the engine's name, the numbers of the processors it may use, and folders;
+modules `run_<engine>.py` there or beside it know the engines. Each has `VERSION` and `prepare(model path, inputs
 by name, threads)`, which gives a `Prepared`.
 """
 
@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,8 +77,11 @@ def _close(a: Any, b: Any) -> bool:
     return bool(np.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True))
 
 
-def serve(engine: str, processors: str) -> None:
+def serve(engine: str, processors: str, folders: Sequence[str]) -> None:
     """Answers until stdin ends; what engines print goes to stderr."""
+    # Only the first before the standard library: the names of others may be in that, too.
+    sys.path[:0] = folders[:1]
+    sys.path += folders[1:]
     os.sched_setaffinity(0, [int(number) for number in processors.split(",")])
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -95,4 +98,4 @@ def serve(engine: str, processors: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(*sys.argv[1:3])
+    serve(sys.argv[1], sys.argv[2], sys.argv[3:])

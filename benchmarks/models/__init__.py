@@ -14,6 +14,7 @@ from tensorkiln.benchmarks.models.lenet import lenet
 from tensorkiln.benchmarks.models.lstm import lstm
 from tensorkiln.benchmarks.models.mlp import mlp
 from tensorkiln.benchmarks.models.mobilenet import mobilenet_v2
+from tensorkiln.benchmarks.models.qdq_resnet import qdq_resnet50
 from tensorkiln.benchmarks.models.resnet import resnet50
 from tensorkiln.benchmarks.models.t5 import t5_small
 from tensorkiln.benchmarks.models.vgg import vgg16
@@ -24,6 +25,7 @@ MODELS: dict[str, Callable[..., ModelProto]] = {
     "mlp": mlp,
     "lenet": lenet,
     "resnet50": resnet50,
+    "qdq_resnet50": qdq_resnet50,
     "vgg16": vgg16,
     "mobilenet_v2": mobilenet_v2,
     "inception_v3": inception_v3,
@@ -46,6 +48,7 @@ __all__ = [
     "lstm",
     "mlp",
     "mobilenet_v2",
+    "qdq_resnet50",
     "resnet50",
     "t5_small",
     "vgg16",

@@ -369,8 +369,9 @@ def _clamped(builder: ir.IRBuilder, x: ir.Value, source: DType, target: DType) -
     digits = 24 if source == F32 else 53
     largest = highest if bits <= digits else highest + 1 - (1 << (bits - signed - digits))
     low, high = (literal(source, float(value), lanes) for value in (lowest, largest))
-    number = builder.fcmp_ordered("==", x, x)
-    known = builder.select(number, x, literal(source, 0.0, lanes))
+    known = x
+    if signed:  # else it becomes the lowest number, which is 0
+        known = builder.select(builder.fcmp_ordered("==", x, x), x, literal(source, 0.0, lanes))
     known = builder.select(builder.fcmp_ordered(">", known, low), known, low)
     inside = builder.select(builder.fcmp_ordered("<", known, high), known, high)
     wide = ir.VectorType(ir.IntType(max(bits, 32)), lanes)

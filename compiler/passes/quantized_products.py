@@ -9,9 +9,10 @@ import numpy as np
 from tensorkiln.compiler.ir.dtypes import F32, I32
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops.checks import op_pairs
 from tensorkiln.compiler.ops.integer_products import BYTES
 from tensorkiln.compiler.passes.known import known
-from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite, static
+from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, Rule, Rules, rewrite, static
 
 _MOST_TERMS = 1 << 15  # of a sum of products of two centred bytes that i32 surely holds
 
@@ -24,25 +25,28 @@ def quantized_products(function: Function) -> Function:
         %3 = convolution(%1, %2) {...}          ->    %3 = multiply(convert(%5), %sx * %sw)
         %6 = add(%3, %bias)                           %6 = add(convert(%5) * (%sx * %sw / %sy),
         %7 = quantize(%6, %sy, %zy)                            %bias / %sy)
-                                                      %7 = quantize(%6, 1, %zy)
+                                                      %7 = convert(round(clamp(%6)) + %zy)
 
     for f32 results, one scale and zero point of %x, constant weights with a scale for all or one
-    for each output feature.  A known scale of a quantize that follows (through sums with constants
-    and rectifiers that nobody else reads) joins the other scales.
+    for each output feature.  A known scale of a quantize that follows (through rectifiers and sums
+    with constants and dequantized bytes, which nobody else reads) joins the other scales.
 
-    The sums are exact where the f32 form rounds each product and sum; the scaling rounds at most
-    three times.  So a quantized result may differ from the f32 form's by one step, and does so only
-    where the exact number lies within the f32 form's error of the middle between two steps.
+    The sums are exact where the f32 form rounds each product and sum; what follows rounds at most
+    once more for each scale.  So a quantized result may differ from the f32 form's by one step, and
+    does so only where the exact number lies within the rounding errors of the middle between two.
 
-    Exactly: dequantize moves behind reshape and transpose, a maximum of windows between dequantize
-    and quantize with the same known parameters is taken of the bytes, and the two cancel.
+    Exactly: dequantize moves behind reshape, transpose and maxima of windows, it cancels with a
+    quantize with the same known parameters, and bytes that are only dequantized again are not made.
     """
-    rules = {
+    scaled: dict[Value, Value] = {}
+    rules: Rules = {
         "dot_general": (_dot,),
         "convolution": (_convolution,),
         "reshape": (_moved,),
         "transpose": (_moved,),
-        "quantize": (_requantized_bytes, _scaled_once),
+        "reduce_window": (_pooled,),
+        "quantize": (_same_bytes, _scaled_once(scaled)),
+        "dequantize": (_from_steps(scaled),),
     }
     return rewrite(function, rules)
 
@@ -127,19 +131,32 @@ def _moved(rewriter: Rewriter, op: Op) -> Replacement:
     return rewriter.one("dequantize", (moved, scale, zero), axis=0)
 
 
-def _requantized_bytes(rewriter: Rewriter, op: Op) -> Replacement:
-    # quantize(dequantize(x)) = x, and quantize(max of dequantize(x)) = max of x: q -> (q - z) * s
-    # grows with q, and division by s gives it back to within much less than half a step.
-    x = op.operands[0]
-    window = rewriter.producer(x, "reduce_window")
-    if window is not None and window.string("reducer") == "maximum":
-        x = window.operands[0]
-    else:
-        window = None
-    inner = rewriter.producer(x, "dequantize")
+def _pooled(rewriter: Rewriter, op: Op) -> Replacement:
+    # max of (q - z) * s = (max of q - z) * s for s > 0, where every window has an element
+    inner = rewriter.producer(op.operands[0], "dequantize")
+    if inner is None or op.string("reducer") != "maximum" or not static(op.result):
+        return None
+    x, scale, zero = inner.operands
+    factor = known(rewriter, scale)
+    if x.dtype not in BYTES or factor is None or factor.size != 1 or not _is_plain(factor):
+        return None
+    narrow = all(
+        0 <= low < size and 0 <= high < size
+        for size, (low, high) in zip(op.ints("window"), op_pairs(op, "padding"), strict=True)
+    )
+    steps = (*op.ints("window_dilations"), *op.ints("base_dilations"))
+    if not narrow or set(steps) != {1} or not static(x) or not x.type.elements:
+        return None
+    (moved,) = rewriter.op(op.name, (x,), op.attributes)
+    return rewriter.one("dequantize", (moved, scale, zero), axis=0)
+
+
+def _same_bytes(rewriter: Rewriter, op: Op) -> Replacement:
+    # quantize(dequantize(x)) = x: division by s gives q - z back to within much less than a half.
+    inner = rewriter.producer(op.operands[0], "dequantize")
     if inner is None or inner.operands[0].dtype not in BYTES:
         return None
-    if inner.operands[0].dtype != op.result.dtype or op.operands[1].type.elements != 1:
+    if inner.operands[0].dtype != op.result.dtype:
         return None
     for ours, theirs in zip(op.operands[1:], inner.operands[1:], strict=True):
         one, other = known(rewriter, ours), known(rewriter, theirs)
@@ -149,10 +166,7 @@ def _requantized_bytes(rewriter: Rewriter, op: Op) -> Replacement:
             return None
         if one.dtype.kind == "f" and not _is_plain(one):
             return None
-    bytes_ = inner.operands[0]
-    if window is None:
-        return bytes_
-    return rewriter.op("reduce_window", (bytes_,), window.attributes)
+    return inner.operands[0]
 
 
 def _is_plain(scale: Array) -> bool:
@@ -160,51 +174,111 @@ def _is_plain(scale: Array) -> bool:
     return bool(np.float32(1e-30) < scale.reshape(()) < np.float32(1e30))
 
 
-def _scaled_once(rewriter: Rewriter, op: Op) -> Replacement:
-    x, scale, zero = op.operands
-    divisor = known(rewriter, scale)
-    if divisor is None or divisor.size != 1 or x.dtype is not F32 or not _is_plain(divisor):
-        return None
-    if divisor.reshape(()) == 1:
-        return None
-    divided = _divided(rewriter, x, np.float64(divisor.reshape(())))
-    if divided is None:
-        return None
-    one = shorthand.full(rewriter, scale.type.shape, 1.0, F32)
-    return rewriter.one("quantize", (divided, one, zero), **op.attributes)
+def _scaled_once(scaled: dict[Value, Value]) -> Rule:
+    """The rule for quantize; `scaled` takes for each result the steps from its zero point."""
+
+    def rule(rewriter: Rewriter, op: Op) -> Replacement:
+        x, scale, zero = op.operands
+        divisor, shift = known(rewriter, scale), known(rewriter, zero)
+        if divisor is None or divisor.size != 1 or x.dtype is not F32 or not _is_plain(divisor):
+            return None
+        if shift is None or shift.size != 1 or zero.dtype not in BYTES:
+            return None
+        divided = _divided(rewriter, x, np.float64(divisor.reshape(())))
+        if divided is None:
+            return None
+        number = int(shift.reshape(()))
+        lowest = -128 if zero.dtype.is_signed else 0
+        # The ends are whole steps: rounding first or last is the same.
+        steps = _with(rewriter, "maximum", divided, lowest - number)
+        steps = _with(rewriter, "minimum", steps, lowest + 255 - number)
+        steps = rewriter.one("round_nearest_even", (steps,))
+        codes = _with(rewriter, "add", steps, number) if number else steps
+        result = shorthand.convert(rewriter, codes, zero.dtype)
+        scaled[result] = steps
+        return result
+
+    return rule
+
+
+def _with(rewriter: Rewriter, name: str, x: Value, number: int) -> Value:
+    return shorthand.binary(rewriter, name, x, shorthand.scalar(rewriter, number, F32))
+
+
+def _from_steps(scaled: dict[Value, Value]) -> Rule:
+    """The rule for dequantize: what nobody else reads as bytes needs not become bytes."""
+
+    def rule(rewriter: Rewriter, op: Op) -> Replacement:
+        x, scale, zero = op.operands
+        steps, factor, shift = scaled.get(x), known(rewriter, scale), known(rewriter, zero)
+        if steps is None or factor is None or shift is None or not rewriter.has_one_use(x):
+            return None
+        codes = rewriter.producer(x, "convert")
+        offset = None if codes is None else rewriter.producer(codes.operands[0], "add")
+        number = None if offset is None else rewriter.splat(offset.operands[1])
+        if factor.size != 1 or shift.size != 1 or op.result.dtype is not F32:
+            return None
+        if int(shift.reshape(())) != (0 if number is None else int(number)):
+            return None
+        one = rewriter.constant(factor.reshape(()))
+        return shorthand.binary(rewriter, "multiply", steps, one)
+
+    return rule
 
 
 def _divided(rewriter: Rewriter, value: Value, divisor: np.float64) -> Value | None:
-    """`value / divisor` with the division done to constants, for scaled integer products."""
+    """`value / divisor` with the division done to constants; it is made of finite scaled integers."""
     op = rewriter.producer(value)
-    if op is None or not rewriter.has_one_use(value):
+    if op is None:
+        return None
+    if op.name == "dequantize":
+        return _with_scale(rewriter, op, divisor)
+    if not rewriter.has_one_use(value):
         return None
     match op.name:
         case "multiply":
-            inner = rewriter.producer(op.operands[0], "convert")
-            total = None if inner is None else rewriter.producer(inner.operands[0])
-            if total is None or total.name not in ("dot_general", "convolution"):
-                return None
-            if total.result.dtype is not I32:
-                return None
-            first: Value | None = op.operands[0]
+            first: Value | None = op.operands[0] if _is_steps(rewriter, op.operands[0]) else None
         case "add" | "maximum":
             first = _divided(rewriter, op.operands[0], divisor)
         case _:
             return None
-    second = None if first is None else _divided_constant(rewriter, op.operands[1], divisor)
-    if first is None or second is None:
+    if first is None:
         return None
-    return rewriter.one(op.name, (first, second))
+    second = _divided_constant(rewriter, op.operands[1], divisor)
+    if second is None and op.name == "add":
+        second = _divided(rewriter, op.operands[1], divisor)
+    return None if second is None else rewriter.one(op.name, (first, second))
+
+
+def _is_steps(rewriter: Rewriter, value: Value) -> bool:
+    """True for whole numbers as floats: sums of products of bytes, and rounded steps."""
+    op = rewriter.producer(value)
+    if op is None or op.name != "convert":
+        return op is not None and op.name == "round_nearest_even"
+    total = rewriter.producer(op.operands[0])
+    products = total is not None and total.name in ("dot_general", "convolution")
+    return products and op.operands[0].dtype is I32
+
+
+def _with_scale(rewriter: Rewriter, op: Op, divisor: np.float64) -> Value | None:
+    """The dequantize `op` with a known scale divided."""
+    x, scale, zero = op.operands
+    factor = known(rewriter, scale)
+    if factor is None or op.result.dtype is not F32 or not np.isfinite(factor).all():
+        return None
+    if x.dtype not in BYTES:
+        return None
+    divided = rewriter.constant((factor.astype(np.float64) / divisor).astype(np.float32))
+    return rewriter.one("dequantize", (x, divided, zero), **op.attributes)
 
 
 def _divided_constant(rewriter: Rewriter, value: Value, divisor: np.float64) -> Value | None:
-    """A constant, repeated perhaps, over `divisor`, rounded once."""
+    """A finite constant, repeated perhaps, over `divisor`, rounded once."""
     if not static(value):
         return None
     op = rewriter.producer(value, "broadcast_in_dim")
     array = known(rewriter, value if op is None else op.operands[0])
-    if array is None:
+    if array is None or not np.isfinite(array).all():
         return None
     divided = rewriter.constant((array.astype(np.float64) / divisor).astype(np.float32))
     if op is None:

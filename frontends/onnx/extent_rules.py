@@ -12,20 +12,24 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import I64, DType
-from tensorkiln.compiler.ir.function import Value
+from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ops import Builder
-from tensorkiln.compiler.ops.reducers import extreme
 from tensorkiln.compiler.ops.shorthand import (
     axes_of,
     axis_of,
     binary,
     concat,
-    convert,
     dynamic_update_slice,
-    reduce_sum,
     reshape,
     scalar,
+)
+from tensorkiln.frontends.onnx.extent_reductions import (
+    along_axis,
+    arg_reduction,
+    normalized,
+    reduction,
+    top_k_rule,
+    zero_of,
 )
 from tensorkiln.frontends.onnx.extents import (
     dropped,
@@ -34,12 +38,14 @@ from tensorkiln.frontends.onnx.extents import (
     marked,
     refuse,
     refused,
+    same_layout,
+    times,
     with_operand,
 )
 from tensorkiln.frontends.onnx.lowerings import activations, elementwise, reductions, trigonometry
 from tensorkiln.frontends.onnx.lowerings.movement import axes_attribute, axes_input
 from tensorkiln.frontends.onnx.node import Lower, Node
-from tensorkiln.frontends.onnx.operand import Bounded, Extent, Operand, Result, Results, as_sequence
+from tensorkiln.frontends.onnx.operand import Bounded, Extent, Operand, Result, Results
 
 Rule: TypeAlias = Callable[[Node, Lower], Results]
 
@@ -68,13 +74,6 @@ def _aligned(node: Node, lower: Lower) -> Results:
         if operand.extent is None or operand.extent.number is not extent.number:
             raise refused(node)
     return marked(node, lower(node), [Extent(axis, extent.number)])
-
-
-def _same(node: Node, lower: Lower) -> Results:
-    """All results are laid out as operand 0."""
-    _, extent = first_only(node)
-    results = as_sequence(lower(node))
-    return marked(node, results, [extent] * len(results))
 
 
 def _transpose(node: Node, lower: Lower) -> Results:
@@ -121,14 +120,8 @@ def _reshape(node: Node, lower: Lower) -> Results:
     inner = math.prod(x.shape[extent.axis + 1 :])
     if not others or inner % after or before != math.prod(x.shape[: extent.axis]):
         raise refused(node)
-    number = _times(node.builder, extent.number, inner // after)
+    number = times(node.builder, extent.number, inner // after)
     return marked(node, lower(node), [Extent(axis, number)])
-
-
-def _times(builder: Builder, number: Value, count: int) -> Value:
-    if count == 1:
-        return number
-    return binary(builder, "multiply", number, scalar(builder, count, I64))
 
 
 def _flatten(node: Node, lower: Lower) -> Results:
@@ -138,7 +131,7 @@ def _flatten(node: Node, lower: Lower) -> Results:
     if math.prod(x.shape[first : extent.axis]) != 1:
         raise refused(node)
     inner = math.prod(x.shape[extent.axis + 1 : last])
-    found = Extent(int(extent.axis >= at), _times(node.builder, extent.number, inner))
+    found = Extent(int(extent.axis >= at), times(node.builder, extent.number, inner))
     return marked(node, lower(node), [found])
 
 
@@ -190,7 +183,7 @@ def _split(node: Node, lower: Lower) -> Results:
     x, extent = first_only(node)
     if axis_of(node.integer("axis"), len(x.shape)) == extent.axis:
         raise refused(node)
-    return _same(node, lower)
+    return same_layout(node, lower)
 
 
 def _concat(node: Node, lower: Lower) -> Results:
@@ -240,109 +233,7 @@ def _size(node: Node, lower: Lower) -> Results:
     del lower
     x, extent = first_only(node)
     others = math.prod(n for k, n in enumerate(x.shape) if k != extent.axis)
-    return _times(node.builder, extent.number, others)
-
-
-def _reduction(name: str, node: Node, lower: Lower) -> Results:
-    x, extent = first_only(node)
-    by_input = node.version >= (13 if name == "ReduceSum" else 18)
-    given = axes_input(node, 1) if by_input else axes_attribute(node)
-    if not given and node.integer("noop_with_empty_axes", 0):
-        return _same(node, lower)
-    axes, builder = axes_of(given or None, len(x.shape)), node.builder
-    if extent.axis not in axes:
-        dropped_ = 0 if node.integer("keepdims") else sum(a < extent.axis for a in axes)
-        return marked(node, lower(node), [Extent(extent.axis - dropped_, extent.number)])
-    if name == "ReduceMean":
-        return _mean(node, x, extent, axes)
-    fill = _NEUTRAL[name](x.dtype)
-    return lower(with_operand(node, filled(builder, x, fill)))
-
-
-def _mean(node: Node, x: Operand, extent: Extent, axes: Sequence[int]) -> Value:
-    builder = node.builder
-    total = reduce_sum(builder, filled(builder, x, 0), axes, bool(node.integer("keepdims")))
-    others = math.prod(x.shape[a] for a in axes if a != extent.axis)
-    count = convert(builder, _times(builder, extent.number, others), x.dtype)
-    return binary(builder, "divide", total, count)
-
-
-def _zero(dtype: DType) -> bool | int:
-    return False if dtype.kind == "bool" else 0
-
-
-def _lowest(dtype: DType) -> bool | int | float:
-    return False if dtype.kind == "bool" else extreme(dtype, lowest=True)
-
-
-def _highest(dtype: DType) -> bool | int | float:
-    return True if dtype.kind == "bool" else extreme(dtype, lowest=False)
-
-
-def _one(dtype: DType) -> int:
-    return 1
-
-
-_NEUTRAL: dict[str, Callable[[DType], bool | int | float]] = {
-    "ReduceSum": _zero,
-    "ReduceSumSquare": _zero,
-    "ReduceL1": _zero,
-    "ReduceL2": _zero,
-    "ReduceLogSum": _zero,
-    "ReduceLogSumExp": _lowest,
-    "ReduceMax": _lowest,
-    "ReduceMin": _highest,
-    "ReduceProd": _one,
-    "ArgMax": _lowest,
-    "ArgMin": _highest,
-}
-
-
-def _arg(name: str, node: Node, lower: Lower) -> Results:
-    """Padding comes after what is meant, so of equal elements it is not the first."""
-    x, extent = first_only(node)
-    axis = axis_of(node.integer("axis"), len(x.shape))
-    if axis == extent.axis:
-        if node.integer("select_last_index", 0):
-            raise refused(node)
-        return lower(with_operand(node, filled(node.builder, x, _NEUTRAL[name](x.dtype))))
-    gone = 0 if node.integer("keepdims") else int(axis < extent.axis)
-    return marked(node, lower(node), [Extent(extent.axis - gone, extent.number)])
-
-
-def _top_k(node: Node, lower: Lower) -> Results:
-    """No more than there are; the padding comes last."""
-    x, extent = first_only(node)
-    if axis_of(node.integer("axis"), len(x.shape)) != extent.axis:
-        return _same(node, lower)
-    builder = node.builder
-    last = _lowest if node.integer("largest", 1) else _highest
-    found = as_sequence(lower(with_operand(node, filled(builder, x, last(x.dtype)))))
-    results: list[Result] = []
-    for result in found:
-        value, number = result if isinstance(result, Bounded) else (result, None)
-        assert isinstance(value, Value)
-        limit = number.number if number else scalar(builder, value.shape[extent.axis], I64)
-        least = binary(builder, "minimum", extent.number, limit)
-        results.append(Bounded(value, Extent(extent.axis, least)))
-    return results
-
-
-def _along(node: Node, lower: Lower) -> Results:
-    """Softmax and the like, along another axis."""
-    x, extent = first_only(node)
-    axis = axis_of(node.integer("axis"), len(x.shape))
-    if axis == extent.axis or (node.version < 13 and axis < extent.axis):
-        raise refused(node)
-    return _same(node, lower)
-
-
-def _normalized(node: Node, lower: Lower) -> Results:
-    """From an axis on to the last one."""
-    x, extent = first_only(node)
-    if axis_of(node.integer("axis"), len(x.shape)) <= extent.axis:
-        raise refused(node)
-    return marked(node, lower(node), [extent])
+    return times(node.builder, extent.number, others)
 
 
 def _matmul(node: Node, lower: Lower) -> Results:
@@ -368,12 +259,23 @@ def _by_rows(node: Node, lower: Lower) -> Results:
     return marked(node, lower(node), [extent])
 
 
+def _regions(node: Node, lower: Lower) -> Results:
+    """RoiAlign of as many regions as there are image numbers."""
+    rois, images = node.operand(1), node.operand(2)
+    extent = rois.extent
+    if extent is None or images.extent is None or node.operand(0).extent:
+        raise refused(node)
+    if extent.axis or images.extent.number is not extent.number:
+        raise refused(node)
+    return marked(node, lower(node), [extent])
+
+
 def _fill_with_zeros(index: int, node: Node, lower: Lower) -> Results:
     """What looks for elements that are not zero finds none in the padding."""
     operand = node.operand(index)
     if operand.extent is None or any(o.extent for o in node.tensors if o is not operand):
         raise refused(node)
-    return lower(with_operand(node, filled(node.builder, operand, _zero(operand.dtype)), index))
+    return lower(with_operand(node, filled(node.builder, operand, zero_of(operand.dtype)), index))
 
 
 def _handed_on(node: Node, lower: Lower) -> Results:
@@ -393,16 +295,16 @@ _ELEMENTWISE = {
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_ELEMENTWISE, _aligned),
-    **{name: partial(_reduction, name) for name in reductions.FOLDS},
-    **{name: partial(_arg, name) for name in ("ArgMax", "ArgMin")},
-    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _along),
-    "LayerNormalization": _normalized,
+    **{name: partial(reduction, name) for name in reductions.FOLDS},
+    **{name: partial(arg_reduction, name) for name in ("ArgMax", "ArgMin")},
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), along_axis),
+    "LayerNormalization": normalized,
     **dict.fromkeys(
         ("Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
          "BatchNormalization"),
         _by_rows,
     ),
-    "Dropout": _same,
+    "Dropout": same_layout,
     "Transpose": _transpose,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
@@ -416,7 +318,8 @@ RULES: dict[str, Rule] = {
     "Shape": _shape,
     "Size": _size,
     "MatMul": _matmul,
-    "TopK": _top_k,
+    "TopK": top_k_rule,
+    "RoiAlign": _regions,
     "Gemm": _gemm,
     **dict.fromkeys(_HANDED_ON, _handed_on),
     "NonZero": partial(_fill_with_zeros, 0),

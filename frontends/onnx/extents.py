@@ -104,11 +104,6 @@ def filled(builder: Builder, operand: Operand, filler: bool | int | float) -> Va
     return select(builder, kept, x, full_like(builder, x, filler))
 
 
-def at_most(builder: Builder, number: Value, limit: int) -> Value:
-    """The smaller of an i64 scalar and `limit`."""
-    return binary(builder, "minimum", number, scalar(builder, limit, I64))
-
-
 def dropped(builder: Builder, number: Value, count: int) -> Value:
     """An i64 scalar less `count`, and not below zero."""
     less = binary(builder, "subtract", number, scalar(builder, count, I64))
@@ -119,3 +114,17 @@ def refuse(node: Node, lower: Lower) -> Results:
     """The rule of all operators without one."""
     del lower
     raise refused(node)
+
+
+def same_layout(node: Node, lower: Lower) -> Results:
+    """All results are laid out as operand 0."""
+    _, extent = first_only(node)
+    results = as_sequence(lower(node))
+    return marked(node, results, [extent] * len(results))
+
+
+def times(builder: Builder, number: Value, count: int) -> Value:
+    """An i64 scalar times `count`."""
+    if count == 1:
+        return number
+    return binary(builder, "multiply", number, scalar(builder, count, I64))

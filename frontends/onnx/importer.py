@@ -39,7 +39,13 @@ from tensorkiln.frontends.onnx.operand import (
 )
 from tensorkiln.frontends.onnx.results import Imported, finish
 from tensorkiln.frontends.onnx.schemas import check_node, schema_domain, schema_of
-from tensorkiln.frontends.onnx.structure import captures, describe, node_label, ordered_nodes
+from tensorkiln.frontends.onnx.structure import (
+    captures,
+    describe,
+    differentiated,
+    node_label,
+    ordered_nodes,
+)
 from tensorkiln.frontends.onnx.support import Functions, require_supported
 from tensorkiln.frontends.onnx.tensors import MAXIMUM_BYTES, array_of
 from tensorkiln.runtime.errors import ModelError, TypeRuleError, UnsupportedError
@@ -137,7 +143,8 @@ class _Importer:
         if frame.depth > MAXIMUM_DEPTH:
             raise ModelError(f"functions or subgraphs are nested deeper than {MAXIMUM_DEPTH}")
         for proto in nodes:
-            operands = [scope[name] if name else None for name in proto.input]
+            names = [*proto.input, *differentiated(proto)]
+            operands = [scope[name] if name else None for name in names]
             with self.builder.at(Location(node=node_label(proto))):
                 results = self.node(proto, operands, scope, frame)
             for name, result in zip(proto.output, results, strict=False):

@@ -32,9 +32,17 @@ def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
             yield from attribute.graphs
 
 
+def differentiated(node: NodeProto) -> list[str]:
+    """The tensor that a Gradient node names in an attribute and differentiates."""
+    if (node.op_type, node.domain) != ("Gradient", "ai.onnx.preview.training"):
+        return []
+    return [a.s.decode("utf-8", "replace") for a in node.attribute if a.name == "y" and a.s]
+
+
 def reads(node: NodeProto) -> list[str]:
     """The names a node reads, those its subgraphs capture included, without repeats."""
     found = dict.fromkeys(str(name) for name in node.input if name)
+    found.update(dict.fromkeys(differentiated(node)))
     for graph in subgraphs(node):
         found.update(dict.fromkeys(captures(graph)))
     return list(found)

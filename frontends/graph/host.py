@@ -10,19 +10,23 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.regions import regions_of
+from tensorkiln.frontends.graph.step import MakeStep
 from tensorkiln.frontends.graph.store import Store, uninitialized
 from tensorkiln.runtime.errors import UnsupportedError
 
 
 @dataclass
 class HostContext:
-    """What a host op may use beside its inputs: the session's variables, and what ops keep.
+    """What a host op may use beside its inputs: the session's variables, what ops keep, and how
+    functions are compiled.
 
     `resources` holds open files, queues and the like by whatever key their ops choose.
     """
 
     store: Store
     resources: dict[object, object] = field(default_factory=dict)
+    make_step: MakeStep | None = None
 
     def close(self) -> None:
         """Lets go of everything; what has a `close` of its own is closed."""
@@ -50,9 +54,19 @@ def host_only(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Seq
     )
 
 
+def is_driven(op: Operation) -> bool:
+    """True for a loop or branch that the host drives, as it holds what only the host can do."""
+    return any(
+        inner.kind.effects or runs_on_host(inner)
+        for region in regions_of(op)
+        for batch in region.order
+        for inner in batch
+    )
+
+
 def runs_on_host(op: Operation) -> bool:
     """True for host ops and for others with strings; UnsupportedError if those have no way to."""
-    if op.kind.lower is host_only:
+    if op.kind.lower is host_only or is_driven(op):
         return True
     strings = [t for t in (*op.inputs, *op.outputs) if t.dtype.base_dtype is dtypes.string]
     if not strings or (op.kind.texts and all(t.op.type == "Const" for t in strings)):

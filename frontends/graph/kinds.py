@@ -61,6 +61,7 @@ class OpKind:
 
     `host(context, op, arrays)` computes the outputs on the host, from arrays that it must not
     change: always if `lower` is `host.host_only`, else where an input or output is a string.
+    `effects` marks ops whose lowering lets the host look at values, which it cannot in a loop.
     `texts` marks ops whose lowering takes string constants from the inputs' ops: they are no
     values.
     """
@@ -74,6 +75,7 @@ class OpKind:
     differentiable: bool = True
     host: Host | None = None
     texts: bool = False
+    effects: bool = False
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

@@ -189,7 +189,8 @@ def _numerics_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) 
 
 register(
     OpKind("Assert", "condition:bool data:any*", _assert_infer, _assert_lower,
-           differentiable=False, host=_assert_host, texts=True),
-    OpKind("Print", "input:T data:any*", like_input, _print_lower, host=_print_host, texts=True),
-    OpKind("CheckNumerics", "tensor:T", like_input, _numerics_lower, {"T": FLOATS}),
+           differentiable=False, host=_assert_host, texts=True, effects=True),
+    OpKind("Print", "input:T data:any*", like_input, _print_lower, host=_print_host, texts=True,
+           effects=True),
+    OpKind("CheckNumerics", "tensor:T", like_input, _numerics_lower, {"T": FLOATS}, effects=True),
 )  # fmt: skip

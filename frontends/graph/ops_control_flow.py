@@ -12,6 +12,8 @@ from tensorkiln.compiler.ops.shorthand_control import branch_index
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.errors import InvalidArgumentError
+from tensorkiln.frontends.graph.host import HostContext
+from tensorkiln.frontends.graph.host_regions import run_branch, run_loop
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
@@ -49,6 +51,10 @@ def _parameter_lower(lowering: Lowering, op: Operation, values: Sequence[Value])
 
 def _same(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     return [lowering.identity(values[0])]
+
+
+def _same_array(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[Array]:
+    return arrays
 
 
 def _while(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
@@ -178,13 +184,17 @@ _BRANCHES = {"If": "pred:bool", "StatelessIf": "pred:bool", "Case": "branch_inde
              "StatelessCase": "branch_index:int32"}  # fmt: skip
 register(
     OpKind("RegionInput", "", _parameter_infer, _parameter_lower),
-    *(OpKind(name, "input:any*", _results, _while, writes=name == "While") for name in _LOOPS),
+    *(
+        OpKind(name, "input:any*", _results, _while, writes=name == "While", host=run_loop)
+        for name in _LOOPS
+    ),
     *(
         OpKind(name, f"{first} input:any*", _results, _branches,
-               writes=not name.startswith("Stateless"))
+               writes=not name.startswith("Stateless"), host=run_branch)
         for name, first in _BRANCHES.items()
     ),
-    OpKind("AtMostOne", "preds:bool*", lambda op: [], _at_most_one, differentiable=False),
-    OpKind("Exit", "data:T", like_input, _same),
-    OpKind("Merge", "data:T", like_input, _same),
+    OpKind("AtMostOne", "preds:bool*", lambda op: [], _at_most_one, differentiable=False,
+           effects=True),
+    OpKind("Exit", "data:T", like_input, _same, host=_same_array),
+    OpKind("Merge", "data:T", like_input, _same, host=_same_array),
 )  # fmt: skip

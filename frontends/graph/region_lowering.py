@@ -13,7 +13,7 @@ from tensorkiln.compiler.ir.dtypes import BOOL, U64
 from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.frontends.graph.effects import React
-from tensorkiln.frontends.graph.host import runs_on_host
+from tensorkiln.frontends.graph.host import is_driven, runs_on_host
 from tensorkiln.frontends.graph.lowering import STATE_SHAPE, Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.regions import Region
@@ -44,10 +44,11 @@ class RegionLowering(Lowering):
             self.values[tensor] = self.builder.parameter(tensor.op.name, kind)
         for batch in region.order:
             for op in batch:
-                if runs_on_host(op):
+                if runs_on_host(op) and not is_driven(op):
                     raise UnsupportedError(
-                        f"'{op.name}' ({op.location}): {op.type} runs on the host, which is not "
-                        "possible inside of a loop or branch"
+                        f"'{op.name}' ({op.location}): {op.type} runs on the host, so there is no "
+                        "gradient through the loop or branch that it is in, nor can that be "
+                        "exported: take it out, or stop the gradient before"
                     )
         self.lower(region.order)
         return [self.value(tensor) for tensor in region.outputs]
@@ -118,18 +119,11 @@ class RegionLowering(Lowering):
         return self.counters[op]
 
     def after(self, op: Operation, values: Sequence[Value], react: React) -> None:
-        """Refused: the host cannot look into a loop."""
-        raise self._hidden(op)
+        """Nothing: the host drives loops that it must look into, and compiles them for gradients
+        only."""
 
     def check(self, op: Operation, holds: Value, values: Sequence[Value], react: React) -> None:
-        """Refused: the host cannot look into a loop."""
-        raise self._hidden(op)
-
-    def _hidden(self, op: Operation) -> UnsupportedError:
-        return UnsupportedError(
-            f"'{op.name}' ({op.location}): {op.type} inside of a loop or branch is not supported; "
-            "check or print its inputs outside"
-        )
+        """Nothing, see `after`."""
 
 
 def is_variable(tensor: Tensor) -> bool:

@@ -59,8 +59,8 @@ class BaseSession:
         self._graph = graph or stack.get_default_graph()
         self._target = target
         self._closed = False
-        self._host = HostContext(Store())
         self._make_step = step_maker(options.interpreted, options.intra_op_parallelism_threads)
+        self._host = HostContext(Store(), make_step=self._make_step)
         self._signatures: dict[Hashable, _Signature] = {}
         self._lock = threading.Lock()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorkiln.frontends.graph.host import runs_on_host
+from tensorkiln.frontends.graph.host import is_driven, runs_on_host
 from tensorkiln.frontends.graph.lowering import is_read, variable_of
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.schedule import batches
@@ -51,13 +51,14 @@ def split(ops: Sequence[Operation], fed: Collection[Tensor]) -> list[Stage]:
 
 def _levels(order: Sequence[Sequence[Operation]], fed: Collection[Tensor]) -> dict[Operation, int]:
     level: dict[Operation, int] = {}
+    hosted = {op: runs_on_host(op) for batch in order for op in batch}
     for batch in order:
         for op in batch:
-            host = runs_on_host(op)
+            host = hosted[op]
             lowest = -1 if host else 0
             for source in _sources(op, fed):
                 if not (host and is_free(source)):
-                    lowest = max(lowest, level[source] + (runs_on_host(source) is not host))
+                    lowest = max(lowest, level[source] + (hosted[source] is not host))
             level[op] = lowest
     return level
 
@@ -133,7 +134,8 @@ def _with_repeated(
         if op.type == "SymbolicGradient":
             found += _between(op, fed)
         for source in found:
-            if source not in members and not runs_on_host(source) and source in level:
+            driven = op.type == "SymbolicGradient" and is_driven(source)
+            if source in level and source not in members and (driven or not runs_on_host(source)):
                 members.add(source)
                 waiting.append(source)
     return members
@@ -149,7 +151,9 @@ def _between(op: Operation, fed: Collection[Tensor]) -> list[Operation]:
         tensor = waiting.pop()
         maker = tensor.op
         stops = tensor in fed or (variable_of(tensor) or tensor) in ends
-        if stops or maker in above or not maker.kind.differentiable or runs_on_host(maker):
+        if stops or maker in above or not maker.kind.differentiable:
+            continue
+        if runs_on_host(maker) and not is_driven(maker):
             continue
         above.add(maker)
         waiting += maker.inputs

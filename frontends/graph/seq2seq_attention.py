@@ -30,6 +30,7 @@ from tensorkiln.frontends.graph.rnn_cells import RNNCell
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.scopes import name_scope
 from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.frontends.graph.tensor_array import TensorArray
 from tensorkiln.frontends.graph.variable_scope import VariableScope, get_variable, variable_scope
 
 
@@ -173,7 +174,8 @@ class AttentionWrapper(RNNCell):
     """A cell whose inputs carry the last attention and whose output is the next one.
 
     The attention is the weighted memory, and with `attention_layer_size` a layer of the cell's
-    output and the weighted memory.
+    output and the weighted memory.  With `alignment_history` the state keeps the weights of all
+    steps in a TensorArray.
     """
 
     def __init__(
@@ -187,11 +189,7 @@ class AttentionWrapper(RNNCell):
             raise TypeError(
                 f"attention_mechanism must be an AttentionMechanism, saw {attention_mechanism!r}"
             )
-        if alignment_history:
-            raise ValueError(
-                "AttentionWrapper(alignment_history=True) is not there; fetch the alignments of the "
-                "state instead"
-            )
+        self._keeps_history = alignment_history
         self._cell, self._mechanism = cell, attention_mechanism
         self._input_fn, self._gives_attention = cell_input_fn, output_attention
         self._layer: Dense | None = None
@@ -224,9 +222,12 @@ class AttentionWrapper(RNNCell):
                 start = map_structure(convert_to_tensor, start)
             rows = self._mechanism.alignments_size
             weights = zeros([batch_size, rows], dtype)
+            history: object = ()
+            if self._keeps_history:
+                history = TensorArray(dtype, 0, dynamic_size=True, element_shape=weights.shape)
             return AttentionWrapperState(
                 start, zeros([batch_size, self._size], dtype), zeros([], dtypes.int32), weights,
-                (), weights,
+                history, weights,
             )  # fmt: skip
 
     def call(self, inputs: Tensor, state: object) -> tuple[object, object]:
@@ -247,6 +248,9 @@ class AttentionWrapper(RNNCell):
         attention = context
         if self._layer is not None:
             attention = self._layer(make("ConcatV2", ([output, context], 1)))
-        time = convert_to_tensor(state.time) + 1
-        following = AttentionWrapperState(after, attention, time, weights, (), next_state)
+        time = convert_to_tensor(state.time)
+        history = state.alignment_history
+        if isinstance(history, TensorArray):
+            history = history.write(time, weights)
+        following = AttentionWrapperState(after, attention, time + 1, weights, history, next_state)
         return (attention if self._gives_attention else output), following

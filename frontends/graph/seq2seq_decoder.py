@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any
 from typing import cast as typed
 
 from tensorkiln.frontends.graph import dtypes
@@ -13,153 +14,138 @@ from tensorkiln.frontends.graph.control_flow import while_loop
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.host import HostContext, host_only
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
-from tensorkiln.frontends.graph.nest import map_structure
+from tensorkiln.frontends.graph.nest import flatten, map_structure, pack_sequence_as
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_loss import sparse_softmax_cross_entropy_with_logits
-from tensorkiln.frontends.graph.ops_reduce import reduce_sum
+from tensorkiln.frontends.graph.ops_reduce import reduce_all, reduce_sum
 from tensorkiln.frontends.graph.ops_select import where
 from tensorkiln.frontends.graph.ops_shape import reshape
-from tensorkiln.frontends.graph.rnn import check_cell, zeros_of
-from tensorkiln.frontends.graph.rnn_cells import RNNCell
+from tensorkiln.frontends.graph.rnn import zeros_of
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.scopes import name_scope
-from tensorkiln.frontends.graph.seq2seq_helpers import Helper
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.tensor_array import TensorArray
 from tensorkiln.frontends.graph.variable_scope import VariableScope, variable_scope
 
 
-class BasicDecoderOutput(NamedTuple):
-    """What a decoder gives at a step: the cell's output (through the output layer) and a class."""
-
-    rnn_output: object
-    sample_id: object
-
-
-class BasicDecoder:
-    """Steps a cell through what `helper` gives it."""
-
-    def __init__(
-        self, cell: RNNCell, helper: Helper, initial_state: object,
-        output_layer: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:  # fmt: skip
-        check_cell(cell)
-        if not isinstance(helper, Helper):
-            raise TypeError(f"helper must be a Helper, received: {type(helper)}")
-        if output_layer is not None and not callable(output_layer):
-            raise TypeError(f"output_layer must be a layer, received: {type(output_layer)}")
-        self._cell, self._helper, self._layer = cell, helper, output_layer
-        self._initial_state = map_structure(convert_to_tensor, initial_state)
+class Decoder(ABC):
+    """What `dynamic_decode` steps through: outputs, a state and inputs, each a structure."""
 
     @property
+    @abstractmethod
     def batch_size(self) -> Tensor:
         """The number of sequences, an int32 scalar."""
-        return self._helper.batch_size
 
     @property
     def steps(self) -> object:
         """The most steps that there can be, if that is known."""
-        return self._helper.steps
+        return None
 
-    def initialize(self) -> tuple[Tensor, Tensor, object]:
+    @property
+    def tracks_own_finished(self) -> bool:
+        """True if a sequence that has ended can go on, as where beams change places."""
+        return False
+
+    @abstractmethod
+    def initialize(self, name: str | None = None) -> tuple[Tensor, object, object]:
         """Which sequences are empty, the first inputs and the first state."""
-        return (*self._helper.initialize(), self._initial_state)
 
+    @abstractmethod
     def step(
-        self, time: Tensor, inputs: Tensor, state: object, name: str | None = None
-    ) -> tuple[BasicDecoderOutput, object, Tensor, Tensor]:
+        self, time: Tensor, inputs: object, state: object, name: str | None = None
+    ) -> tuple[object, object, object, Tensor]:
         """Outputs, next state, next inputs, and which sequences have ended."""
-        with name_scope(name, "BasicDecoderStep", [time, inputs]):
-            found, after = self._cell(inputs, state)
-            output = convert_to_tensor(found)
-            if self._layer is not None:
-                output = self._layer(output)
-            classes = self._helper.sample(time, output, after)
-            done, following, after = self._helper.next_inputs(time, output, after, classes)
-            return BasicDecoderOutput(output, classes), after, following, done
+
+    def finalize(
+        self, outputs: object, final_state: object, sequence_lengths: Tensor
+    ) -> tuple[object, object]:
+        """Outputs (time first) and state, once all steps are done."""
+        return outputs, final_state
 
 
 def dynamic_decode(
-    decoder: BasicDecoder, output_time_major: bool = False, impute_finished: bool = False,
+    decoder: Decoder, output_time_major: bool = False, impute_finished: bool = False,
     maximum_iterations: object = None, parallel_iterations: int = 32, swap_memory: bool = False,
     scope: str | VariableScope | None = None,
-) -> tuple[BasicDecoderOutput, object, Tensor]:  # fmt: skip
+) -> tuple[Any, Any, Tensor]:  # fmt: skip
     """The outputs of all steps, the last state and the length of each sequence.
 
-    It steps until all sequences have ended.  Where the helper does not know how many steps there
-    can be, `maximum_iterations` must say so; outputs have as many steps as were run then, and else
-    those of the helper's inputs.  With `impute_finished` outputs beyond a sequence's end are zero
-    and its state stays.
+    It steps until all sequences have ended, or `maximum_iterations` times.  Outputs have as many
+    steps as were run, but where the decoder knows how many there can be (its helper reads them
+    from a tensor) they have that many.  With `impute_finished` outputs beyond a sequence's end are
+    zero and its state stays.
     """
+    if not isinstance(decoder, Decoder):
+        raise TypeError(f"Expected decoder to be type Decoder, but saw: {type(decoder)}")
     limit = maximum_iterations if decoder.steps is None else decoder.steps
-    if limit is None:
-        raise ValueError(
-            "dynamic_decode: give maximum_iterations; nothing else says how many steps there can be"
-        )
     with variable_scope(scope, "decoder"):
-        most = convert_to_tensor(limit, dtypes.int32)
+        most = None if limit is None else convert_to_tensor(limit, dtypes.int32)
         if maximum_iterations is not None and decoder.steps is not None:
             most = make("Minimum", (most, convert_to_tensor(maximum_iterations, dtypes.int32)))
         finished, inputs, state = decoder.initialize()
-        forms = _outline(decoder, inputs, state)
-        arrays = BasicDecoderOutput(
-            *(TensorArray(base(t), most, element_shape=t.shape) for t in forms)
-        )
+        form, outline = _outline(decoder, inputs, state)
+        arrays = [
+            TensorArray(base(t), 0 if most is None else most, dynamic_size=most is None,
+                        element_shape=t.shape)
+            for t in outline
+        ]  # fmt: skip
+        none_yet = make("ZerosLike", (finished,), dtype=dtypes.boolean)
         start = (
             convert_to_tensor(0, dtypes.int32, "time"), arrays, state, inputs, finished,
-            make("Cast", (make("ZerosLike", (finished,), dtype=dtypes.boolean),), DstT=dtypes.int32),
+            make("Cast", (none_yet,), DstT=dtypes.int32),
         )  # fmt: skip
 
         def goes_on(time: Tensor, *rest: object) -> Tensor:
-            still = make("Any", (make("LogicalNot", (rest[3],)), [0]), keep_dims=False)
-            return make("LogicalAnd", (time < most, still))
+            still = make("LogicalNot", (reduce_all(rest[3]),))
+            return still if most is None else make("LogicalAnd", (time < most, still))
 
         def body(
-            time: Tensor, outputs: BasicDecoderOutput, before: object, given: Tensor, done: Tensor,
+            time: Tensor, outputs: list[TensorArray], before: object, given: object, done: Tensor,
             lengths: Tensor,
         ) -> object:  # fmt: skip
             found, after, following, ended = decoder.step(time, given, before)
-            emitted: Sequence[object] = found
+            emitted = flatten(found)
             if impute_finished:
-                emitted = [where(done, zeros_of(t), t) for t in found]
+                emitted = [where(done, zeros_of(t), t) for t in emitted]
                 after = map_structure(lambda old, new: _kept(done, old, new), before, after)
-            written = BasicDecoderOutput(
-                *(
-                    typed(TensorArray, array).write(time, value)
-                    for array, value in zip(outputs, emitted, strict=True)
-                )
-            )
+            written = [a.write(time, t) for a, t in zip(outputs, emitted, strict=True)]
             counted = make("Fill", (make("Shape", (lengths,), out_type=dtypes.int32), time + 1))
             lengths = where(done, lengths, counted)
-            return time + 1, written, after, following, make("LogicalOr", (ended, done)), lengths
+            if not decoder.tracks_own_finished:
+                ended = make("LogicalOr", (ended, done))
+            return time + 1, written, after, following, ended, lengths
 
         last = typed(
-            "tuple[Tensor, BasicDecoderOutput, object, Tensor, Tensor, Tensor]",
+            "tuple[Tensor, list[TensorArray], object, object, Tensor, Tensor]",
             while_loop(goes_on, body, start, parallel_iterations=parallel_iterations),
         )
-        stacked = [typed(TensorArray, array).stack() for array in last[1]]
-        if decoder.steps is None:
+        stacked = [array.stack() for array in last[1]]
+        if decoder.steps is None and most is not None:
             stacked = [make("FirstRows", (rows, last[0])) for rows in stacked]
+        outputs, state = decoder.finalize(pack_sequence_as(form, stacked), last[2], last[5])
         if not output_time_major:
-            stacked = [_swapped(rows) for rows in stacked]
-        return BasicDecoderOutput(*stacked), last[2], last[5]
+            outputs = map_structure(_swapped, outputs)
+        return outputs, state, last[5]
 
 
-def _outline(decoder: BasicDecoder, inputs: Tensor, state: object) -> list[Tensor]:
-    """Tensors of the dtypes and shapes of a step's outputs, made by a step that nothing runs."""
+def _outline(decoder: Decoder, inputs: object, state: object) -> tuple[object, list[Tensor]]:
+    """A step's outputs and their tensors of the right dtypes and shapes, which nothing runs."""
     with name_scope(None, "outline"):
         found = decoder.step(convert_to_tensor(0, dtypes.int32), inputs, state)[0]
-        return [convert_to_tensor(t) for t in found]
+        return found, [convert_to_tensor(t) for t in flatten(found)]
 
 
 def _kept(done: Tensor, old: object, new: object) -> object:
+    if isinstance(new, TensorArray):
+        return new
     tensor = convert_to_tensor(new)
     return tensor if tensor.sizes == () else where(done, old, tensor)
 
 
-def _swapped(rows: Tensor) -> Tensor:
-    order = [1, 0, *range(2, len(rows.sizes or (0, 0)))]
-    return make("Transpose", (rows, order))
+def _swapped(rows: object) -> Tensor:
+    tensor = convert_to_tensor(rows)
+    order = [1, 0, *range(2, len(tensor.sizes or (0, 0)))]
+    return make("Transpose", (tensor, order))
 
 
 def _rows_infer(op: Operation) -> Sequence[Result]:

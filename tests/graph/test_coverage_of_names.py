@@ -314,7 +314,7 @@ MISSING: dict[str, dict[str, str]] = {
         LAYERS: ("fully_connected conv2d max_pool2d batch_norm dropout summarize_tensor "),
     },
     "contrib.seq2seq": {
-        OPEN: ("BeamSearchDecoder ScheduledEmbeddingTrainingHelper tile_batch "),
+        OPEN: ("ScheduledEmbeddingTrainingHelper "),
     },
     "contrib.rnn": {
         OPEN: ("LSTMBlockCell LayerNormBasicLSTMCell "),

@@ -154,9 +154,5 @@ def test_sequence_loss(session: Any) -> None:
 
 def test_errors() -> None:
     cell = tf.nn.rnn_cell.GRUCell(UNITS)
-    helper = seq2seq().GreedyEmbeddingHelper(TABLE, [1], 0)
-    decoder = seq2seq().BasicDecoder(cell, helper, cell.zero_state(1, tf.float32))
-    with pytest.raises(ValueError, match="give maximum_iterations"):
-        seq2seq().dynamic_decode(decoder)
     with pytest.raises(TypeError, match="helper must be a Helper"):
         seq2seq().BasicDecoder(cell, None, cell.zero_state(1, tf.float32))

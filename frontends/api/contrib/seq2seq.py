@@ -7,12 +7,16 @@ from tensorkiln.frontends.graph.seq2seq_attention import (
     BahdanauAttention,
     LuongAttention,
 )
-from tensorkiln.frontends.graph.seq2seq_decoder import (
-    BasicDecoder,
-    BasicDecoderOutput,
-    dynamic_decode,
-    sequence_loss,
+from tensorkiln.frontends.graph.seq2seq_basic import BasicDecoder, BasicDecoderOutput
+from tensorkiln.frontends.graph.seq2seq_beam import (
+    BeamSearchDecoder,
+    BeamSearchDecoderOutput,
+    BeamSearchDecoderState,
+    FinalBeamSearchDecoderOutput,
+    gather_tree,
+    tile_batch,
 )  # fmt: skip
+from tensorkiln.frontends.graph.seq2seq_decoder import Decoder, dynamic_decode, sequence_loss
 from tensorkiln.frontends.graph.seq2seq_helpers import (
     GreedyEmbeddingHelper,
     Helper,

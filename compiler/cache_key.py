@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import llvmlite
@@ -23,9 +23,10 @@ _FOLDERS = ("compiler", "runtime", "frontends/onnx")
 _SUFFIXES = (".py", ".ll")
 
 
-def function_key(function: Function, target: Target) -> str:
-    """The key of `function` compiled for `target`, in hexadecimal."""
+def function_key(function: Function, target: Target, without: Collection[str] = ()) -> str:
+    """The key of `function` compiled for `target` without some passes, in hexadecimal."""
     digest = hashlib.sha256(_start("function", target))
+    digest.update(f"{sorted(without)!r}\n".encode())
     digest.update(print_function(function, elide=READABLE).encode())
     for array in _arrays(function):
         if array.size > READABLE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.cache import Cache
@@ -10,7 +10,7 @@ from tensorkiln.compiler.cache_key import content_key, function_key
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.dims import Symbol
 from tensorkiln.compiler.kernel.target import Target
-from tensorkiln.compiler.pipeline import compile_function, generate, lower
+from tensorkiln.compiler.pipeline import compile_function, generate, lower, passes_without
 from tensorkiln.compiler.sizes.bound import Bounded, bound
 from tensorkiln.compiler.sizes.model import open_sizes
 from tensorkiln.compiler.sizes.ranges import Part, parts
@@ -34,11 +34,15 @@ class OpenCompiled:
 
 
 def compile_open(
-    make: Make, symbols: Sequence[Symbol], target: Target, cache: Cache | None = None
+    make: Make,
+    symbols: Sequence[Symbol],
+    target: Target,
+    cache: Cache | None = None,
+    without: Collection[str] = (),
 ) -> OpenCompiled:
     """Machine code for the model that `make` builds for given sizes, for all in the ranges.
 
-    UnsupportedError names what depends on the sizes in a way that cannot be compiled.
+    Passes named in `without` are not run. UnsupportedError names what depends on the sizes in a way that cannot be compiled.
     """
     check_symbols(symbols)
     tops = {s.name: s.maximum or s.minimum for s in symbols}
@@ -46,7 +50,7 @@ def compile_open(
     ranges = {s.name: (s.minimum, tops[s.name]) for s in symbols}
     made = []
     for part in parts(symbols):
-        made.append((part, _compile_part(make, symbols, part, whole, target, cache)))
+        made.append((part, _compile_part(make, symbols, part, whole, target, cache, without)))
     return OpenCompiled(open_sizes(whole, ranges), tuple(made))
 
 
@@ -68,6 +72,7 @@ def _compile_part(
     whole: Bounded,
     target: Target,
     cache: Cache | None,
+    without: Collection[str],
 ) -> Compiled:
     capacities = {name: high for name, (_, high) in part.items()}
     opened = [s for s in symbols if part[s.name][0] < part[s.name][1]]
@@ -75,7 +80,7 @@ def _compile_part(
         name: high for name, high in capacities.items() if name not in {s.name for s in opened}
     }
     if not opened:
-        return compile_function(make(capacities), target, cache=cache)
+        return compile_function(make(capacities), target, cache=cache, without=without)
     if capacities == whole.capacities and len(opened) == len(symbols):
         bounded = whole
     else:
@@ -89,11 +94,11 @@ def _compile_part(
     dump = Dump.from_environment(name)
     key = ""
     if cache is not None and dump.folder is None:
-        key = content_key(function_key(bounded.function, target), sizes, target)
+        key = content_key(function_key(bounded.function, target, without), sizes, target)
         found = cache.load(key)
         if found is not None:
             return found
-    stages = lower(bounded.function, target, dump, bounded=bounded)
+    stages = lower(bounded.function, target, dump, passes_without(without), bounded=bounded)
     compiled = generate(bounded.function, stages, target, dump)
     compiled = replace(compiled, manifest=replace(compiled.manifest, sizes=sizes))
     if cache is not None and key:

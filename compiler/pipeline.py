@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -188,25 +188,35 @@ def compile_function(
     target: Target | str = "host",
     dump: Dump | None = None,
     cache: Cache | None = None,
+    without: Collection[str] = (),
 ) -> Compiled:
     """Machine code for `function`, taken from `cache` if it is there and nobody wants dumps.
 
-    UnsupportedError names what cannot be compiled.
+    Passes named in `without` are not run. UnsupportedError names what cannot be compiled.
     """
     target = target_named(target) if isinstance(target, str) else target
     dump = dump or Dump.from_environment(function.name)
     if cache is None or dump.folder is not None:
-        return _compile(function, target, dump)
-    key = function_key(function, target)
+        return _compile(function, target, dump, without)
+    key = function_key(function, target, without)
     compiled = cache.load(key)
     if compiled is None:
-        compiled = _compile(function, target, dump)
+        compiled = _compile(function, target, dump, without)
         cache.store(key, compiled)
     return compiled
 
 
-def _compile(function: Function, target: Target, dump: Dump) -> Compiled:
-    return generate(function, lower(function, target, dump), target, dump)
+def _compile(function: Function, target: Target, dump: Dump, without: Collection[str]) -> Compiled:
+    stages = lower(function, target, dump, passes_without(without))
+    return generate(function, stages, target, dump)
+
+
+def passes_without(names: Collection[str]) -> tuple[Pass, ...]:
+    """PASSES but for those named; ValueError for a name that is none or cannot be left out."""
+    for name in names:
+        if name in _NEEDED or name not in {step.name for step in PASSES}:
+            raise ValueError(f"{name} is no pass that can be left out")
+    return tuple(step for step in PASSES if step.name not in names)
 
 
 def generate(

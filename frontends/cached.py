@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from onnx import ModelProto
@@ -33,17 +33,18 @@ def compile_onnx(
     cache: Cache | None = None,
     dump: Dump | None = None,
     tell: Callable[[str], None] = lambda step: None,
+    without: Collection[str] = (),
 ) -> Compiled:
     """The ONNX model compiled for `target`, taken from `cache` where it is there.
 
-    `tell` is called with what is done next; the rest and the errors are as in `import_model` and
+    `tell` is called with what is done next, passes in `without` are not run; the rest and the errors are as in `import_model` and
     `compile_function`.
     """
     dump = dump or Dump.from_environment(name)
     key = None
     if cache is not None and dump.folder is None:
         tell("looking into the cache")
-        key = model_key(source, target, dims or {}, name)
+        key = model_key(source, target, dims or {}, name, without)
         found = None if key is None else cache.load(key)
         if found is not None:
             return found
@@ -51,36 +52,40 @@ def compile_onnx(
     function = import_model(source, dims=dims, name=name)
     tell("compiling")
     if key is None:
-        return compile_function(function, target, dump, cache)
-    compiled = compile_function(function, target, dump)
+        return compile_function(function, target, dump, cache, without)
+    compiled = compile_function(function, target, dump, without=without)
     assert cache is not None
     cache.store(key, compiled)
     return compiled
 
 
-def model_key(source: Source, target: Target, dims: Mapping[str, int], name: str) -> str | None:
+def model_key(
+    source: Source,
+    target: Target,
+    dims: Mapping[str, int],
+    name: str,
+    without: Collection[str] = (),
+) -> str | None:
     """The cache key of a model in one file or in bytes; None where its content is not all there.
 
     That is so for a ModelProto, a file that cannot be read, and tensors kept in other files.
     """
     if isinstance(source, ModelProto):
         return None
+    options = (sorted(dims.items()), name, sorted(without))
     if isinstance(source, bytes):
-        return _key(source, target, dims, name)
+        return _key(source, target, options)
     try:
         with Path(source).open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
                 return None
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return _key(content, target, dims, name)
+                return _key(content, target, options)
     except (OSError, ValueError):  # import_model tells what is wrong
         return None
 
 
-def _key(
-    content: bytes | mmap.mmap, target: Target, dims: Mapping[str, int], name: str
-) -> str | None:
+def _key(content: bytes | mmap.mmap, target: Target, options: object) -> str | None:
     if content.find(_LOCATION) >= 0:
         return None
-    options = (sorted(dims.items()), name)
     return content_key(hashlib.sha256(content).hexdigest(), options, target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -42,6 +42,7 @@ def compile_model(
     outputs: Sequence[object] = (),
     session: BaseSession | None = None,
     cache: bool = True,
+    winograd: bool = True,
 ) -> Executable:
     """The model as machine code in this process.
 
@@ -49,11 +50,15 @@ def compile_model(
     tensors wanted and `session` holds the variables; or a Function of tensor IR. `dims` gives
     sizes to open dims by name. `threads` is what calls use that do not say otherwise (0: all
     processors). What was compiled before is taken from the user's cache on disk, unless `cache` is
-    False or the environment variable TENSORKILN_CACHE is "off". ModelError for malformed models, UnsupportedError for what cannot be compiled,
+    False or the environment variable TENSORKILN_CACHE is "off". With `winograd=False` no
+    convolution is computed by Winograd's scheme, which keeps four times the weights of a 3x3
+    filter. ModelError for malformed models, UnsupportedError for what cannot be compiled,
     ArtifactError where this machine cannot run code for `target`.
     """
     kept = default_cache() if cache else None
-    compiled = _compile(model, target_named(target), dims, outputs, session, "main", kept)
+    compiled = _compile(
+        model, target_named(target), dims, outputs, session, "main", kept, _without(winograd)
+    )
     return load_compiled(compiled, threads)
 
 
@@ -68,6 +73,7 @@ def export_model(
     session: BaseSession | None = None,
     weights: Literal["embed", "file"] = "embed",
     cache: bool = True,
+    winograd: bool = True,
     isa: Sequence[str] = (),
     self_test: bool = False,
 ) -> WrittenArtifact:
@@ -85,7 +91,8 @@ def export_model(
     if isa and target != "host":
         raise ArtifactError("give target or isa, not both")
     targets = list(map(target_named, isa_names(isa) if isa else [target]))
-    made = [_compile(model, each, dims, outputs, session, name, kept) for each in targets]
+    without = _without(winograd)
+    made = [_compile(model, each, dims, outputs, session, name, kept, without) for each in targets]
     test = None
     if self_test:
         function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
@@ -139,6 +146,11 @@ def export_training(
     return write_training_artifact(made.state, step, predict, target_named(target), path, name)
 
 
+def _without(winograd: bool) -> tuple[str, ...]:
+    """The passes that a compilation leaves out."""
+    return () if winograd else ("winograd",)
+
+
 def _compile(
     model: Model,
     target: Target,
@@ -147,11 +159,12 @@ def _compile(
     session: BaseSession | None,
     name: str,
     cache: Cache | None,
+    without: Collection[str],
 ) -> Compiled:
     if isinstance(model, Graph | Function) or outputs or session is not None:
         function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
-        return compile_function(function, target, cache=cache)
-    return compile_onnx(model, target, dims=dims, name=name, cache=cache)
+        return compile_function(function, target, cache=cache, without=without)
+    return compile_onnx(model, target, dims=dims, name=name, cache=cache, without=without)
 
 
 def model_function(

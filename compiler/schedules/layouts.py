@@ -36,6 +36,7 @@ from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_i
 from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
 from tensorkiln.compiler.schedules.tiling import (
+    WAY_BYTES,
     Tiling,
     choose_tiling,
     column_dim,
@@ -234,6 +235,10 @@ class _Assigner:
             if not last and outer not in self.layouts:
                 layout = channel_layout(spec, source.shape[spec[1]], lanes)
                 op = self._repacked(op, region, hero, {source: layout})
+            channels = hero.result.shape[-1]
+            if channels * hero.result.dtype.bytes % WAY_BYTES == 0:
+                # Its rows are read side by side: a vector of padding puts them into other sets.
+                self._laid_out(op, Layout((0, 1, 2), ((2, channels + lanes),)))
         elif not last:
             layout = channel_layout(spec, hero.result.shape[spec[1]], lanes)
             self._laid_out(op, layout)

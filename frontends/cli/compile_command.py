@@ -22,6 +22,7 @@ from tensorkiln.frontends.cli.usage import (
     add_dims,
     add_json,
     add_target,
+    add_winograd,
     cache_of,
     dims_of,
 )
@@ -73,6 +74,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         help="an initializer to train; may be repeated (default: all of f32 with a dim, except the"
         " statistics of batch norms)",
     )  # fmt: skip
+    add_winograd(parser)
     add_cache(parser)
     add_json(parser)
     return parser
@@ -102,7 +104,7 @@ def run(options: Any) -> int:
         made = [
             compile_onnx(
                 options.model, target, dims=dims_of(options), name=name, cache=cache_of(options),
-                dump=progress.watch(name), tell=progress.step,
+                dump=progress.watch(name), tell=progress.step, without=options.without,
             )
             for target in targets
         ]  # fmt: skip
@@ -139,7 +141,9 @@ def _training(options: Any, output: Path, name: str) -> int:
         )  # fmt: skip
         model.check()
         step, predict = (
-            compile_function(function, target, progress.watch(function.name), cache_of(options))
+            compile_function(
+                function, target, progress.watch(function.name), cache_of(options), options.without
+            )
             for function in (model.step, model.predict)
         )
         progress.step(f"writing {output}")

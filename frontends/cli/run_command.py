@@ -26,6 +26,7 @@ from tensorkiln.frontends.cli.usage import (
     add_dims,
     add_json,
     add_threads,
+    add_winograd,
     cache_of,
     dims_of,
     named_files,
@@ -71,6 +72,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     )  # fmt: skip
     add_dims(parser)
     add_threads(parser)
+    add_winograd(parser)
     add_cache(parser)
     add_json(parser)
     return parser
@@ -151,6 +153,7 @@ def _open(options: Any, progress: Progress) -> Executable | _Interpreted:
     compiled = compile_onnx(
         options.model, target_named("host"), dims=dims_of(options), name=name,
         cache=cache_of(options), dump=progress.watch(name), tell=progress.step,
+        without=options.without,
     )  # fmt: skip
     return load_compiled(compiled, options.threads)
 

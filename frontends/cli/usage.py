@@ -32,6 +32,15 @@ def add_dims(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_winograd(parser: argparse.ArgumentParser) -> None:
+    """Adds --no-winograd."""
+    parser.add_argument(
+        "--no-winograd", action="store_const", const=("winograd",), default=(), dest="without",
+        help="compute 3x3 convolutions directly: slower, but with a quarter of the weights'"
+        " memory and the rounding of a plain sum",
+    )  # fmt: skip
+
+
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Adds --threads."""
     parser.add_argument(

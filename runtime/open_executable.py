@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -40,6 +41,12 @@ class _Frame:
     calls: CallFrame
     sizes: list[Array]
     threads: int
+    told: object = None  # what `sizes` hold
+
+
+# The part, the sizes it takes as arguments, and the shapes and dtypes of the results
+_Call: TypeAlias = "tuple[Part, tuple[int, ...], list[tuple[tuple[int, ...], np.dtype[np.generic]]]]"
+_REMEMBERED = 512  # shapes of calls
 
 
 class OpenExecutable:
@@ -60,6 +67,9 @@ class OpenExecutable:
             for spec, shape in zip(manifest.outputs, sizes.outputs, strict=True)
         )
         self._names = [spec.name for spec in self.inputs]
+        self._kinds = [(spec.name, spec.numpy) for spec in self.inputs]
+        self._aliases = [(k, s.alias) for k, s in enumerate(self.outputs) if s.alias is not None]
+        self._calls: dict[tuple[tuple[int, ...], ...], _Call] = {}
         self._told = [_where(size, self.inputs) for size in sizes.ranges]
 
     @property
@@ -120,30 +130,52 @@ class OpenExecutable:
         raise FeedError(f"the model {self.model!r} has no code for {dict(sizes)}")
 
     def _run(self, values: Sequence[object], threads: int) -> list[Array]:
-        arrays = [dense(s.name, s.numpy, v) for s, v in zip(self.inputs, values, strict=True)]
-        sizes = self.sizes_of(arrays)
-        part = self._part(sizes)
-        results = [np.empty(spec.shape.at(sizes), spec.numpy) for spec in self.outputs]
-        for index, spec in enumerate(self.outputs):
-            if spec.alias is not None:
-                np.copyto(results[index], arrays[spec.alias])
-                arrays[spec.alias] = results[index]
+        arrays = [
+            value
+            if type(value) is np.ndarray and value.dtype == kind and value.flags.c_contiguous
+            else dense(name, kind, value)
+            for (name, kind), value in zip(self._kinds, values, strict=True)
+        ]
+        key = tuple([array.shape for array in arrays])
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = self._call(arrays)
+            if len(self._calls) > _REMEMBERED:
+                del self._calls[next(iter(self._calls))]
+        part, sizes, shapes = call
+        if not part.arguments:
+            own = threads if threads != part.executable.threads else 0
+            return part.executable.run(dict(zip(self._names, arrays, strict=True)), threads=own)
+        results = [np.empty(shape, kind) for shape, kind in shapes]
+        for index, source in self._aliases:
+            np.copyto(results[index], arrays[source])
+            arrays[source] = results[index]
         try:
             frame = part.frames.pop()
         except IndexError:
             frame = self._frame(part)
         try:
-            for name, scalar in zip(part.arguments, frame.sizes, strict=True):
-                scalar[...] = sizes[name]
+            calls = frame.calls
+            if frame.told is not sizes:
+                for scalar, size in zip(frame.sizes, sizes, strict=True):
+                    scalar[...] = size
+                frame.told = sizes
             wanted = threads or part.executable.threads
             if wanted != frame.threads:
-                frame.calls.set_threads(wanted)
+                calls.set_threads(wanted)
                 frame.threads = wanted
-            frame.calls.set_pointers([address(a) for a in (*arrays, *frame.sizes, *results)])
-            frame.calls.call()
+            calls.set_pointers([address(a) for a in (*arrays, *frame.sizes, *results)])
+            calls.call()
         finally:
             part.frames.append(frame)
         return results
+
+    def _call(self, arrays: Sequence[Array]) -> _Call:
+        """What calls with arrays of these shapes do."""
+        sizes = self.sizes_of(arrays)
+        part = self._part(sizes)
+        told = tuple(sizes[name] for name in part.arguments)
+        return part, told, [(spec.shape.at(sizes), spec.numpy) for spec in self.outputs]
 
     def _frame(self, part: Part) -> _Frame:
         scalars: list[Array] = [np.zeros((), np.int32) for _ in part.arguments]

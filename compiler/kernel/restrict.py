@@ -36,7 +36,13 @@ from tensorkiln.compiler.kernel.stmt import (
     Store,
     walk,
 )
-from tensorkiln.compiler.kernel.substitute import map_expressions, substitute_expr
+from tensorkiln.compiler.kernel.substitute import (
+    fresh_name,
+    map_expressions,
+    names_of,
+    substitute_expr,
+)
+from tensorkiln.compiler.kernel.trim import height_of, row_loops, trimmed
 
 Limits = Mapping[str, Sequence[Expr | None]]  # of a buffer's dims: how many places are needed
 _LARGEST_CHOICE = 4  # bounds of one loop that are compared when it starts
@@ -49,7 +55,7 @@ def restrict(
 
     `sizes` are the scalars which these read, new inputs behind the others.
     """
-    body = _Restriction(limits).block(kernel.body, {})
+    body = _Restriction(limits, names_of(kernel)).block(kernel.body, {})
     inputs = kernel.parameters[: len(kernel.parameters) - kernel.outputs]
     return replace(
         kernel, parameters=(*inputs, *sizes, *kernel.written), body=(*lets, *body)
@@ -57,8 +63,9 @@ def restrict(
 
 
 class _Restriction:
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, taken: set[str]) -> None:
         self.limits = limits
+        self.taken = taken
 
     def block(self, block: Block, named: Mapping[str, Expr]) -> Block:
         """The block restricted; `named` are the lets around it."""
@@ -70,7 +77,8 @@ class _Restriction:
                 if isinstance(stmt, Let) and stmt.value.dtype is INDEX:
                     names[stmt.var.name] = substitute_expr(stmt.value, names)
                 done.append(self.stmt(stmt, names))
-            made += self._guarded(section, tuple(done), names)
+            tile = self._tile(section, tuple(done), names)
+            made += self._guarded(section, tuple(done), names) if tile is None else tile
         return tuple(made)
 
     def stmt(self, stmt: Stmt, named: Mapping[str, Expr]) -> Stmt:
@@ -121,6 +129,31 @@ class _Restriction:
         for other in found[1:]:
             most = Binary("max", most, other)
         return most
+
+    def _tile(self, section: Block, done: Block, named: Mapping[str, Expr]) -> Block | None:
+        """The section with tiles of fewer rows beside it, None if it is no tile of rows."""
+        private = set(_allocated(section))
+        inner = {name for s in section for name in _bound((s,))}
+        if not any(isinstance(s, Alloc) for s in section):
+            return None
+        rows: set[str] = set()
+        lefts: list[Expr] = []
+        for buffer, index, names in _stores(section, dict(named)):
+            if buffer.name in private:
+                continue
+            limits = self.limits.get(buffer.name)
+            found = None if limits is None else _row(index, limits, names, inner)
+            if found is None:
+                return None
+            rows.add(found[0])
+            if found[1] not in lefts:
+                lefts.append(found[1])
+        if len(lefts) != 1:
+            return None
+        same = row_loops(done, rows)
+        if same is None or height_of(done, same) < 2:
+            return None
+        return trimmed(done, same, lefts[0], lambda hint: fresh_name(self.taken, hint))
 
     def _guarded(self, section: Block, done: Block, named: Mapping[str, Expr]) -> Block:
         """The section under a condition, if it is for a tile that may lie beyond the limits."""
@@ -176,6 +209,21 @@ def _sections(block: Block) -> Iterator[Block]:
         at = last + 1
     if at < len(block):
         yield block[at:]
+
+
+def _row(
+    index: Index, limits: Sequence[Expr | None], named: Mapping[str, Expr], inner: set[str]
+) -> tuple[str, Expr] | None:
+    """The inner variable that counts rows from an outer place on, and how many are needed there."""
+    for place, limit in zip(index, limits, strict=True):
+        if limit is None:
+            continue
+        terms, constant = ix.linear(substitute_expr(place, named))
+        own = [t for t in terms if any(ix.depends(t, name) for name in inner)]
+        if len(own) == 1 and isinstance(own[0], Var) and terms[own[0]] == 1:
+            base = ix.from_linear({t: c for t, c in terms.items() if t != own[0]}, constant)
+            return own[0].name, ix.sub(limit, base)
+    return None
 
 
 def _least(place: Expr, inner: set[str]) -> Expr | None:

@@ -1,12 +1,14 @@
-"""Models for ranges of sizes: code for each part of the range."""
+"""Models for ranges of sizes: code for each part of the range, joined to one body."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.cache_key import content_key, function_key
+from tensorkiln.compiler.codegen.artifact import join_constants
+from tensorkiln.compiler.codegen.open_body import PartCode, open_body
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.dims import Symbol
 from tensorkiln.compiler.kernel.target import Target
@@ -16,21 +18,11 @@ from tensorkiln.compiler.sizes.model import open_sizes
 from tensorkiln.compiler.sizes.ranges import Part, parts
 from tensorkiln.compiler.sizes.samples import Make
 from tensorkiln.runtime.compiled import Compiled
-from tensorkiln.runtime.errors import ModelError
-from tensorkiln.runtime.jit import load_compiled
-from tensorkiln.runtime.open_executable import OpenExecutable
-from tensorkiln.runtime.open_executable import Part as LoadedPart
-from tensorkiln.runtime.open_sizes import OpenSizes, SizeRange
+from tensorkiln.runtime.errors import ModelError, UnsupportedError
+from tensorkiln.runtime.manifest import TensorSpec
+from tensorkiln.runtime.open_sizes import PartInfo, SizeRange
 
 LARGEST = 1 << 20  # of an open size
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenCompiled:
-    """A model compiled for ranges of sizes: its parts, and what is open in it as a whole."""
-
-    sizes: OpenSizes
-    parts: tuple[tuple[Part, Compiled], ...]
 
 
 def compile_open(
@@ -39,19 +31,55 @@ def compile_open(
     target: Target,
     cache: Cache | None = None,
     without: Collection[str] = (),
-) -> OpenCompiled:
+) -> Compiled:
     """Machine code for the model that `make` builds for given sizes, for all in the ranges.
 
     Passes named in `without` are not run. UnsupportedError names what depends on the sizes in a way that cannot be compiled.
     """
     check_symbols(symbols)
+    if target.architecture == "wasm32":
+        raise UnsupportedError("objects for wasm32 are of one size; give each dim one size")
     tops = {s.name: s.maximum or s.minimum for s in symbols}
     whole = bound(make, symbols, tops)
+    pieces = parts(symbols)
+    made = [_compile_part(make, symbols, part, whole, target, cache, without) for part in pieces]
+    constants, places = join_constants([code.constants for code in made])
+    codes = [
+        PartCode(code.object_code, part, _arguments(code), place)
+        for part, code, place in zip(pieces, made, places, strict=True)
+    ]
+    own = len(whole.inputs)
+    names = [s.name for s in symbols]
+    body = open_body(codes, names, own, len(whole.outputs), target)
+    infos = tuple(
+        PartInfo(_ranges(symbols, part), code.manifest.workspace_bytes)
+        for part, code in zip(pieces, made, strict=True)
+    )
     ranges = {s.name: (s.minimum, tops[s.name]) for s in symbols}
-    made = []
-    for part in parts(symbols):
-        made.append((part, _compile_part(make, symbols, part, whole, target, cache, without)))
-    return OpenCompiled(open_sizes(whole, ranges), tuple(made))
+    sizes = replace(open_sizes(whole, ranges), parts=infos)
+    last = made[-1].manifest
+    workspace = max(code.manifest.workspace_bytes for code in made)
+    scalars = tuple(TensorSpec(f"size.{name}", (), "i32") for name in names)
+    manifest = replace(
+        last,
+        model=whole.function.name,
+        inputs=(*last.inputs[:own], *scalars),
+        workspace_bytes=workspace,
+        constants_bytes=constants.nbytes,
+        peak_bytes=last.peak_bytes - last.workspace_bytes - last.constants_bytes
+        + workspace + constants.nbytes,
+        sizes=sizes,
+    )  # fmt: skip
+    return Compiled(manifest, body, constants)
+
+
+def _arguments(code: Compiled) -> tuple[str, ...]:
+    sizes = code.manifest.sizes
+    return () if sizes is None else tuple(size.name for size in sizes.ranges)
+
+
+def _ranges(symbols: Sequence[Symbol], part: Part) -> tuple[SizeRange, ...]:
+    return tuple(SizeRange(s.name, *part[s.name]) for s in symbols)
 
 
 def check_symbols(symbols: Sequence[Symbol]) -> None:
@@ -104,16 +132,3 @@ def _compile_part(
     if cache is not None and key:
         cache.store(key, compiled)
     return compiled
-
-
-def load_open(compiled: OpenCompiled, threads: int = 0) -> OpenExecutable:
-    """The model loaded into this process; `threads` 0 means all processors."""
-    loaded = []
-    for part, code in compiled.parts:
-        sizes = code.manifest.sizes
-        arguments = () if sizes is None else tuple(size.name for size in sizes.ranges)
-        loaded.append(LoadedPart(part, load_compiled(code, threads), arguments))
-    return OpenExecutable(loaded, compiled.sizes)
-
-
-__all__ = ["OpenCompiled", "SizeRange", "check_symbols", "compile_open", "load_open"]

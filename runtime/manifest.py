@@ -16,7 +16,7 @@ import numpy as np
 
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.errors import ArtifactError
-from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, SizeRange
+from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, PartInfo, SizeRange
 
 VERSION = 3
 JsonText = str | bytes
@@ -328,6 +328,7 @@ def _read_sizes(reader: _Reader) -> OpenSizes:
         ranges=tuple(_read_range(item) for item in reader.objects("ranges")),
         inputs=tuple(_read_shape(item) for item in reader.objects("inputs")),
         outputs=tuple(_read_shape(item) for item in reader.objects("outputs")),
+        parts=tuple(_read_part(item) for item in reader.objects("parts")),
     )
     reader.end()
     names = {size.name for size in sizes.ranges}
@@ -349,6 +350,13 @@ def _read_range(reader: _Reader) -> SizeRange:
     if size.maximum < size.minimum:
         raise reader.fail("maximum", "at least the minimum")
     return size
+
+
+def _read_part(reader: _Reader) -> PartInfo:
+    ranges = tuple(_read_range(item) for item in reader.objects("ranges"))
+    part = PartInfo(ranges, reader.size("workspace_bytes"))
+    reader.end()
+    return part
 
 
 def _read_shape(reader: _Reader) -> OpenShape:

@@ -1,39 +1,27 @@
 """A compiled model for a range of sizes.
 
-It holds code for parts of the range. A call's arrays tell the sizes, these choose the part, and
-its code works on the arrays as they are.
+A call's arrays tell the sizes; the code takes them as i32 scalars behind the inputs, and works on
+the arrays as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from tensorkiln.runtime.body import CallFrame
 from tensorkiln.runtime.errors import FeedError
-from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.executable import Cost, Executable
 from tensorkiln.runtime.feeds import Array, address, dense, wrong_names
-from tensorkiln.runtime.open_sizes import OpenShape, OpenSizes, OpenSpec, SizeRange
+from tensorkiln.runtime.manifest import Manifest
+from tensorkiln.runtime.open_sizes import OpenSpec, SizeRange
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Code for a part of the range: the least and greatest size by name, and the executable.
-
-    `arguments` are the names of the sizes that it takes as inputs behind the model's own.
-    """
-
-    sizes: Mapping[str, tuple[int, int]]
-    executable: Executable
-    arguments: tuple[str, ...]
-    frames: list[_Frame] = field(default_factory=list)
-
-    def holds(self, sizes: Mapping[str, int]) -> bool:
-        """True if it is for these sizes."""
-        return all(low <= sizes[name] <= high for name, (low, high) in self.sizes.items())
+# The sizes, and the shapes and dtypes of the results
+_Call: TypeAlias = "tuple[tuple[int, ...], list[tuple[tuple[int, ...], np.dtype[np.generic]]]]"
+_REMEMBERED = 512  # shapes of calls
 
 
 @dataclass(slots=True)
@@ -44,48 +32,51 @@ class _Frame:
     told: object = None  # what `sizes` hold
 
 
-# The part, the sizes it takes as arguments, and the shapes and dtypes of the results
-_Call: TypeAlias = "tuple[Part, tuple[int, ...], list[tuple[tuple[int, ...], np.dtype[np.generic]]]]"
-_REMEMBERED = 512  # shapes of calls
-
-
 class OpenExecutable:
     """A compiled model in memory that takes every shape in a range."""
 
-    def __init__(self, parts: Sequence[Part], sizes: OpenSizes) -> None:
-        """`parts` cover the ranges of `sizes`, whose shapes are those of inputs and outputs."""
-        self.sizes = sizes
-        self.parts = tuple(parts)
-        manifest = self.parts[-1].executable.manifest
-        self.model = manifest.model
+    def __init__(self, executable: Executable) -> None:
+        """`executable` is of a model whose manifest has sizes."""
+        self.executable = executable
+        self.manifest: Manifest = executable.manifest
+        assert self.manifest.sizes is not None
+        self.sizes = self.manifest.sizes
         self.inputs = tuple(
             OpenSpec(spec.name, shape, spec.dtype)
-            for spec, shape in zip(manifest.inputs, sizes.inputs, strict=False)
+            for spec, shape in zip(self.manifest.inputs, self.sizes.inputs, strict=False)
         )
         self.outputs = tuple(
             OpenSpec(spec.name, shape, spec.dtype, spec.alias)
-            for spec, shape in zip(manifest.outputs, sizes.outputs, strict=True)
+            for spec, shape in zip(self.manifest.outputs, self.sizes.outputs, strict=True)
         )
         self._names = [spec.name for spec in self.inputs]
         self._kinds = [(spec.name, spec.numpy) for spec in self.inputs]
         self._aliases = [(k, s.alias) for k, s in enumerate(self.outputs) if s.alias is not None]
         self._calls: dict[tuple[tuple[int, ...], ...], _Call] = {}
-        self._told = [_where(size, self.inputs) for size in sizes.ranges]
+        self._frames: list[_Frame] = []
+        self._told = [_where(size, self.inputs) for size in self.sizes.ranges]
 
     @property
     def threads(self) -> int:
         """Threads that a call uses where the call does not say."""
-        return self.parts[0].executable.threads
+        return self.executable.threads
+
+    def cost(self) -> Cost:
+        """Work of one call at the largest sizes, as the compiler counted it."""
+        return self.executable.cost()
 
     def workspace_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of workspace that a call with these sizes uses."""
-        return self._part(sizes).executable.manifest.workspace_bytes
+        for part in self.sizes.parts:
+            if part.holds(sizes):
+                return part.workspace_bytes
+        raise FeedError(f"the model {self.manifest.model!r} has no code for {dict(sizes)}")
 
     def __call__(self, *arrays: object) -> list[Array]:
         """`run` with the inputs by position."""
         if len(arrays) != len(self._names):
             raise FeedError(
-                f"the model {self.model!r} has {len(self._names)} inputs"
+                f"the model {self.manifest.model!r} has {len(self._names)} inputs"
                 f" ({', '.join(self._names)}), but {len(arrays)} were given"
             )
         return self._run(arrays, 0)
@@ -123,12 +114,6 @@ class OpenExecutable:
                 raise _wrong_shape(spec, array, sizes)
         return sizes
 
-    def _part(self, sizes: Mapping[str, int]) -> Part:
-        for part in self.parts:
-            if part.holds(sizes):
-                return part
-        raise FeedError(f"the model {self.model!r} has no code for {dict(sizes)}")
-
     def _run(self, values: Sequence[object], threads: int) -> list[Array]:
         arrays = [
             value
@@ -142,44 +127,37 @@ class OpenExecutable:
             call = self._calls[key] = self._call(arrays)
             if len(self._calls) > _REMEMBERED:
                 del self._calls[next(iter(self._calls))]
-        part, sizes, shapes = call
-        if not part.arguments:
-            own = threads if threads != part.executable.threads else 0
-            return part.executable.run(dict(zip(self._names, arrays, strict=True)), threads=own)
+        sizes, shapes = call
         results = [np.empty(shape, kind) for shape, kind in shapes]
         for index, source in self._aliases:
             np.copyto(results[index], arrays[source])
             arrays[source] = results[index]
         try:
-            frame = part.frames.pop()
+            frame = self._frames.pop()
         except IndexError:
-            frame = self._frame(part)
+            scalars: list[Array] = [np.zeros((), np.int32) for _ in sizes]
+            frame = _Frame(self.executable.frame(), scalars, self.threads)
         try:
             calls = frame.calls
             if frame.told is not sizes:
                 for scalar, size in zip(frame.sizes, sizes, strict=True):
                     scalar[...] = size
                 frame.told = sizes
-            wanted = threads or part.executable.threads
+            wanted = threads or self.threads
             if wanted != frame.threads:
                 calls.set_threads(wanted)
                 frame.threads = wanted
             calls.set_pointers([address(a) for a in (*arrays, *frame.sizes, *results)])
             calls.call()
         finally:
-            part.frames.append(frame)
+            self._frames.append(frame)
         return results
 
     def _call(self, arrays: Sequence[Array]) -> _Call:
         """What calls with arrays of these shapes do."""
         sizes = self.sizes_of(arrays)
-        part = self._part(sizes)
-        told = tuple(sizes[name] for name in part.arguments)
-        return part, told, [(spec.shape.at(sizes), spec.numpy) for spec in self.outputs]
-
-    def _frame(self, part: Part) -> _Frame:
-        scalars: list[Array] = [np.zeros((), np.int32) for _ in part.arguments]
-        return _Frame(part.executable.frame(), scalars, part.executable.threads)
+        told = tuple(sizes[size.name] for size in self.sizes.ranges)
+        return told, [(spec.shape.at(sizes), spec.numpy) for spec in self.outputs]
 
 
 def _where(size: SizeRange, inputs: Sequence[OpenSpec]) -> tuple[int, int, int, int]:
@@ -197,6 +175,3 @@ def _wrong_shape(spec: OpenSpec, array: Array, sizes: Mapping[str, int] | None =
     return FeedError(
         f"input {spec.name!r} expects {spec}{known}, but the array has shape {list(array.shape)}"
     )
-
-
-__all__ = ["OpenExecutable", "OpenShape", "Part"]

@@ -67,12 +67,28 @@ class SizeRange:
 
 
 @dataclass(frozen=True, slots=True)
+class PartInfo:
+    """Code for a part of the ranges, in the order of the sizes, and the workspace it needs."""
+
+    ranges: tuple[SizeRange, ...]
+    workspace_bytes: int
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """True if it is for these sizes."""
+        return all(r.minimum <= sizes[r.name] <= r.maximum for r in self.ranges)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSizes:
-    """What is open in a model: its sizes, and the shapes of the user's inputs and outputs."""
+    """What is open in a model: its sizes, and the shapes of the user's inputs and outputs.
+
+    `parts` are the pieces of code that the model is made of, which together hold all sizes.
+    """
 
     ranges: tuple[SizeRange, ...]
     inputs: tuple[OpenShape, ...]
     outputs: tuple[OpenShape, ...]
+    parts: tuple[PartInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ SELF_TEST_FAILED = 8
 STATE_UNWRITABLE = 9
 STATE_UNREADABLE = 10
 STATE_MISMATCH = 11
+SIZE_OUT_OF_RANGE = 64
 
 MESSAGES: dict[int, str] = {
     OK: "success",
@@ -31,6 +32,7 @@ MESSAGES: dict[int, str] = {
     STATE_UNWRITABLE: "the file of the state cannot be written",
     STATE_UNREADABLE: "the file of the state cannot be read",
     STATE_MISMATCH: "the file is not a state of this model, or it is damaged",
+    SIZE_OUT_OF_RANGE: "a size is not in the range that the model was compiled for",
 }
 
 

@@ -157,7 +157,7 @@ def _combine(pairs: Sequence[tuple[Compiled, Target]]) -> _Whole:
         raise ArtifactError(
             f"model {first.model!r}: versions must be of one model and of different levels"
         )
-    blob, places = _join_constants([compiled.constants for compiled, _ in pairs])
+    blob, places = join_constants([compiled.constants for compiled, _ in pairs])
     workspace = max(compiled.manifest.workspace_bytes for compiled, _ in pairs)
     manifest = replace(
         first,
@@ -183,7 +183,7 @@ def _combine(pairs: Sequence[tuple[Compiled, Target]]) -> _Whole:
     )
 
 
-def _join_constants(
+def join_constants(
     blobs: Sequence[npt.NDArray[np.uint8]],
 ) -> tuple[npt.NDArray[np.uint8], list[int]]:
     """The distinct blobs one after the other, each at a multiple of 64, and where each is."""

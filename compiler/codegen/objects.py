@@ -62,10 +62,12 @@ class DataSymbol:
 
 @dataclass(frozen=True, slots=True)
 class RenamedObject:
-    """Object code whose global symbols get other names."""
+    """Object code whose global symbols get other names, and whose local ones get `suffix` behind
+    theirs (a loader in the process may look even these up by name)."""
 
     code: bytes
     names: Mapping[str, str]
+    suffix: str = ""
 
 
 def join_objects(
@@ -82,7 +84,7 @@ def join_objects(
         joined.add_data(symbol)
     for number, item in enumerate(objects):
         part = item if isinstance(item, RenamedObject) else RenamedObject(item, {})
-        joined.add_object(read_elf(part.code, f"object {number}"), part.names)
+        joined.add_object(read_elf(part.code, f"object {number}"), part.names, part.suffix)
     return joined
 
 
@@ -107,7 +109,7 @@ class JoinedObject:
         symbol = self._name(item.name)
         symbol.kind, symbol.section, symbol.size = _OBJECT, len(self._sections) - 1, size
 
-    def add_object(self, elf: Elf, names: Mapping[str, str]) -> None:
+    def add_object(self, elf: Elf, names: Mapping[str, str], suffix: str = "") -> None:
         """Take over the sections, symbols (renamed by `names`) and relocations of `elf`."""
         if elf.type != 1 or self._machine not in (None, (elf.machine, elf.flags)):
             raise ArtifactError("objects of different machines cannot be joined")
@@ -124,7 +126,7 @@ class JoinedObject:
         }
         places = {old: len(self._sections) + new for new, old in enumerate(sorted(kept))}
         self._sections += [elf.sections[old] for old in places]
-        symbols = self._take_symbols(elf, places, names)
+        symbols = self._take_symbols(elf, places, names, suffix)
         for old in places:
             section = elf.sections[old]
             section.flags &= ~_IN_GROUP
@@ -134,7 +136,7 @@ class JoinedObject:
                 self._relocations.append((section, symbols))
 
     def _take_symbols(
-        self, elf: Elf, places: dict[int, int], renamed: Mapping[str, str]
+        self, elf: Elf, places: dict[int, int], renamed: Mapping[str, str], suffix: str
     ) -> list[_Symbol | None]:
         tables = [section for section in elf.sections if section.type == SHT_SYMTAB]
         if not tables:
@@ -155,7 +157,7 @@ class JoinedObject:
             place = places.get(section, section)
             text = string_at(names, name, "object")
             if local:
-                symbol = _Symbol(text, kind, place, value, size)
+                symbol = _Symbol(text and text + suffix, kind, place, value, size)
                 self._symbols.append(symbol)
             else:
                 symbol = self._name(renamed.get(text, text))

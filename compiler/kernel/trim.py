@@ -99,7 +99,9 @@ def _cut(body: Block, rows: set[str], count: int, fresh: Callable[[str], str]) -
                 if stmt.var.name in rows:
                     var = replace(stmt.var, extent=count)
                     new = replace(new, var=var, stop=ix.const(count))
-                    new = replace(new, body=map_expressions(new.body, lambda e, v=var: _retyped(e, v)))
+                    new = replace(
+                        new, body=map_expressions(new.body, lambda e, v=var: _retyped(e, v))
+                    )
                 kept.append(new)
             elif isinstance(stmt, If):
                 kept.append(replace(stmt, body=run(stmt.body)))

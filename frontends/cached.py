@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from onnx import ModelProto
@@ -14,9 +14,11 @@ from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.cache_key import content_key
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.open_pipeline import compile_open
 from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.onnx.load import Source
+from tensorkiln.frontends.open_dims import Dims, split_dims
 from tensorkiln.runtime.compiled import Compiled
 
 # The key "location" as protobuf writes it (onnx.proto: StringStringEntryProto, field 1). Where a
@@ -28,7 +30,7 @@ def compile_onnx(
     source: Source,
     target: Target,
     *,
-    dims: Mapping[str, int] | None = None,
+    dims: Dims | None = None,
     name: str = "main",
     cache: Cache | None = None,
     dump: Dump | None = None,
@@ -48,8 +50,18 @@ def compile_onnx(
         found = None if key is None else cache.load(key)
         if found is not None:
             return found
+    fixed, symbols = split_dims(dims)
+    if symbols:
+        tell("compiling for ranges of sizes")
+        compiled = compile_open(
+            lambda point: import_model(source, dims={**fixed, **point}, name=name),
+            symbols, target, cache, without,
+        )  # fmt: skip
+        if key is not None and cache is not None:
+            cache.store(key, compiled)
+        return compiled
     tell("reading the model")
-    function = import_model(source, dims=dims, name=name)
+    function = import_model(source, dims=fixed, name=name)
     tell("compiling")
     if key is None:
         return compile_function(function, target, dump, cache, without)
@@ -60,11 +72,7 @@ def compile_onnx(
 
 
 def model_key(
-    source: Source,
-    target: Target,
-    dims: Mapping[str, int],
-    name: str,
-    without: Collection[str] = (),
+    source: Source, target: Target, dims: Dims, name: str, without: Collection[str] = ()
 ) -> str | None:
     """The cache key of a model in one file or in bytes; None where its content is not all there.
 

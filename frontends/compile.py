@@ -14,14 +14,17 @@ from tensorkiln.compiler.codegen.artifact import WrittenArtifact, write_artifact
 from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import isa_names, target_named
 from tensorkiln.compiler.codegen.training_artifact import write_training_artifact
+from tensorkiln.compiler.evaluate.specialize import specialize
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.open_pipeline import compile_open
 from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.compiler.self_test import make_self_test
 from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.onnx import import_model
+from tensorkiln.frontends.open_dims import Dims, split_dims
 from tensorkiln.frontends.trained import graph_function
 from tensorkiln.frontends.trained_state import train_graph
 from tensorkiln.frontends.training import train_onnx
@@ -29,6 +32,7 @@ from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.errors import ArtifactError, ModelError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.open_executable import OpenExecutable, opened
 
 Model: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto | Graph | Function"
 
@@ -38,17 +42,18 @@ def compile_model(
     target: str = "host",
     threads: int = 0,
     *,
-    dims: Mapping[str, int] | None = None,
+    dims: Dims | None = None,
     outputs: Sequence[object] = (),
     session: BaseSession | None = None,
     cache: bool = True,
     winograd: bool = True,
-) -> Executable:
+) -> Executable | OpenExecutable:
     """The model as machine code in this process.
 
     `model` is an ONNX file, its bytes or its ModelProto; a Graph, of which `outputs` names the
     tensors wanted and `session` holds the variables; or a Function of tensor IR. `dims` gives
-    sizes to open dims by name. `threads` is what calls use that do not say otherwise (0: all
+    sizes to open dims by name; where it gives ranges, as in {"batch": (1, 64)}, the result takes
+    every shape in them. `threads` is what calls use that do not say otherwise (0: all
     processors). What was compiled before is taken from the user's cache on disk, unless `cache` is
     False or the environment variable TENSORKILN_CACHE is "off". With `winograd=False` no
     convolution is computed by Winograd's scheme, which keeps four times the weights of a 3x3
@@ -59,7 +64,7 @@ def compile_model(
     compiled = _compile(
         model, target_named(target), dims, outputs, session, "main", kept, _without(winograd)
     )
-    return load_compiled(compiled, threads)
+    return opened(load_compiled(compiled, threads))
 
 
 def export_model(
@@ -68,7 +73,7 @@ def export_model(
     target: str = "host",
     *,
     name: str | None = None,
-    dims: Mapping[str, int] | None = None,
+    dims: Dims | None = None,
     outputs: Sequence[object] = (),
     session: BaseSession | None = None,
     weights: Literal["embed", "file"] = "embed",
@@ -94,8 +99,11 @@ def export_model(
     without = _without(winograd)
     made = [_compile(model, each, dims, outputs, session, name, kept, without) for each in targets]
     test = None
+    fixed, symbols = split_dims(dims)
+    if symbols and self_test:
+        raise ArtifactError("test vectors are for models of one size, not for ranges of dims")
     if self_test:
-        function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
+        function = model_function(model, dims=fixed, outputs=outputs, session=session, name=name)
         test = make_self_test(function, made)
     others = list(zip(made[1:], targets[1:], strict=True))
     return write_artifact(
@@ -154,7 +162,7 @@ def _without(winograd: bool) -> tuple[str, ...]:
 def _compile(
     model: Model,
     target: Target,
-    dims: Mapping[str, int] | None,
+    dims: Dims | None,
     outputs: Sequence[object],
     session: BaseSession | None,
     name: str,
@@ -162,7 +170,18 @@ def _compile(
     without: Collection[str],
 ) -> Compiled:
     if isinstance(model, Graph | Function) or outputs or session is not None:
-        function = model_function(model, dims=dims, outputs=outputs, session=session, name=name)
+        fixed, symbols = split_dims(dims)
+        if symbols:
+            return compile_open(
+                lambda point: model_function(
+                    model, dims={**fixed, **point}, outputs=outputs, session=session, name=name
+                ),
+                symbols, target, cache, without,
+            )  # fmt: skip
+        if isinstance(model, Function) and model.symbols:
+            symbols = list(model.symbols)
+            return compile_open(lambda p: specialize(model, p), symbols, target, cache, without)
+        function = model_function(model, dims=fixed, outputs=outputs, session=session, name=name)
         return compile_function(function, target, cache=cache, without=without)
     return compile_onnx(model, target, dims=dims, name=name, cache=cache, without=without)
 

@@ -18,6 +18,7 @@ from tensorkiln.runtime.elf import read_elf
 from tensorkiln.runtime.errors import ArtifactError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.manifest import ArtifactInfo, Manifest
+from tensorkiln.runtime.open_executable import OpenExecutable, opened
 from tensorkiln.runtime.processor import architecture, missing_features
 from tensorkiln.runtime.status import message
 
@@ -31,7 +32,7 @@ _USERS: dict[int, int] = {}
 _LOCK = threading.RLock()
 
 
-def load(path: str | os.PathLike[str], threads: int = 0) -> Executable:
+def load(path: str | os.PathLike[str], threads: int = 0) -> Executable | OpenExecutable:
     """The Executable in the shared object `path`, using `threads` threads (0: all processors).
 
     Its manifest is read and checked before any of its code runs; after that its code is trusted as
@@ -42,7 +43,7 @@ def load(path: str | os.PathLike[str], threads: int = 0) -> Executable:
     manifest = read_manifest(file)
     assert manifest.artifact is not None
     check_machine(manifest, str(file), architecture(), missing_features(manifest.features))
-    return Executable(manifest, _body(_Library(file), manifest, manifest.artifact), threads)
+    return opened(Executable(manifest, _body(_Library(file), manifest, manifest.artifact), threads))
 
 
 def run_self_test(path: str | os.PathLike[str], threads: int = 0) -> str | None:

@@ -16,7 +16,7 @@ from tensorkiln.runtime.body import CallFrame
 from tensorkiln.runtime.errors import FeedError
 from tensorkiln.runtime.executable import Cost, Executable
 from tensorkiln.runtime.feeds import Array, address, dense, wrong_names
-from tensorkiln.runtime.manifest import Manifest
+from tensorkiln.runtime.manifest import Manifest, TensorSpec
 from tensorkiln.runtime.open_sizes import OpenSpec, SizeRange
 
 # The sizes, and the shapes and dtypes of the results
@@ -64,6 +64,13 @@ class OpenExecutable:
     def cost(self) -> Cost:
         """Work of one call at the largest sizes, as the compiler counted it."""
         return self.executable.cost()
+
+    def at(self, sizes: Mapping[str, int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """The inputs and outputs of calls with these sizes."""
+        return (
+            tuple(TensorSpec(s.name, s.shape.at(sizes), s.dtype) for s in self.inputs),
+            tuple(TensorSpec(s.name, s.shape.at(sizes), s.dtype, s.alias) for s in self.outputs),
+        )
 
     def workspace_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of workspace that a call with these sizes uses."""
@@ -158,6 +165,11 @@ class OpenExecutable:
         sizes = self.sizes_of(arrays)
         told = tuple(sizes[size.name] for size in self.sizes.ranges)
         return told, [(spec.shape.at(sizes), spec.numpy) for spec in self.outputs]
+
+
+def opened(executable: Executable) -> Executable | OpenExecutable:
+    """The executable itself, or one that takes every shape if it was compiled for ranges."""
+    return executable if executable.manifest.sizes is None else OpenExecutable(executable)
 
 
 def _where(size: SizeRange, inputs: Sequence[OpenSpec]) -> tuple[int, int, int, int]:

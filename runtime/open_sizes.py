@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,6 +89,19 @@ class OpenSizes:
     inputs: tuple[OpenShape, ...]
     outputs: tuple[OpenShape, ...]
     parts: tuple[PartInfo, ...] = ()
+
+
+def widest(all_sizes: Sequence[OpenSizes | None]) -> OpenSizes | None:
+    """The sizes of versions of one model, with the most workspace that one of them needs."""
+    first, *others = all_sizes
+    if first is None:
+        return None
+    parts = [
+        replace(part, workspace_bytes=max(part.workspace_bytes, *more, 0))
+        for k, part in enumerate(first.parts)
+        if (more := [o.parts[k].workspace_bytes for o in others if o is not None]) is not None
+    ]
+    return replace(first, parts=tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime.compiled import Compiled, SelfTest, aligned_bytes
 from tensorkiln.runtime.errors import ArtifactError, UnsupportedError
 from tensorkiln.runtime.manifest import ArtifactInfo, Manifest, VersionInfo
+from tensorkiln.runtime.open_sizes import widest
 
 KINDS = (".so", ".a", ".o")
 # Code reaches embedded constants by 32-bit distances.
@@ -161,6 +162,7 @@ def _combine(pairs: Sequence[tuple[Compiled, Target]]) -> _Whole:
     workspace = max(compiled.manifest.workspace_bytes for compiled, _ in pairs)
     manifest = replace(
         first,
+        sizes=widest([compiled.manifest.sizes for compiled, _ in pairs]),
         workspace_bytes=workspace,
         constants_bytes=blob.nbytes,
         kernels=last.kernels,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tensorkiln.runtime import status
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
+from tensorkiln.runtime.open_sizes import OpenShape, OpenSizes
 
 # Words that cannot name a field or function in C99 to C23 or in C++.
 _KEYWORDS = frozenset(
@@ -79,6 +80,7 @@ def header_text(manifest: Manifest) -> str:
             "",
             *runtime_lines(prefix),
             "",
+            *(_size_lines(prefix, upper, manifest.sizes) if manifest.sizes else []),
             *(_weights_lines(prefix, side_file) if side_file else []),
             *(_version_lines(prefix, manifest) if manifest.artifact.versions else []),
             *(_self_test_lines(prefix) if manifest.artifact.self_test else []),
@@ -188,6 +190,34 @@ def runtime_lines(prefix: str) -> list[str]:
         f"int32_t {prefix}_run_with(const {prefix}_inputs *inputs, const {prefix}_outputs *outputs,",
         f"    void *workspace, int32_t threads, const {prefix}_runtime *runtime);",
     ]
+
+
+def _size_lines(prefix: str, upper: str, sizes: OpenSizes) -> list[str]:
+    """The ranges of sizes, the shapes by them, and the workspace by them."""
+    names = [c_identifier(size.name, "size") for size in sizes.ranges]
+    shapes = [f" *   {upper} inputs: {'; '.join(map(_shape_text, sizes.inputs))}",
+              f" *   {upper} outputs: {'; '.join(map(_shape_text, sizes.outputs))}"]  # fmt: skip
+    lines = [
+        "/* Sizes are chosen at each call: the size_ inputs point to one int32_t each, and arrays are",
+        " * dense at these sizes, not at the largest ones, which are what is noted above.",
+        *(f" *   {comment_text(str(size))}" for size in sizes.ranges),
+        *(comment_line for comment_line in shapes),
+        f" * A size out of its range gives the status {upper}_SIZE_OUT_OF_RANGE. */",
+        f"#define {upper}_SIZE_OUT_OF_RANGE {status.SIZE_OUT_OF_RANGE}",
+        "",
+        f"/* The workspace that a run with these sizes needs; {upper}_WORKSPACE_BYTES at most. */",
+        f"static inline size_t {prefix}_workspace_for({', '.join(f'int32_t {n}' for n in names)}) {{",
+    ]
+    for part in sizes.parts:
+        holds = " && ".join(
+            f"{name} <= {size.maximum}" for name, size in zip(names, part.ranges, strict=True)
+        )
+        lines.append(f"  if ({holds}) return {part.workspace_bytes};")
+    return [*lines, f"  return {upper}_WORKSPACE_BYTES;", "}", ""]
+
+
+def _shape_text(shape: OpenShape) -> str:
+    return comment_text(f"[{shape}]")
 
 
 def _version_lines(prefix: str, manifest: Manifest) -> list[str]:

@@ -85,10 +85,11 @@ class _Restriction:
         """The statement restricted."""
         if not isinstance(stmt, For | If):
             return stmt
-        restricted = replace(stmt, body=self.block(stmt.body, named))
-        if not isinstance(stmt, For) or stmt.step != 1:
-            return restricted
-        if stmt.kind not in (LoopKind.SERIAL, LoopKind.PARALLEL):
+        body = self.block(stmt.body, named)
+        if isinstance(stmt, If):
+            return replace(stmt, body=body)
+        restricted = replace(stmt, body=body)
+        if stmt.kind not in (LoopKind.SERIAL, LoopKind.PARALLEL) or stmt.step != 1:
             return restricted
         stop = self._stop(stmt, named)
         if stop is None:

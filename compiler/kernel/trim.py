@@ -26,6 +26,7 @@ from tensorkiln.compiler.kernel.stmt import (
     Invoke,
     Let,
     LoopKind,
+    Stmt,
     Store,
     walk,
 )
@@ -92,22 +93,19 @@ def trimmed(body: Block, rows: set[str], left: Expr, fresh: Callable[[str], str]
 
 def _cut(body: Block, rows: set[str], count: int, fresh: Callable[[str], str]) -> Block:
     def run(block: Block) -> Block:
-        kept = []
-        for stmt in block:
-            if isinstance(stmt, For):
-                new = replace(stmt, body=run(stmt.body))
-                if stmt.var.name in rows:
-                    var = replace(stmt.var, extent=count)
-                    new = replace(new, var=var, stop=ix.const(count))
-                    new = replace(
-                        new, body=map_expressions(new.body, lambda e, v=var: _retyped(e, v))
-                    )
-                kept.append(new)
-            elif isinstance(stmt, If):
-                kept.append(replace(stmt, body=run(stmt.body)))
-            else:
-                kept.append(stmt)
-        return tuple(kept)
+        return tuple(map(statement, block))
+
+    def statement(stmt: Stmt) -> Stmt:
+        if isinstance(stmt, If):
+            return replace(stmt, body=run(stmt.body))
+        if not isinstance(stmt, For):
+            return stmt
+        inner = run(stmt.body)
+        if stmt.var.name not in rows:
+            return replace(stmt, body=inner)
+        var = replace(stmt.var, extent=count)
+        inner = map_expressions(inner, lambda expr: _retyped(expr, var))
+        return replace(stmt, var=var, stop=ix.const(count), body=inner)
 
     cut = run(body)
     return rename(cut, {name: fresh(name) for name in bound_names(cut)})

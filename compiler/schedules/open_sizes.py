@@ -6,7 +6,7 @@ which are dense at the call's own sizes, are brought to capacity at the start an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.dims import Affine, Dim
@@ -21,7 +21,7 @@ from tensorkiln.compiler.lower.demand import Need, needs
 from tensorkiln.compiler.lower.layout import Layout, row_major
 from tensorkiln.compiler.schedules.transfer import size_expr, size_reads, transfer_kernel
 from tensorkiln.compiler.sizes.bound import Bounded
-from tensorkiln.compiler.sizes.factors import Dims, is_open
+from tensorkiln.compiler.sizes.factors import is_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ def open_program(program: Program, function: Function, bounded: Bounded, target:
     steps: list[Step] = []
     for step in program.steps:
         if isinstance(step, Call) and step.op is not None:
-            step = _restricted(step, kernels[step.kernel], wanted, sizes, number)
-        steps.append(step)
+            steps.append(_restricted(step, kernels[step.kernel], wanted, sizes, number))
+        else:
+            steps.append(step)
 
     moved: dict[Slot, Slot] = {}
     before: list[Step] = []
@@ -94,10 +95,10 @@ def _restricted(
     kernel: Kernel,
     wanted: Mapping[Value, Need],
     sizes: _Sizes,
-    number: object,
+    number: Callable[[Kernel], int],
 ) -> Call:
+    """The call of a kernel that stops where the sizes end; `number` numbers new kernels."""
     assert call.op is not None
-    assert callable(number)
     results = call.op.results
     layouts = call.layouts[len(call.op.operands) :]
     limits: dict[str, list[Expr | None]] = {}
@@ -138,6 +139,3 @@ def _without_unused(program: Program) -> Program:
     steps = map_steps(program.steps, lambda slot: slot, lambda k: place[k])
     kernels = tuple(program.kernels[k] for k in used)
     return replace(program, kernels=kernels, steps=steps)
-
-
-__all__ = ["Dims", "open_program"]

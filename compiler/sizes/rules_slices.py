@@ -43,7 +43,7 @@ def _slice(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequ
     ]
     if any(more):
         zero = scalar(builder, 0, value.dtype)
-        value = pad(builder, value, zero, [0] * len(more), more)
+        value = pad(builder, value, [0] * len(more), more, value=zero)
     made = dynamic_slice(builder, value, [bounder.extent(s) for s in starts], size)
     return [Open(made, tuple(dims))]
 

@@ -25,6 +25,7 @@ from tensorkiln.frontends.cli.usage import (
     add_winograd,
     cache_of,
     dims_of,
+    open_dims_of,
 )
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.training import LOSSES, OPTIMIZERS, train_onnx
@@ -103,8 +104,9 @@ def run(options: Any) -> int:
     with Progress(options.verbose) as progress:
         made = [
             compile_onnx(
-                options.model, target, dims=dims_of(options), name=name, cache=cache_of(options),
-                dump=progress.watch(name), tell=progress.step, without=options.without,
+                options.model, target, dims=open_dims_of(options), name=name,
+                cache=cache_of(options), dump=progress.watch(name), tell=progress.step,
+                without=options.without,
             )
             for target in targets
         ]  # fmt: skip

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from tensorkiln.frontends.cli.usage import (
     cache_of,
     dims_of,
     named_files,
+    sizes_at,
 )
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.executable import Executable
@@ -37,6 +38,8 @@ from tensorkiln.runtime.feeds import conform
 from tensorkiln.runtime.jit import load_compiled
 from tensorkiln.runtime.load import load
 from tensorkiln.runtime.manifest import TensorSpec
+from tensorkiln.runtime.open_executable import OpenExecutable
+from tensorkiln.runtime.open_sizes import OpenSpec
 
 _LARGEST_PRINTED = 1000
 
@@ -88,7 +91,8 @@ def run(options: Any) -> int:
         model = _open(options, progress)
         if output is not None and output.suffix == ".npy" and len(model.outputs) != 1:
             raise UsageError(f"--output {output}: {len(model.outputs)} outputs need an .npz file")
-        feeds = read_inputs(model.inputs, options.arrays, named, options.seed)
+        specs = _specs(model, options)
+        feeds = read_inputs(specs, options.arrays, named, options.seed)
         progress.step("running")
         start = time.perf_counter()
         results = model.run(feeds)
@@ -99,7 +103,7 @@ def run(options: Any) -> int:
     if options.json:
         print(json.dumps(_report(model, results, seconds), allow_nan=False))
     else:
-        for spec, array in zip(model.outputs, results, strict=True):
+        for spec, array in zip(_outputs(model), results, strict=True):
             print(_line(spec, array))
     return 0
 
@@ -132,13 +136,19 @@ class _Checked(_Interpreted):
         return self._code.run([conform(spec, feeds[spec.name]) for spec in self.inputs])
 
 
-def _open(options: Any, progress: Progress) -> Executable | _Interpreted:
+Runnable: TypeAlias = Executable | OpenExecutable | _Interpreted
+
+
+def _open(options: Any, progress: Progress) -> Runnable:
     if options.model.endswith(".so"):
-        if options.interpreted or options.dims or options.check_bounds:
+        if options.interpreted or options.check_bounds:
             raise UsageError(
-                "--interpreted, --check-bounds and --dim are for ONNX models, not for shared objects"
+                "--interpreted and --check-bounds are for ONNX models, not for shared objects"
             )
-        return load(options.model, options.threads)
+        loaded = load(options.model, options.threads)
+        if options.dims and not isinstance(loaded, OpenExecutable):
+            raise UsageError("--dim is for models that were compiled for a range of sizes")
+        return loaded
     name = Path(options.model).stem
     if options.check_bounds:
         if options.interpreted:
@@ -158,9 +168,19 @@ def _open(options: Any, progress: Progress) -> Executable | _Interpreted:
     return load_compiled(compiled, options.threads)
 
 
-def _line(spec: TensorSpec, array: Array) -> str:
+def _specs(model: Runnable, options: Any) -> Sequence[TensorSpec]:
+    if isinstance(model, OpenExecutable):
+        return sizes_at(model, dims_of(options))[0]
+    return model.inputs
+
+
+def _outputs(model: Runnable) -> Sequence[TensorSpec | OpenSpec]:
+    return model.outputs
+
+
+def _line(spec: TensorSpec | OpenSpec, array: Array) -> str:
     """An output in a line: its type, its range and its first elements."""
-    head = f"{spec.name}  {spec.dtype}[{','.join(map(str, spec.shape))}]"
+    head = f"{spec.name}  {spec.dtype}[{','.join(map(str, array.shape))}]"
     if array.size == 0:
         return f"{head}  empty"
     some = ", ".join(f"{value:.6g}" for value in array.reshape(-1)[:8].tolist())
@@ -171,13 +191,11 @@ def _line(spec: TensorSpec, array: Array) -> str:
     return f"{head}  min {wide.min():.6g}  max {wide.max():.6g}  [{some}{more}]"
 
 
-def _report(
-    model: Executable | _Interpreted, results: Sequence[Array], seconds: float
-) -> dict[str, object]:
+def _report(model: Runnable, results: Sequence[Array], seconds: float) -> dict[str, object]:
     outputs = []
-    for spec, array in zip(model.outputs, results, strict=True):
+    for spec, array in zip(_outputs(model), results, strict=True):
         item: dict[str, object] = {
-            "name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype,
+            "name": spec.name, "shape": list(array.shape), "dtype": spec.dtype,
         }  # fmt: skip
         if array.size <= _LARGEST_PRINTED:
             item["values"] = [_number(value) for value in array.reshape(-1).tolist()]

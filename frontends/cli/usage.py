@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tensorkiln.compiler.cache import Cache, default_cache
 from tensorkiln.compiler.codegen.target import NAMES
+from tensorkiln.runtime.executable import Executable
+from tensorkiln.runtime.manifest import TensorSpec
+from tensorkiln.runtime.open_executable import OpenExecutable
 
+Signature: TypeAlias = tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -28,7 +32,8 @@ def add_dims(parser: argparse.ArgumentParser) -> None:
     """Adds --dim."""
     parser.add_argument(
         "--dim", action="append", type=dim, default=[], metavar="NAME=SIZE", dest="dims",
-        help="size of an open dim of the model, such as batch=1; may be repeated",
+        help="size of an open dim of the model, such as batch=1, or a range of sizes (compile and"
+        " run), such as batch=1..64; may be repeated",
     )  # fmt: skip
 
 
@@ -67,12 +72,18 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def dim(text: str) -> tuple[str, int]:
-    """`NAME=SIZE`."""
+def dim(text: str) -> tuple[str, int | tuple[int, int]]:
+    """`NAME=SIZE` or `NAME=LEAST..GREATEST`."""
     name, mark, size = text.rpartition("=")
-    if not (mark and name and size.isascii() and size.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE")
-    return name, int(size)
+    ends = size.split("..")
+    good = all(end.isascii() and end.isdigit() for end in ends)
+    if not (mark and name and good and len(ends) <= 2):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE or NAME=LEAST..GREATEST")
+    if len(ends) == 1:
+        return name, int(size)
+    if int(ends[0]) > int(ends[1]):
+        raise argparse.ArgumentTypeError(f"{text!r}: the range is empty")
+    return name, (int(ends[0]), int(ends[1]))
 
 
 def threads(text: str) -> int:
@@ -95,11 +106,37 @@ def named_files(texts: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def dims_of(options: Any) -> dict[str, int]:
-    """The sizes given by --dim; UsageError if one is given twice."""
-    sizes: dict[str, int] = {}
+def open_dims_of(options: Any) -> dict[str, int | tuple[int, int]]:
+    """The sizes and ranges given by --dim; UsageError if one is given twice."""
+    sizes: dict[str, int | tuple[int, int]] = {}
     for name, size in options.dims:
         if name in sizes:
             raise UsageError(f"--dim {name} is given twice")
         sizes[name] = size
     return sizes
+
+
+def dims_of(options: Any) -> dict[str, int]:
+    """The sizes given by --dim; UsageError if one is given twice or is a range."""
+    sizes: dict[str, int] = {}
+    for name, size in open_dims_of(options).items():
+        if isinstance(size, tuple):
+            raise UsageError(f"--dim {name}={size[0]}..{size[1]}: give one size here")
+        sizes[name] = size
+    return sizes
+
+
+def sizes_at(model: Executable | OpenExecutable, sizes: Mapping[str, int]) -> Signature:
+    """The inputs and outputs of a loaded model: of one for a range, at `sizes`, else the smallest.
+
+    UsageError for sizes that the model does not have.
+    """
+    if not isinstance(model, OpenExecutable):
+        if sizes:
+            raise UsageError("--dim is for models that were compiled for a range of sizes")
+        return model.inputs, model.outputs
+    unknown = sorted(set(sizes) - {size.name for size in model.sizes.ranges})
+    if unknown:
+        has = ", ".join(map(str, model.sizes.ranges))
+        raise UsageError(f"--dim {unknown[0]}: the model's open sizes are {has}")
+    return model.at({size.name: sizes.get(size.name, size.minimum) for size in model.sizes.ranges})

@@ -17,6 +17,7 @@ from tensorkiln.compiler.stepping import Stepper
 from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.open_executable import OpenExecutable
 from tensorkiln.runtime.processor import missing_features
 
 AGREES, DIFFERS, SKIPPED = "agrees", "differs", "skipped"
@@ -155,7 +156,9 @@ class Verifier:
         return "unknown"
 
 
-def same_bits(executable: Executable, arrays: Sequence[Array], counts: Sequence[int]) -> Check:
+def same_bits(
+    executable: Executable | OpenExecutable, arrays: Sequence[Array], counts: Sequence[int]
+) -> Check:
     """Whether `executable` gives the same bits for these numbers of threads."""
     names = [spec.name for spec in executable.inputs]
     first: list[bytes] = []
@@ -163,10 +166,11 @@ def same_bits(executable: Executable, arrays: Sequence[Array], counts: Sequence[
         results = executable.run(dict(zip(names, arrays, strict=True)), threads=count)
         bits = [array.tobytes() for array in results]
         first = first or bits
-        for spec, was, now in zip(executable.outputs, first, bits, strict=True):
+        outputs = [spec.name for spec in executable.outputs]
+        for name, was, now in zip(outputs, first, bits, strict=True):
             if was != now:
-                text = f"output {spec.name!r} has other bits with {count} threads"
-                return Check("threads", DIFFERS, text, None, (spec.name,))
+                text = f"output {name!r} has other bits with {count} threads"
+                return Check("threads", DIFFERS, text, None, (name,))
     return Check("threads", AGREES, f"equal bits with {', '.join(map(str, counts))} threads")
 
 

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from tensorkiln.compiler.agreement import MODEL_FACTOR, gap
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Array, Function
+from tensorkiln.frontends.cli.usage import Signature
 from tensorkiln.frontends.cli.verify import AGREES, DIFFERS, SKIPPED, Check
 from tensorkiln.runtime.errors import ModelError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.load import run_self_test
+from tensorkiln.runtime.open_executable import OpenExecutable
 
 
-def self_test(path: str, executable: Executable) -> Check:
+def self_test(path: str, executable: Executable | OpenExecutable) -> Check:
     """Runs the test vectors that were put into the artifact."""
     info = executable.manifest.artifact
     if info is None or not info.self_test:
@@ -24,17 +26,21 @@ def self_test(path: str, executable: Executable) -> Check:
     return Check("self-test", AGREES, "samples of the interpreter's outputs, made when compiled")
 
 
-def against_model(executable: Executable, function: Function, arrays: Sequence[Array]) -> Check:
-    """The artifact's outputs against the interpreter's."""
+def against_model(
+    executable: Executable | OpenExecutable,
+    signature: Signature,
+    function: Function,
+    arrays: Sequence[Array],
+) -> Check:
+    """The artifact's outputs, which are of the given signature, against the interpreter's."""
+    inputs, outputs = signature
     wanted = [(v.shape, v.dtype.name) for v in (*function.parameters, *function.results)]
-    has = [(spec.shape, spec.dtype) for spec in (*executable.inputs, *executable.outputs)]
+    has = [(spec.shape, spec.dtype) for spec in (*inputs, *outputs)]
     if wanted != has:
         raise ModelError("--against: the model has other inputs and outputs than the artifact")
     results = executable(*arrays)
     worst = None
-    for spec, got, expected in zip(
-        executable.outputs, results, evaluate(function, arrays), strict=True
-    ):
+    for spec, got, expected in zip(outputs, results, evaluate(function, arrays), strict=True):
         found = gap(got, expected, MODEL_FACTOR, rounded=True)
         if not found.agrees:
             text = f"output {spec.name!r} {found}"

@@ -19,6 +19,7 @@ from tensorkiln.frontends.cli.usage import (
     add_json,
     dims_of,
     named_files,
+    sizes_at,
 )
 from tensorkiln.frontends.cli.verify import (
     AGREES,
@@ -32,6 +33,7 @@ from tensorkiln.frontends.cli.verify_artifact import against_model, self_test
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.load import load
 from tensorkiln.runtime.manifest import TensorSpec
+from tensorkiln.runtime.open_executable import OpenExecutable
 
 DIFFERENT = 4
 _LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
@@ -119,12 +121,14 @@ def _model_checks(options: Any, progress: Progress) -> Iterator[Check]:
 def _artifact_checks(options: Any) -> Iterator[Check]:
     executable = load(options.model)
     yield self_test(options.model, executable)
-    feeds = _feeds(options, list(executable.inputs))
-    arrays = [feeds[spec.name] for spec in executable.inputs]
+    open_dims = dims_of(options) if isinstance(executable, OpenExecutable) else {}
+    signature = sizes_at(executable, open_dims)
+    feeds = _feeds(options, list(signature[0]))
+    arrays = [feeds[spec.name] for spec in signature[0]]
     yield same_bits(executable, arrays, THREADS)
     if options.against:
         function = import_model(options.against, dims=dims_of(options))
-        yield against_model(executable, function, arrays)
+        yield against_model(executable, signature, function, arrays)
 
 
 def _feeds(options: Any, specs: list[TensorSpec]) -> dict[str, Array]:

@@ -18,7 +18,10 @@ one element and `reshape`s (which only rename memory) stay outside.  Kinds of gr
 A loop or a branch stays an op, whose regions are fused.
 
 Nothing expensive is computed twice: an op read by several groups is fused into them only if it
-moves data from something smaller (a broadcast) or from nothing (an iota).
+moves data from something smaller (a broadcast), comes from nothing (an iota), or is a function of
+one number that costs less than to store it and read it again (`fuse_producers`).  A pointwise
+group that several read is fused into the first of them, as a further result.  At last a product
+of matrices takes the pointwise groups that read it, with all their results (`fuse_readers`).
 """
 
 from __future__ import annotations
@@ -28,33 +31,20 @@ from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY
-from tensorkiln.compiler.ops.integer_products import PRODUCTS
-from tensorkiln.compiler.ops.record import Element, Loops, Reduction
+from tensorkiln.compiler.ops.record import Element
 from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
+from tensorkiln.compiler.passes.fuse_kinds import (
+    CONTRACTIONS,
+    CONTROL,
+    ROW_REDUCTIONS,
+    kind_of,
+    reduced_dims,
+)
+from tensorkiln.compiler.passes.fuse_producers import absorb_producers
+from tensorkiln.compiler.passes.fuse_readers import take_readers
 from tensorkiln.compiler.passes.fuse_regions import build_fusions
 from tensorkiln.compiler.passes.groups import Groups
 from tensorkiln.compiler.passes.over_regions import map_regions
-from tensorkiln.compiler.passes.rewriting import static
-
-CONTROL = ("while", "case")
-CONTRACTIONS = ("dot_general", "convolution", *PRODUCTS)
-WINOGRAD = ("winograd_input", "winograd_output")
-ROW_REDUCTIONS = ("reduce", "arg_reduce")
-HEROES = {"recurrence": "recurrent", "attention": "attention"}
-DUPLICABLE = ("broadcast_in_dim", "iota")
-MOVEMENT = frozenset(
-    [
-        "broadcast_in_dim",
-        "transpose",
-        "slice",
-        "reverse",
-        "convert",
-        "reshape",
-        "iota",
-        "identity",
-        "stop_gradient",
-    ]
-)
 
 
 def fuse(function: Function) -> Function:
@@ -65,7 +55,7 @@ def fuse(function: Function) -> Function:
     ops = [op for op in function.ops if not _stays_outside(op)]
     groups = Groups(function, ops)
     for op in ops:
-        groups.kind[groups.group_of[op]] = _kind(op)
+        groups.kind[groups.group_of[op]] = kind_of(op)
     for op in ops:
         if (
             groups.kind[groups.group_of[op]] == "rows"
@@ -73,23 +63,12 @@ def fuse(function: Function) -> Function:
         ):
             _grow_row(groups, op)
     for op in ops:
-        if _kind(op) in ("reduce", "contract", "winograd"):
+        if kind_of(op) in ("reduce", "contract", "winograd"):
             _siblings(groups, op)
             _epilogue(groups, op)
-    shared = _absorb_producers(groups, ops)
+    shared = absorb_producers(groups, ops)
+    take_readers(groups, ops, shared)
     return build_fusions(groups, shared)
-
-
-def is_small_update(op: Op) -> bool:
-    """True for an update worth writing alone, over what is in memory already."""
-    if op.name != "dynamic_update_slice" or not static(op.operands[1], op.result):
-        return False
-    return 2 * op.operands[1].type.elements <= op.result.type.elements
-
-
-def is_inline(op: Op) -> bool:
-    """True for a constant of one element: it becomes a literal wherever it is read."""
-    return op.name == "constant" and op.result.type.elements == 1
 
 
 def _is_fused(function: Function) -> bool:
@@ -106,46 +85,13 @@ def _stays_outside(op: Op) -> bool:
     return op.name in ("reshape", "constant")
 
 
-def _kind(op: Op) -> str:
-    if op.name in CONTRACTIONS:
-        return "contract"
-    if op.name in WINOGRAD:
-        return "winograd"
-    if op.name in CONTROL:
-        return "control"
-    if op.name == "concatenate":
-        return "concatenate"
-    if op.name in HEROES:
-        return HEROES[op.name]
-    if is_small_update(op):
-        return "update"
-    lowering = REGISTRY[op.name].lowering
-    if isinstance(lowering, Loops):
-        return "custom"
-    if isinstance(lowering, Reduction):
-        return "rows" if _folds_innermost(op) else "reduce"
-    return "loops"
-
-
-def _folds_innermost(op: Op) -> bool:
-    if op.name not in ROW_REDUCTIONS or op.operands[0].type.rank == 0:
-        return False
-    rank = op.operands[0].type.rank
-    dims = _dims(op)
-    return bool(dims) and sorted(dims) == list(range(rank - len(dims), rank))
-
-
-def _dims(op: Op) -> tuple[int, ...]:
-    return (op.integer("dimension"),) if op.name == "arg_reduce" else op.ints("dimensions")
-
-
 # Row chains
 
 
 def _grow_row(groups: Groups, first: Op) -> None:
     """Adds to the row group of `first` every later op that works on the same rows."""
     target = groups.group_of[first]
-    shape, dims = first.operands[0].shape, _dims(first)
+    shape, dims = first.operands[0].shape, reduced_dims(first)
     siblings = [u for u in groups.users.get(first.operands[0], ()) if u.name in ROW_REDUCTIONS]
     # Ops in question by their place in the function: what reads an op comes after it.
     later = {groups.order[u]: u for u in (*groups.users_of(first), *siblings)}
@@ -166,7 +112,7 @@ def _grow_row(groups: Groups, first: Op) -> None:
 
 def _same_rows(op: Op, shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:
     if op.name in ROW_REDUCTIONS:
-        return op.operands[0].shape == shape and _dims(op) == dims
+        return op.operands[0].shape == shape and reduced_dims(op) == dims
     kept = tuple(shape[d] for d in range(len(shape)) if d not in dims)
     if op.name == "broadcast_in_dim":
         if op.result.shape != shape:
@@ -191,7 +137,7 @@ def _siblings(groups: Groups, op: Op) -> None:
         source = groups.group_of.get(other)
         if other is op or source is None or source == target or other.name != "reduce":
             continue
-        same = _dims(other) == _dims(op) and groups.kind[source] == "reduce"
+        same = reduced_dims(other) == reduced_dims(op) and groups.kind[source] == "reduce"
         if same and groups.can_merge(target, source):
             groups.merge(source, target)
 
@@ -270,116 +216,3 @@ def is_pointwise_reader(op: Op, value: Value) -> bool:
         and op.result.shape == value.shape
         and reads_pointwise(op, value)
     )
-
-
-# Producers
-
-
-def _absorb_producers(groups: Groups, ops: list[Op]) -> dict[int, list[Op]]:
-    """Merges Element ops into the groups that read them, last ops first.
-
-    Returns, for each group, the shared cheap ops that are to be computed in it again.
-    """
-    shared: dict[int, list[Op]] = {}
-    for op in reversed(ops):
-        source = groups.group_of[op]
-        if groups.kind[source] != "loops" or op not in groups.members[source]:
-            continue
-        users = groups.users_of(op)
-        if any(u not in groups.group_of for u in users):
-            continue
-        targets = list(
-            dict.fromkeys(groups.group_of[u] for u in users if groups.group_of[u] != source)
-        )
-        if len(targets) == 1 and _accepts(groups, targets[0], source, op):
-            groups.merge(source, targets[0])
-        elif len(targets) > 1 and op.name in DUPLICABLE and not groups.is_result(op):
-            alone = len(groups.members[source]) == 1
-            if alone and all(_takes(groups, t, op) for t in targets):
-                for target in targets:
-                    shared.setdefault(target, []).append(op)
-                del groups.members[source], groups.group_of[op], groups.kind[source]
-    return shared
-
-
-def _accepts(groups: Groups, target: int, source: int, op: Op) -> bool:
-    outside = [v for v in groups.outputs(source) if _read_elsewhere(groups, v, source, target)]
-    if outside:
-        # An extra result is possible only in a loop nest of the same shape, read pointwise there.
-        if groups.kind[target] != "loops" or any(
-            v.shape != _shape(groups, target) for v in outside
-        ):
-            return False
-        readers = [
-            u for v in outside for u in groups.users.get(v, ()) if groups.group_of.get(u) == target
-        ]
-        if not all(reads_pointwise(u, v) for v in outside for u in readers if v in u.operands):
-            return False
-        return groups.can_merge(source, target)
-    if not all(_takes(groups, target, member) for member in groups.members[source]):
-        return False
-    return groups.can_merge(source, target)
-
-
-def _read_elsewhere(groups: Groups, value: Value, source: int, target: int) -> bool:
-    if value in groups.function.results:
-        return True
-    return any(groups.group_of.get(u) not in (source, target) for u in groups.users.get(value, ()))
-
-
-def _shape(groups: Groups, group: int) -> tuple[int, ...]:
-    return groups.outputs(group)[0].shape
-
-
-def _takes(groups: Groups, target: int, op: Op) -> bool:
-    """True if a group of the target's kind may compute `op` where it reads it."""
-    kind = groups.kind[target]
-    if kind in ("loops", "concatenate", "rows"):
-        return True
-    if kind == "attention":
-        return op.name in ("transpose", "convert")
-    if kind == "update":
-        return _feeds_box(groups, op, target)
-    if kind == "reduce":
-        windows = any(m.name == "reduce_window" for m in groups.members[target])
-        return op.name in MOVEMENT or not windows
-    if kind == "contract":
-        hero = next(m for m in groups.members[target] if m.name in CONTRACTIONS)
-        epilogue = not _feeds(groups, op, hero, target)
-        if hero.name in PRODUCTS:  # they read bytes where they lie
-            return epilogue
-        if epilogue or hero.name == "dot_general":
-            return epilogue or op.name in ("transpose", "convert")
-        return op.name == "pad" and not any(op.ints("interior")) and _is_depthwise(hero)
-    if kind == "winograd":
-        hero = next(m for m in groups.members[target] if m.name in WINOGRAD)
-        return not _feeds(groups, op, hero, target)
-    return False
-
-
-def _is_depthwise(op: Op) -> bool:
-    """True for a convolution of each channel alone, which reads what it needs a vector at a time."""
-    outputs, inputs, *_ = (op.operands[1].shape[d] for d in op.ints("rhs_spec"))
-    return op.integer("feature_groups") == outputs > 1 == inputs
-
-
-def _feeds_box(groups: Groups, op: Op, target: int) -> bool:
-    """True if an update may compute `op`: it must not need what the update is written over."""
-    hero = next(m for m in groups.members[target] if is_small_update(m))
-    base = groups.unshaped(hero.operands[0])
-    if any(groups.unshaped(v) is base for v in op.operands):
-        return False
-    return not any(v is hero.operands[0] for v in op.results)
-
-
-def _feeds(groups: Groups, op: Op, hero: Op, group: int) -> bool:
-    """True if `hero` reads `op` directly or through ops of `group`."""
-    pending, seen = list(hero.operands), set()
-    while pending:
-        producer = groups.producers.get(pending.pop())
-        if producer is op:
-            return True
-        if producer is not None and producer not in seen and groups.group_of.get(producer) == group:
-            seen.add(producer)
-            pending.extend(producer.operands)
-    return False

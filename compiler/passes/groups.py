@@ -115,7 +115,11 @@ class Groups:
 
     def is_result(self, op: Op) -> bool:
         """True if the function returns a result of `op`."""
-        return any(v in self._results for v in op.results)
+        return any(map(self.is_returned, op.results))
+
+    def is_returned(self, value: Value) -> bool:
+        """True if `value` is a result of the function."""
+        return value in self._results
 
     def sorted(self) -> list[int]:
         """The groups in an order that respects data flow, early ops first."""

@@ -16,7 +16,7 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.lower.sharing import overlaid
 from tensorkiln.compiler.ops.integer_products import PRODUCTS
-from tensorkiln.compiler.passes.fuse import CONTRACTIONS
+from tensorkiln.compiler.passes.fuse_kinds import CONTRACTIONS
 from tensorkiln.compiler.schedules.attention_tiling import attention_layouts
 from tensorkiln.compiler.schedules.conv_tiling import (
     ConvShape,

@@ -68,6 +68,11 @@ class _Matmul:
         can_block = len(group.outputs) == 1 and output.buffer.dtype == op.result.dtype
         self.depth = tiling.depth if can_block else shape.k
         self.blocks = -(-shape.k // self.depth)
+        read = zip(group.region.parameters, group.inputs, strict=True)
+        self.fetched = [
+            output,
+            *(p for v, p in read if v.shape == op.result.shape and v not in op.operands),
+        ]
 
     def build(self) -> Kernel:
         body, t, s = self.body, self.tiling, self.shape
@@ -167,7 +172,12 @@ class _Matmul:
                         exists = Binary("lt", lane, ix.const(ragged))
                         visit((i, at), self._result(row, i, column, at), exists)
 
-        self._begin(acc, each, block)
+        # The result's lines (with partial sums in them), and those its epilogue reads, have the
+        # whole tile's time to arrive: fetched one by one, they do not hold up the first operands.
+        spread = self.depth >= 2 * rows * vectors
+        self._begin(acc, each)
+        if not spread:
+            each(lambda at, index, exists: self._fetch(index))
         start = ix.mul(block, self.depth)
         stop: Expr = ix.const(self.shape.k)
         if self.blocks > 1:
@@ -175,6 +185,13 @@ class _Matmul:
         with body.between(start, stop, self.shape.k) as k:
             if number is not None:
                 self._fetch_next_panel(number, start, ix.sub(k, start))
+            if spread:
+                line = ix.sub(k, start)
+                i = Binary("min", ix.floordiv(line, vectors), ix.const(rows - 1))
+                at = ix.mul(ix.mod(line, vectors), lanes)
+                if columns < vectors * lanes:
+                    at = Binary("min", at, ix.const(columns - 1))
+                self._fetch(self._result(row, i, column, at))
             if self.tiles == 1:
                 self._fetch_ahead(column, vectors, k)
             each(lambda at, index, exists: self._multiply(acc, at, index, k, exists))
@@ -229,13 +246,14 @@ class _Matmul:
         places[(row_dim if which == 0 else column_dim)(self.op)] = free
         return tuple(places[d] for d in range(len(places)))
 
-    def _begin(self, acc: Buffer, each: Each, block: Expr) -> None:
-        body = self.body
+    def _begin(self, acc: Buffer, each: Each) -> None:
         zero = Const(0.0 if acc.dtype.is_float else 0, acc.dtype)
-        each(lambda at, index, exists: body.store(acc, at, zero))
-        output = self.group.outputs[0]
-        # The result's lines (with partial sums in them) have the whole tile's time to arrive.
-        each(lambda at, index, exists: body.emit(prefetch(output.buffer, output.index(index))))
+        each(lambda at, index, exists: self.body.store(acc, at, zero))
+
+    def _fetch(self, index: Index) -> None:
+        """Fetches the lines at `index` of the results and of what their epilogue reads there."""
+        for place in self.fetched:
+            self.body.emit(prefetch(place.buffer, place.index(index)))
 
     def _end(self, acc: Buffer, each: Each, block: Expr) -> None:
         body = self.body

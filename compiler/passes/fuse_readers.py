@@ -1,0 +1,82 @@
+"""Fusion of readers: a product of matrices takes the pointwise groups that read its result.
+
+    h = dot_general(x, y)                 h, g = fusion(x, y) {
+    g = fusion(h) { gelu }         ->         h = dot_general(x, y)
+                                              g = gelu(h) }
+
+What the groups store is stored in either form, so it never costs memory traffic and saves that of
+reading `h`.  Groups that read other large tensors stay alone: a product visits its result in
+tiles, and an update of Adam's, say, streams through memory faster in rows (measured: 12.4 ms apart,
+14.0 ms in one kernel, for 3136 x 1024 weights and a batch of 128).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorkiln.compiler.ir.function import Op
+from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
+from tensorkiln.compiler.passes.fuse_kinds import DUPLICABLE
+from tensorkiln.compiler.passes.fuse_producers import Shared
+from tensorkiln.compiler.passes.groups import Groups
+
+MOST_RESULTS = 4
+NEAR_BYTES = 1 << 18  # of other operands that the second-level cache keeps
+# Deeper products keep partial sums in their result, which then must be the only one.
+MOST_DEPTH = 1024
+
+
+def take_readers(groups: Groups, ops: Sequence[Op], shared: Shared) -> None:
+    """Merges groups of pointwise ops into the product whose result they read (see above)."""
+    for op in ops:
+        if op.name != "dot_general" or _depth(op) > MOST_DEPTH:
+            continue
+        target = groups.group_of[op]
+        if groups.kind[target] != "contract":
+            continue
+        for source in _readers(groups, target, shared):
+            if _is_taken(groups, target, source, shared):
+                groups.merge(source, target)
+                here = shared.setdefault(target, [])
+                here.extend(o for o in shared.pop(source, ()) if o not in here)
+
+
+def _depth(op: Op) -> int:
+    depth = 1
+    for dim in op.ints("lhs_contracting"):
+        depth *= op.operands[0].shape[dim]
+    return depth
+
+
+def _readers(groups: Groups, target: int, shared: Shared) -> list[int]:
+    """The pointwise groups that read results of group `target`, first ones first."""
+    made = set(groups.outputs(target))
+    users = {user for value in made for user in groups.users.get(value, ())}
+    found = {groups.group_of[user] for user in users if user in groups.group_of}
+    found.update(n for n, ops in shared.items() if not users.isdisjoint(ops))
+    readers = [n for n in found if groups.kind[n] == "loops"]
+    return sorted(readers, key=lambda n: groups.order[groups.members[n][0]])
+
+
+def _is_taken(groups: Groups, target: int, source: int, shared: Shared) -> bool:
+    made = groups.outputs(target)
+    shape = made[0].shape
+    members = [*groups.members[source], *shared.get(source, ())]
+    for op in members:
+        if op.result.shape != shape:
+            return False
+        if not is_pointwise(op) and op.name not in DUPLICABLE:
+            return False
+        if not all(reads_pointwise(op, v) for v in op.operands if v in made):
+            return False
+    inner = {v for op in (*members, *groups.members[target]) for v in op.results}
+    read = dict.fromkeys(v for op in members for v in op.operands if v not in inner)
+    if sum(v.type.bytes for v in read if v.shape == shape) > NEAR_BYTES:
+        return False
+    inside = {*groups.members[target], *groups.members[source]}
+    stored = [
+        v
+        for v in (*made, *groups.outputs(source))
+        if groups.is_returned(v) or not inside.issuperset(groups.users.get(v, ()))
+    ]
+    return len(stored) <= MOST_RESULTS and groups.can_merge(target, source)

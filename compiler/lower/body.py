@@ -7,12 +7,12 @@ generated once at an index is remembered for the block it stands in and the bloc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tensorkiln.compiler.ir.dtypes import DType
-from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel.expr import (
     INDEX,
     Binary,
@@ -36,6 +36,7 @@ from tensorkiln.compiler.kernel.stmt import (
     loop,
 )  # fmt: skip
 from tensorkiln.compiler.lower.layout import Layout, row_major
+from tensorkiln.compiler.lower.scalar_region import apply_region
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Element
 from tensorkiln.runtime.errors import UnsupportedError
@@ -231,6 +232,10 @@ class Body:
         place = self._result(result)
         self.store(place.buffer, place.index(index), value)
         self.forget()
+
+    def apply(self, region: Function, arguments: Sequence[Expr]) -> list[Expr]:
+        """The results of a region of elementwise ops on scalars."""
+        return apply_region(self, region, arguments)
 
     def read_result(self, result: int, index: Index) -> Expr:
         """What result number `result` holds now; loops may change it, so it is not remembered."""

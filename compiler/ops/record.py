@@ -129,6 +129,10 @@ class LoopContext(ElementContext, Protocol):
         """Stores an element of a local buffer."""
         ...
 
+    def apply(self, region: Function, arguments: Sequence[Expr]) -> list[Expr]:
+        """The results of a region of elementwise ops on scalars."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Loops:

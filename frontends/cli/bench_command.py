@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tensorkiln.frontends.cli.bench.measure import Measurement, Options
 from tensorkiln.frontends.cli.bench.overheads import c_overhead, session_overhead
 from tensorkiln.frontends.cli.bench.peer import PEERS, Peer, pythons_of, start_peers
 from tensorkiln.frontends.cli.bench.report import Report, line, machine, own_versions, text
-from tensorkiln.frontends.cli.bench.result import Result
+from tensorkiln.frontends.cli.bench.result import COMPILED, Result
 from tensorkiln.frontends.cli.bench.rows import C_CALL, CEILINGS, SESSION, chosen, listing
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
@@ -34,6 +34,11 @@ from tensorkiln.frontends.cli.usage import (
 )
 from tensorkiln.runtime.errors import TensorKilnError
 from tensorkiln.runtime.processor import missing_features
+
+_OVERHEADS: dict[str, Callable[[int, int, Sequence[int]], Result]] = {
+    SESSION: session_overhead,
+    C_CALL: c_overhead,
+}
 
 
 def add(commands: Commands) -> argparse.ArgumentParser:
@@ -178,23 +183,29 @@ def _start(options: Any, count: int, how: Options) -> tuple[list[Peer], dict[str
 def _results(
     row: Row | str, counts: Sequence[int], peers: dict[int, tuple[list[Peer], dict[str, str]]],
     how: Options, dims: dict[str, int], progress: Progress,
-) -> list[Result]:  # fmt: skip
-    """One row with all numbers of threads; a failure to compile or interpret it is a result."""
-    if row == CEILINGS:
-        found = (machine_rates(n, how.rounds, how.processors, how.levels) for n in counts)
-        return [result for results in found for result in results]
-    if row == SESSION:
-        return [session_overhead(n, how.rounds, how.processors) for n in counts]
-    if row == C_CALL:
-        return [c_overhead(n, how.rounds, how.processors) for n in counts]
-    assert isinstance(row, Row)
-    with tempfile.TemporaryDirectory(prefix="tensorkiln-") as folder:
-        try:
-            measurement = Measurement(row, Path(folder), dims, progress, how)
-            return [measurement.run(n, *peers[n]) for n in counts]
-        except TensorKilnError as error:
-            failed = {"compiled": str(error)}
-            return [Result(row.name, n, row.group, errors=failed) for n in counts]
+) -> Iterator[Result]:  # fmt: skip
+    """One row with all numbers of threads; what goes wrong is a result, too, and the rows that
+    follow are measured all the same."""
+    done: list[int] = []
+    try:
+        if isinstance(row, Row):
+            with tempfile.TemporaryDirectory(prefix="tensorkiln-") as folder:
+                measurement = Measurement(row, Path(folder), dims, progress, how)
+                for count in counts:
+                    yield measurement.run(count, *peers[count])
+                    done.append(count)
+            return
+        for count in counts:
+            if row == CEILINGS:
+                yield from machine_rates(count, how.rounds, how.processors, how.levels)
+            else:
+                yield _OVERHEADS[row](count, how.rounds, how.processors)
+            done.append(count)
+    except Exception as error:
+        name, group = (row.name, row.group) if isinstance(row, Row) else (row, "overhead")
+        for count in counts[len(done) :]:
+            said = str(error) if isinstance(error, TensorKilnError) else repr(error)
+            yield Result(name, count, group, errors={COMPILED: said})
 
 
 def _write(path: Path, content: str) -> None:

@@ -15,6 +15,7 @@ from tensorkiln.benchmarks.models import mlp
 from tensorkiln.benchmarks.models.cnn import cnn
 from tensorkiln.benchmarks.models.light import light
 from tensorkiln.benchmarks.suite import SUITE, Row
+from tensorkiln.frontends.cli import bench_command
 from tensorkiln.frontends.cli.bench.engines import Ceiling, ceilings
 from tensorkiln.frontends.cli.bench.machine_rates import machine_rates
 from tensorkiln.frontends.cli.bench.measure import Measurement, Options
@@ -53,6 +54,20 @@ def test_wrong_answers_are_not_timed(tmp_path: Path) -> None:
     assert result.wrong
     assert "compiled" not in result.engines
     assert "failed" in markdown(table([result]))
+
+
+def test_a_row_that_fails_does_not_end_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> ModelProto:
+        raise ValueError("no weights")
+
+    rows: list[Row | str] = [Row("broken", broken), Row("mlp", lambda: mlp(1, sizes=(4, 3)))]
+    monkeypatch.setattr(bench_command, "chosen", lambda names: rows)
+    assert main(["bench", "--repeat", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "broken, 1 threads: compiled: ValueError('no weights')" in printed
+    assert "| mlp " in printed
 
 
 def test_ceilings_do_their_work() -> None:

@@ -101,6 +101,30 @@ def test_forms_that_do_not_agree_are_an_error(
     assert "results differ between bound arrays and numpy arrays" in result.errors["fake"]
 
 
+def test_an_engine_whose_process_ends_is_started_anew(
+    tmp_path: Path, measurement: Measurement, started: list[Peer]
+) -> None:
+    last = "import os; os.path.exists(r'%s') or os._exit(7)" % (tmp_path / "well")
+    started.append(Peer("fake", 1, sys.executable, HERE, [engine(tmp_path, after=last)]))
+    result = measurement.run(1, started, {})
+    assert result.errors["fake"] == "its process ended with 7"
+    (tmp_path / "well").touch()
+    result = measurement.run(1, started, {})
+    assert result.errors == {}
+    assert "fake" in result.engines
+
+
+def test_no_answer_is_no_answer_for_ever(
+    tmp_path: Path, measurement: Measurement, started: list[Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started.append(
+        Peer("fake", 1, sys.executable, HERE, [engine(tmp_path, after="time.sleep(60)")])
+    )
+    monkeypatch.setattr(peer_module, "_LONGEST_SECONDS", 0.3)
+    result = measurement.run(1, started, {})
+    assert result.errors["fake"] == "no answer for 0.3 seconds"
+
+
 def test_an_engine_that_is_not_there_is_told() -> None:
     with pytest.raises(PeerError, match="ModuleNotFoundError"):
         Peer("no_such_engine", 1, sys.executable, HERE)

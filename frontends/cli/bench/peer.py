@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from tensorkiln.runtime.errors import TensorKilnError
 Array = npt.NDArray[Any]
 PEERS = ("onnxruntime", "openvino", "torch_eager", "torch_compile", "jax")
 _SECONDS_TO_END = 5
+_LONGEST_SECONDS = 1200  # that an answer may take: compilers of others are slow on large graphs
 _FOLDER = Path(__file__).with_name("peers")
 
 
@@ -51,10 +53,8 @@ class Peer:
         self.name = name
         self._threads = threads
         used = ",".join(map(str, processors[:threads]))
-        self._process = subprocess.Popen(
-            [python, str(_FOLDER / "worker.py"), name, used, *map(str, folders)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
+        self._command = [python, str(_FOLDER / "worker.py"), name, used, *map(str, folders)]
+        self._process = self._start()
         try:
             self.version = str(self.ask({"do": "version"})["version"])
         except PeerError:
@@ -67,7 +67,13 @@ class Peer:
         return self._process.pid
 
     def prepare(self, model: Path | str, inputs: Path, outputs: Path) -> tuple[list[Array], float]:
-        """Loads a model and runs it once; its outputs, and the seconds that this took."""
+        """Loads a model and runs it once; its outputs, and the seconds that this took.
+
+        A process that ended, with an earlier model perhaps, is started anew.
+        """
+        if self._process.poll() is not None:
+            self.close()
+            self._process = self._start()
         request = {
             "do": "prepare", "model": str(model), "inputs": str(inputs), "outputs": str(outputs),
             "threads": self._threads,
@@ -110,15 +116,30 @@ class Peer:
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            ready, _, _ = select.select([self._process.stdout], [], [], _LONGEST_SECONDS)
+            line = self._process.stdout.readline() if ready else ""
         except OSError as error:
-            raise PeerError(f"its process ended: {error}") from error
+            raise self._ended(f": {error}") from error
+        if not ready:
+            self._process.kill()
+            raise PeerError(f"no answer for {_LONGEST_SECONDS} seconds")
         if not line:
-            raise PeerError("its process ended")
+            raise self._ended("")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise PeerError(answer["error"])
         return answer
+
+    def _ended(self, why: str) -> PeerError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SECONDS_TO_END)
+        return PeerError(f"its process ended with {self._process.returncode}{why}")
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
 
 
 def start_peers(

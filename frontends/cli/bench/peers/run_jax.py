@@ -19,6 +19,7 @@ VERSION: str = jax.__version__
 
 def prepare(model: str, inputs: Mapping[str, Any], threads: int) -> Prepared:
     """See worker.py."""
+    jax.clear_caches()  # they keep programs, whose constants are the weights of models before
     loaded = Model(model)
     loaded.check(TABLE)
     given = [inputs[name] for name in loaded.inputs]

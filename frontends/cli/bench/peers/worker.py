@@ -7,6 +7,7 @@ by name, threads)`, which gives a `Prepared`.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -53,11 +54,15 @@ class Worker:
         if request["do"] == "time":
             call = self._forms[request["form"]]
             return {"times": timed(call, request["seconds"], request["most"])}
-        self._forms = {}
+        self._release()
         return {}
 
-    def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _release(self) -> None:
         self._forms = {}
+        gc.collect()
+
+    def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._release()
         with np.load(request["inputs"]) as archive:
             inputs = {name: archive[name] for name in archive.files}
         start = time.perf_counter()

@@ -36,6 +36,32 @@ from tensorkiln.frontends.graph.partitioners import (
     min_max_variable_partitioner,
     variable_axis_size_partitioner,
 )
+from tensorkiln.frontends.graph.sparse_dense import (
+    edit_distance,
+    sparse_merge,
+    sparse_reduce_max,
+    sparse_reduce_max_sparse,
+    sparse_reduce_sum,
+    sparse_reduce_sum_sparse,
+    sparse_softmax,
+    sparse_to_indicator,
+)
+from tensorkiln.frontends.graph.sparse_ops import (
+    sparse_add,
+    sparse_concat,
+    sparse_fill_empty_rows,
+    sparse_mask,
+    sparse_matmul,
+    sparse_maximum,
+    sparse_minimum,
+    sparse_reorder,
+    sparse_reset_shape,
+    sparse_reshape,
+    sparse_retain,
+    sparse_slice,
+    sparse_split,
+    sparse_transpose,
+)
 from tensorkiln.frontends.graph.sparse_tensor import (
     SparseTensor,
     SparseTensorValue,

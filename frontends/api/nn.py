@@ -9,7 +9,10 @@ from tensorkiln.frontends.graph.candidate_sampling import (
 )
 from tensorkiln.frontends.graph.ctc import ctc_greedy_decoder, ctc_loss
 from tensorkiln.frontends.graph.embedding import embedding_lookup
-from tensorkiln.frontends.graph.embedding_sparse import embedding_lookup_sparse
+from tensorkiln.frontends.graph.embedding_sparse import (
+    embedding_lookup_sparse,
+    safe_embedding_lookup_sparse,
+)
 from tensorkiln.frontends.graph.nn_statistics import (
     batch_norm_with_global_normalization,
     normalize_moments,

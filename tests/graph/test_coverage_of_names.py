@@ -231,7 +231,7 @@ NAMES: dict[str, str] = {
 # Why a name is not there.
 PIPELINE = "queues, readers and example parsers: input pipelines are an issue of their own"
 SESSIONS = "monitored and distributed sessions, hooks, servers"
-SPARSE = "sparse tensors beyond feeding, dense forms and products"
+SPARSE = "sparse tensors as strings"
 QUANTIZED = "quantised kernels of version 1"
 LAYERS = "layer libraries are an issue of their own"
 HASHES = "hashes and Unicode tables of strings"
@@ -259,14 +259,7 @@ MISSING: dict[str, dict[str, str]] = {
             "fake_quant_with_min_max_vars_per_channel_gradient qint16 qint32 qint8 quantize "
             "quantize_v2 quantized_concat "
         ),
-        SPARSE: (
-            "deserialize_many_sparse edit_distance serialize_many_sparse serialize_sparse "
-            "sparse_add sparse_concat sparse_fill_empty_rows sparse_mask sparse_matmul "
-            "sparse_maximum sparse_merge sparse_minimum sparse_reduce_max sparse_reduce_max_sparse "
-            "sparse_reduce_sum sparse_reduce_sum_sparse sparse_reorder sparse_reset_shape "
-            "sparse_reshape sparse_retain sparse_slice sparse_softmax sparse_split "
-            "sparse_to_indicator sparse_transpose "
-        ),
+        SPARSE: ("deserialize_many_sparse serialize_many_sparse serialize_sparse "),
         HASHES: (
             "fingerprint string_to_hash_bucket string_to_hash_bucket_fast "
             "string_to_hash_bucket_strong "
@@ -278,7 +271,6 @@ MISSING: dict[str, dict[str, str]] = {
             "fixed_unigram_candidate_sampler fractional_avg_pool fractional_max_pool "
             "learned_unigram_candidate_sampler static_state_saving_rnn with_space_to_batch "
         ),
-        SPARSE: ("safe_embedding_lookup_sparse "),
         QUANTIZED: ("quantized_avg_pool quantized_conv2d quantized_max_pool quantized_relu_x "),
     },
     "train": {

@@ -33,6 +33,8 @@ def test_static_shapes_and_names(family: str, name: str) -> None:
     _, outputs = like_tensorflow.build(tf, TABLES[family].CASES[name])
     kept = RECORDED[family]
     like_tensorflow.check_shapes(kept, name, outputs)
+    if getattr(TABLES[family], "OWN_NAMES", False):
+        return
     other = getattr(TABLES[family], "OTHER_NAMES", {})
     names = [output.name for output in outputs]
     assert names == other.get(name, list(kept[f"{name}|names"]))

@@ -3,6 +3,9 @@
 from tensorkiln import gfile
 from tensorkiln.frontends.graph.ops_parsing import (
     FixedLenFeature,
+    FixedLenSequenceFeature,
+    SparseFeature,
+    VarLenFeature,
     decode_raw,
     parse_example,
     parse_single_example,

@@ -35,6 +35,9 @@ from tensorkiln.frontends.graph.ops_checks import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_parsing import (
     FixedLenFeature,
+    FixedLenSequenceFeature,
+    SparseFeature,
+    VarLenFeature,
     decode_raw,
     parse_example,
     parse_single_example,

@@ -8,6 +8,7 @@ from tensorkiln.frontends.graph.candidate_sampling import (
     uniform_candidate_sampler,
 )
 from tensorkiln.frontends.graph.ctc import ctc_greedy_decoder, ctc_loss
+from tensorkiln.frontends.graph.ctc_beam import ctc_beam_search_decoder
 from tensorkiln.frontends.graph.embedding import embedding_lookup
 from tensorkiln.frontends.graph.embedding_sparse import (
     embedding_lookup_sparse,

@@ -22,8 +22,9 @@ from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.proto_example import Example
 from tensorkiln.frontends.graph.scopes import name_scope
 from tensorkiln.frontends.graph.shapes import as_sizes, brackets
+from tensorkiln.frontends.graph.sparse_dense import sparse_merge
+from tensorkiln.frontends.graph.sparse_tensor import SparseTensor
 from tensorkiln.frontends.graph.tensor import Tensor
-from tensorkiln.runtime.errors import UnsupportedError
 
 
 class FixedLenFeature(NamedTuple):
@@ -34,11 +35,39 @@ class FixedLenFeature(NamedTuple):
     default_value: object = None
 
 
+class VarLenFeature(NamedTuple):
+    """A feature of any number of values in each example: a SparseTensor."""
+
+    dtype: object
+
+
+class FixedLenSequenceFeature(NamedTuple):
+    """A feature of any number of items of one shape, padded to the longest example's."""
+
+    shape: object
+    dtype: object
+    allow_missing: bool = False
+    default_value: object = None
+
+
+class SparseFeature(NamedTuple):
+    """A SparseTensor whose last index (or indices) and values are features of their own."""
+
+    index_key: object
+    value_key: str
+    dtype: object
+    size: object
+    already_sorted: bool = False
+
+
 class _Field(NamedTuple):
+    """What is parsed of one key; `form` is fixed, variable or sequence."""
+
     key: str
     dtype: DType
     shape: tuple[int, ...]
     default: Array | None
+    form: str = "fixed"
 
 
 _LISTS = {
@@ -49,16 +78,19 @@ _LISTS = {
 _LIST_TYPES = dict(_LISTS.values())
 
 
+Parsed = dict[str, Tensor | SparseTensor]
+
+
 def parse_example(
     serialized: object,
     features: Mapping[str, object],
     name: str | None = None,
     example_names: object = None,
-) -> dict[str, Tensor]:
+) -> Parsed:
     """The features of a vector of serialised Example messages, each [examples, *shape].
 
-    `features` are FixedLenFeature by key.  A run gives InvalidArgumentError where a feature is
-    missing, or of another type or size.
+    `features` are FixedLenFeature, FixedLenSequenceFeature, VarLenFeature and SparseFeature by
+    key.  A run gives InvalidArgumentError where a feature is missing, or of another type or size.
     """
     with name_scope(name, "ParseExample", [serialized]):
         return _parsed("ParseExample", serialized, features)
@@ -69,38 +101,78 @@ def parse_single_example(
     features: Mapping[str, object],
     name: str | None = None,
     example_names: object = None,
-) -> dict[str, Tensor]:
+) -> Parsed:
     """The features of one serialised Example; see parse_example."""
     with name_scope(name, "ParseSingleExample", [serialized]):
         return _parsed("ParseSingleExample", serialized, features)
 
 
-def _parsed(kind: str, serialized: object, features: Mapping[str, object]) -> dict[str, Tensor]:
+def _parsed(kind: str, serialized: object, features: Mapping[str, object]) -> Parsed:
     if not features:
         raise ValueError("Missing features.")
-    fields = tuple(_field(key, features[key]) for key in sorted(features))
+    wanted: dict[str, object] = {}
+    for key, feature in features.items():
+        wanted |= _parts(key, feature)
+    fields = tuple(_field(key, wanted[key]) for key in sorted(wanted))
     data = convert_to_tensor(serialized, dtypes.string, "serialized")
     operation = apply_op(kind, (data,), kind, {"fields": fields})
-    return {field.key: t for field, t in zip(fields, operation.outputs, strict=True)}
+    outputs = iter(operation.outputs)
+    sparse = [field.key for field in fields if field.form == "variable"]
+    columns = [[next(outputs) for _ in sparse] for _ in range(3)]
+    found: Parsed = {
+        key: SparseTensor(*part)
+        for key, part in zip(sparse, zip(*columns, strict=True), strict=True)
+    }
+    found |= {f.key: next(outputs) for f in fields if f.form != "variable"}
+    return {key: _whole(feature, found, key) for key, feature in features.items()}
+
+
+def _parts(key: str, feature: object) -> dict[str, object]:
+    """The features that must be read for one that is asked for."""
+    if not isinstance(feature, SparseFeature):
+        return {key: feature}
+    parts: dict[str, object] = {k: VarLenFeature(dtypes.int64) for k in _index_keys(feature)}
+    return parts | {feature.value_key: VarLenFeature(feature.dtype)}
+
+
+def _index_keys(feature: SparseFeature) -> list[str]:
+    keys = feature.index_key
+    return [str(key) for key in keys] if isinstance(keys, list | tuple) else [str(keys)]
+
+
+def _whole(feature: object, found: Parsed, key: str) -> Tensor | SparseTensor:
+    if not isinstance(feature, SparseFeature):
+        return found[key]
+    ids = [found[k] for k in _index_keys(feature)]
+    sizes = list(feature.size) if isinstance(feature.size, list | tuple) else [feature.size]
+    values = found[feature.value_key]
+    return sparse_merge(ids, values, sizes, already_sorted=feature.already_sorted)
 
 
 def _field(key: str, feature: object) -> _Field:
-    if not isinstance(feature, FixedLenFeature):
-        raise UnsupportedError(
-            f"feature {key!r} is a {type(feature).__name__}: only FixedLenFeature can be parsed"
-        )
-    if feature.dtype is None:
-        raise ValueError(f"Missing type for feature {key}.")
-    dtype, sizes = dtypes.as_dtype(feature.dtype), as_sizes(feature.shape)
+    kinds = FixedLenFeature | FixedLenSequenceFeature | VarLenFeature
+    if not isinstance(feature, kinds):
+        raise ValueError(f"Invalid feature {key}:{feature}.")
+    if not feature.dtype:
+        raise ValueError(f"Missing type for feature {key}. Received feature={feature}")
+    dtype = dtypes.as_dtype(feature.dtype)
     if dtype not in _LISTS:
         raise ValueError(f"feature {key} has type {dtype.name}; it may be float32, int64 or string")
+    if isinstance(feature, VarLenFeature):
+        return _Field(key, dtype, (), None, "variable")
+    sizes = as_sizes(feature.shape)
     if sizes is None or None in sizes:
         raise ValueError(f"The shape of feature {key} must be fully defined, not {sizes}")
     shape = tuple(size for size in sizes if size is not None)
     default = None
     if feature.default_value is not None:
         default = np.broadcast_to(make_array(feature.default_value, dtype), shape)
-    return _Field(key, dtype, shape, default)
+    if isinstance(feature, FixedLenFeature):
+        return _Field(key, dtype, shape, default)
+    if not feature.allow_missing:
+        raise ValueError("Unsupported: FixedLenSequenceFeature requires allow_missing to be True.")
+    filler = np.full((), b"" if dtype is dtypes.string else 0, dtype.numpy)
+    return _Field(key, dtype, shape, filler if default is None else default, "sequence")
 
 
 def _fields(op: Operation) -> tuple[_Field, ...]:
@@ -115,21 +187,55 @@ def _infer(op: Operation) -> Sequence[Result]:
         first: tuple[int | None, ...] = ()
     else:
         first = (None,) if sizes is None else sizes
-    return [(field.dtype, (*first, *field.shape)) for field in _fields(op)]
+    sparse = [field for field in _fields(op) if field.form == "variable"]
+    rank = len(first) + 1
+    return [
+        *[(dtypes.int64, (None, rank))] * len(sparse), *((f.dtype, (None,)) for f in sparse),
+        *[(dtypes.int64, (rank,))] * len(sparse),
+        *((f.dtype, (*first, *([None] if f.form == "sequence" else []), *f.shape))
+          for f in _fields(op) if f.form != "variable"),
+    ]  # fmt: skip
 
 
 def _host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
     single = op.type == "ParseSingleExample"
     examples = [_decode(op, data) for data in arrays[0].reshape(-1).tolist()]
-    found = []
+    sparse: list[tuple[Array, Array, Array]] = []
+    dense: list[Array] = []
     for field in _fields(op):
-        rows = [_values(op, field, example, None if single else k)
-                for k, example in enumerate(examples)]  # fmt: skip
+        rows = [
+            _values(op, field, example, None if single else k) for k, example in enumerate(examples)
+        ]
+        if field.form == "variable":
+            sparse.append(_sparse(field, rows, single))
+        else:
+            dense.append(_dense(field, rows, arrays[0].shape))
+    return [*(part for column in zip(*sparse, strict=True) for part in column), *dense]
+
+
+def _dense(field: _Field, rows: Sequence[Array], lead: tuple[int, ...]) -> Array:
+    if field.form == "fixed":
         made = np.empty((len(rows), *field.shape), field.dtype.numpy)
         for k, row in enumerate(rows):
             made[k, ...] = row
-        found.append(made.reshape(arrays[0].shape + field.shape))
-    return found
+        return made.reshape(lead + field.shape)
+    longest = max((len(row) for row in rows), default=0)
+    made = np.empty((len(rows), longest, *field.shape), field.dtype.numpy)
+    made[...] = field.default
+    for k, row in enumerate(rows):
+        made[k, : len(row)] = row
+    return made.reshape((*lead, longest, *field.shape))
+
+
+def _sparse(field: _Field, rows: Sequence[Array], single: bool) -> tuple[Array, Array, Array]:
+    """Indices, values and shape."""
+    places = [(k, column) for k, row in enumerate(rows) for column in range(len(row))]
+    indices = np.array(places, np.int64).reshape(-1, 2)
+    longest = max((len(row) for row in rows), default=0)
+    values = np.concatenate([np.empty(0, field.dtype.numpy), *rows])
+    if single:
+        return indices[:, 1:], values, np.array([longest], np.int64)
+    return indices, values, np.array([len(rows), longest], np.int64)
 
 
 def _decode(op: Operation, data: bytes) -> Proto:
@@ -149,6 +255,8 @@ def _values(op: Operation, field: _Field, example: Proto, index: int | None) -> 
         feature = example.features.feature[field.key]
         kind = feature.WhichOneof("kind")
     if kind is None:
+        if field.form != "fixed":
+            return np.empty((0, *field.shape), field.dtype.numpy)
         if field.default is None:
             raise _error(
                 op, f"{where}Feature: {field.key} (data type: {shown}) is required but could not "
@@ -163,7 +271,17 @@ def _values(op: Operation, field: _Field, example: Proto, index: int | None) -> 
     values = list(getattr(feature, kind).value)
     flat = np.empty(len(values), field.dtype.numpy)
     flat[:] = values
-    if flat.size != int(np.prod(field.shape)):
+    if field.form == "variable":
+        return flat
+    stride = int(np.prod(field.shape))
+    if field.form == "sequence":
+        if stride and flat.size % stride:
+            raise _error(
+                op, f"{place}.  Number of {shown} values is not a multiple of stride length. Saw "
+                f"{flat.size} values but output shape is: {brackets(field.shape)}",
+            )  # fmt: skip
+        return flat.reshape(-1, *field.shape)
+    if flat.size != stride:
         raise _error(
             op, f"{place}.  Number of {shown} values != expected.  Values size: "
             f"{flat.size} but output shape: {brackets(field.shape)}",

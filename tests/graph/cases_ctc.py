@@ -24,6 +24,11 @@ def decoded(tf: Any, x: Any, n: Any, **options: Any) -> list[Any]:
     return [found.indices, found.values, found.dense_shape, sums]
 
 
+def beams(tf: Any, x: Any, n: Any, **options: Any) -> list[Any]:
+    found, scores = tf.nn.ctc_beam_search_decoder(x, n, **options)
+    return [*(part for s in found for part in (s.indices, s.values, s.dense_shape)), scores]
+
+
 def matrix(tf: Any, values: Any) -> Any:
     return tf.SparseTensor([[0, 1], [2, 0], [2, 3]], values, [3, 4])
 
@@ -43,6 +48,14 @@ CASES: dict[str, Case] = {
     ),
     "!greedy": (
         lambda tf, x, n: [*decoded(tf, x, n), *decoded(tf, x, n, merge_repeated=False)],
+        (LOGITS, LENGTHS),
+    ),
+    "!beam": (
+        lambda tf, x, n: [
+            *beams(tf, x, n),
+            *beams(tf, x, n, beam_width=4, top_paths=3),
+            *beams(tf, x, n, beam_width=2, top_paths=2, merge_repeated=False),
+        ],
         (LOGITS, LENGTHS),
     ),
     "to dense": (

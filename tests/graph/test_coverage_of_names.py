@@ -241,10 +241,10 @@ MISSING: dict[str, dict[str, str]] = {
     "": {
         PIPELINE: (
             "ConditionalAccumulator ConditionalAccumulatorBase CriticalSection FIFOQueue "
-            "FixedLenSequenceFeature FixedLengthRecordReader IdentityReader LMDBReader "
+            "FixedLengthRecordReader IdentityReader LMDBReader "
             "PaddingFIFOQueue PriorityQueue QueueBase RandomShuffleQueue ReaderBase "
-            "SparseConditionalAccumulator SparseFeature TFRecordReader TextLineReader "
-            "VarLenFeature WholeFileReader decode_compressed decode_csv decode_json_example "
+            "SparseConditionalAccumulator TFRecordReader TextLineReader "
+            "WholeFileReader decode_compressed decode_csv decode_json_example "
             "matching_files parse_single_sequence_example parse_tensor serialize_tensor "
         ),
         INTERNAL: (
@@ -267,7 +267,7 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "nn": {
         OPEN: (
-            "all_candidate_sampler compute_accidental_hits ctc_beam_search_decoder "
+            "all_candidate_sampler compute_accidental_hits "
             "fixed_unigram_candidate_sampler fractional_avg_pool fractional_max_pool "
             "learned_unigram_candidate_sampler static_state_saving_rnn with_space_to_batch "
         ),

@@ -53,6 +53,7 @@ from tensorkiln.runtime.errors import ModelError, TypeRuleError, UnsupportedErro
 Scope = dict[str, "Entry | None"]
 
 MAXIMUM_DEPTH = 64
+MAXIMUM_NODES = 1 << 16  # of functions and loops that are written out
 
 
 def import_model(
@@ -108,6 +109,7 @@ class _Importer:
         self.builder = Builder(REGISTRY, name)
         self.functions: Functions = {(f.domain, f.name): f for f in model.functions}
         self.frame = _Frame(_opsets(model))
+        self.count = 0
 
     def function(
         self,
@@ -143,6 +145,12 @@ class _Importer:
         if frame.depth > MAXIMUM_DEPTH:
             raise ModelError(f"functions or subgraphs are nested deeper than {MAXIMUM_DEPTH}")
         for proto in nodes:
+            self.count += frame.depth > 0
+            if self.count > MAXIMUM_NODES:
+                raise ModelError(
+                    f"functions and loops of the model make more than {MAXIMUM_NODES} nodes when "
+                    f"they are written out, up to {describe(proto)}"
+                )
             names = [*proto.input, *differentiated(proto)]
             operands = [scope[name] if name else None for name in names]
             with self.builder.at(Location(node=node_label(proto))):

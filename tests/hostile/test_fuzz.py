@@ -60,6 +60,48 @@ def network() -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def lists() -> ModelProto:
+    """Sequences, an optional, a function, a loop that is written out, sizes that a run finds."""
+    kinds = (TensorProto.INT64, TensorProto.BOOL)
+    numbers = [
+        helper.make_tensor_value_info(name, kind, [])
+        for name, kind in zip("tc", kinds, strict=True)
+    ]
+    sequence = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None)
+    longer = helper.make_tensor_sequence_value_info("l", TensorProto.FLOAT, None)
+    go = helper.make_tensor_value_info("g", TensorProto.BOOL, [])
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["c"], ["g"]),
+            helper.make_node("SequenceInsert", ["s", "x", "zero"], ["l"], name="insert"),
+        ],
+        "body", [*numbers, sequence], [go, longer],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
+    half = helper.make_function(
+        "own", "Half", ["a"], ["b"], [helper.make_node("Mul", ["a", "point"], ["b"]),
+        helper.make_node("Constant", [], ["point"], value_float=0.5)][::-1], opsets[:1],
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [
+            helper.make_node("SplitToSequence", ["x", "one"], ["parts"], name="split"),
+            helper.make_node("Loop", ["two", "", "parts"], ["all"], name="loop", body=body),
+            helper.make_node("Optional", ["all"], ["o"]),
+            helper.make_node("OptionalGetElement", ["o"], ["again"]),
+            helper.make_node("ConcatFromSequence", ["again"], ["joined"], name="join", axis=0),
+            helper.make_node("Half", ["joined"], ["small"], domain="own"),
+            helper.make_node("NonZero", ["small"], ["places"], name="places"),
+            helper.make_node("Transpose", ["places"], ["rows"]),
+            helper.make_node("GatherND", ["small", "rows"], ["y"], name="found"),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
+        [numpy_helper.from_array(np.array(v), n) for n, v in (("zero", 0), ("one", 1), ("two", 2))],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10, functions=[half])
+
+
 def inputs() -> dict[str, tuple[str, bytes]]:
     layers = mlp(2, sizes=(3, 4, 2))
     function = import_model(layers)
@@ -68,13 +110,16 @@ def inputs() -> dict[str, tuple[str, bytes]]:
     return {
         "onnx-layers": ("onnx", layers.SerializeToString()),
         "onnx-network": ("onnx", network().SerializeToString()),
+        "onnx-lists": ("onnx", lists().SerializeToString()),
         "text": ("text", print_function(function).encode()),
         "text-fused": ("text", print_function(optimize_function(function)).encode()),
         "manifest": ("manifest", manifest.to_json().encode()),
     }
 
 
-@pytest.mark.parametrize("name", ["onnx-layers", "onnx-network", "text", "text-fused", "manifest"])
+@pytest.mark.parametrize(
+    "name", ["onnx-layers", "onnx-network", "onnx-lists", "text", "text-fused", "manifest"]
+)
 def test_damage(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     kind, data = inputs()[name]
     path = tmp_path / "input"

@@ -91,8 +91,10 @@ def _wide(x: Value) -> DType:
 def _samples(node: Node, bins: tuple[int, int]) -> tuple[int, int]:
     """The points of a bin along each axis, or the most there are where regions have their own."""
     ratio = node.integer("sampling_ratio")
+    if ratio > _MOST_SAMPLES:
+        raise node.unsupported(f"sampling_ratio is {ratio}, more than {_MOST_SAMPLES}")
     if ratio > 0:
-        return (node.limited(ratio, "points"),) * 2
+        return (ratio, ratio)
     rois = node.known(1).astype(np.float64) * node.number("spatial_scale")
     sizes = [float((rois[:, 3 - axis] - rois[:, 1 - axis]).max()) for axis in (0, 1)]
     found = [max(int(np.ceil(size / n)), 1) for size, n in zip(sizes, bins, strict=True)]

@@ -8,7 +8,12 @@ from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.shorthand import axis_of, concat, reshape, reverse, scalar, transpose
-from tensorkiln.frontends.onnx.lowerings.loop_body import counted_loop, import_body, row_of
+from tensorkiln.frontends.onnx.lowerings.loop_body import (
+    MOST_UNROLLED,
+    counted_loop,
+    import_body,
+    row_of,
+)
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.operand import Operand
 from tensorkiln.frontends.onnx.table import Lowering
@@ -22,7 +27,10 @@ def _scan_batches(node: Node) -> list[Value]:
     builder = node.builder
     backward = node.integers("directions", ())
     columns: list[list[Value]] = []
-    for entry in range(operands[0].shape[0] if operands else 0):
+    batch = operands[0].shape[0] if operands and operands[0].type.rank else 0
+    if batch > MOST_UNROLLED:
+        raise node.unsupported(f"it scans {batch} entries, each for itself; use Scan of opset 9")
+    for entry in range(batch):
         at = scalar(builder, entry, I64)
         rows = [row_of(builder, v, 0, at) for v in operands]
         columns.append(_scanned(node, rows, backward, (), (), ()))

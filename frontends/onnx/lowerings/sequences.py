@@ -10,6 +10,7 @@ from tensorkiln.compiler.ir.dtypes import F32
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops.shorthand import axis_of, concat, expand_dims, slice_axis, squeeze
 from tensorkiln.frontends.onnx.elements import dtype_of_element, type_string
+from tensorkiln.frontends.onnx.inputs import MAXIMUM_ITEMS
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.operand import Items, Maybe, Operand
 from tensorkiln.frontends.onnx.table import Lowering
@@ -67,20 +68,26 @@ def _length(node: Node) -> Array:
     return np.array(len(node.items(0).items), np.int64)
 
 
+def _limited(node: Node, count: int) -> int:
+    if count > MAXIMUM_ITEMS:
+        raise node.unsupported(f"it makes {count} tensors, more than {MAXIMUM_ITEMS}")
+    return count
+
+
 def _split(node: Node) -> Items:
     """Parts of given sizes, or of one size, of which the last one may be smaller."""
     builder, x = node.builder, node.value()
     axis = axis_of(node.integer("axis"), x.type.rank)
     size = x.shape[axis]
     if not node.has(1):
-        sizes: Sequence[int] = (1,) * node.limited(size, "tensors")
+        sizes: Sequence[int] = (1,) * _limited(node, size)
     elif node.operand(1).shape:
         sizes = node.known_ints(1)
     else:
         (each,) = node.known_ints(1)
         if each < 1:
             raise node.invalid(f"it splits into parts of {each}")
-        node.limited(-(-size // each), "tensors")
+        _limited(node, -(-size // each))
         sizes = [min(each, size - start) for start in range(0, size, each)]
     if sum(sizes) != size or any(part < 0 for part in sizes):
         raise node.invalid(f"parts {list(sizes)} do not add up to the {size} of {x.type}")

@@ -26,6 +26,8 @@ from tensorkiln.compiler.ops.shorthand import (
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.table import Lowering
 
+_MOST_WINDOWS = 256  # items of an n-gram, or left out between two of them
+
 
 def _vectorized(node: Node) -> Value:
     builder, x = node.builder, node.value()
@@ -70,7 +72,10 @@ def _counts(node: Node, rows: Value, pool: Array) -> Value:
     total = full(builder, (batch, grams), 0, F32)
     if not node.integer("min_gram_length") <= n <= node.integer("max_gram_length"):
         return total
-    for skip in range(node.integer("max_skip_count") + 1 if n > 1 else 1):
+    most = node.integer("max_skip_count") if n > 1 else 0
+    if max(n, min(most, length)) > _MOST_WINDOWS:
+        raise node.unsupported(f"{n}-grams with {most} items left out between any two")
+    for skip in range(most + 1):
         step = skip + 1
         windows = length - (n - 1) * step
         if windows < 1:

@@ -39,6 +39,7 @@ DOMAIN = "ai.onnx.ml"
 Integers: TypeAlias = npt.NDArray[np.int64]
 _WAYS = ("LE", "LT", "GE", "GT", "EQ", "NE")  # by nodes_modes 0 to 5
 _MEMBER = 6
+_DEEPEST = 1024
 _REDUCERS = ("add", "add", "minimum", "maximum")  # by aggregate_function 0 to 3
 
 
@@ -95,6 +96,8 @@ def _depth(node: Node, roots: Integers, branches: Sequence[Integers], count: int
         steps += 1
         if steps > count:
             raise node.invalid("its trees have a cycle")
+        if steps > _DEEPEST:
+            raise node.unsupported(f"its trees are deeper than {_DEEPEST}")
         level = np.unique(np.concatenate([branch[level] for branch in branches]))
         level = level[level < count]
     return steps

@@ -32,6 +32,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "compiler": ("compiler", "runtime"),
     "benchmarks": (),
+    "benchmarks.examples": (),
     "benchmarks.training.peers": (),
     "benchmarks.training": ("", "frontends", "compiler", "runtime"),
     "frontends.graph": ("compiler", "runtime"),

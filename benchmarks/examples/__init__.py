@@ -1,0 +1,1 @@
+"""The example programs beside the same programs under TensorFlow."""

@@ -19,8 +19,8 @@ LIGHT = (
 def light(name: str, seed: int = 0) -> ModelProto:
     """The model with random weights where the file has fills of one number.
 
-    A fill with `v` becomes numbers from v / 2 to 3 v / 2: of the same sign and size, so that
-    variances stay positive and results finite.
+    Kernels and matrices get He's standard deviation; a vector filled with `v` becomes numbers from
+    v / 2 to 3 v / 2, so that variances stay positive.
     """
     model = onnx.load(_FOLDER / f"light_{name}.onnx")
     graph = model.graph
@@ -30,8 +30,11 @@ def light(name: str, seed: int = 0) -> ModelProto:
     for node in fills:
         shape = numpy_helper.to_array(known[node.input[0]])
         (value,) = numpy_helper.to_array(node.attribute[0].t)
-        drawn = generator.random(tuple(shape), np.float32)
-        weights = (np.float32(value) * (drawn + np.float32(0.5))).astype(np.float32)
+        if len(shape) > 1:
+            drawn = generator.standard_normal(tuple(shape), np.float32)
+            weights = drawn * np.float32(np.sqrt(2.0 / np.prod(shape[1:])))
+        else:
+            weights = np.float32(value) * generator.uniform(0.5, 1.5, shape).astype(np.float32)
         graph.node.remove(node)
         graph.initializer.append(numpy_helper.from_array(weights, node.output[0]))
     read = {name for node in graph.node for name in node.input}

@@ -12,7 +12,8 @@ import pytest
 from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
-from tensorkiln.benchmarks.models import mlp
+from tensorkiln.benchmarks import micro
+from tensorkiln.benchmarks.models import mlp, t5_small
 from tensorkiln.benchmarks.models.builder import ModelBuilder
 from tensorkiln.benchmarks.suite import Row
 from tensorkiln.frontends.cli.bench import peer as peer_module
@@ -175,6 +176,25 @@ def test_nodes_without_inputs_are_computed_when_a_model_is_loaded(
     assert model.nodes[3].inputs[1] == [0, -1]
     with pytest.raises(NotImplementedError, match="no translation of BatchNormalization, Conv"):
         model.check({"Relu": None, "Reshape": None, "Gemm": None})
+
+
+def test_old_softmaxes_and_loops_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    nodes = pytest.importorskip("onnx_nodes")
+
+    def kinds(model: ModelProto) -> list[str]:
+        path = tmp_path / "m.onnx"
+        path.write_bytes(model.SerializeToString())
+        return [node.kind for node in nodes.Model(str(path)).nodes]
+
+    softmax = micro.softmax(2, 3)
+    assert kinds(softmax) == ["Softmax"]
+    softmax.opset_import[0].version = 12
+    assert kinds(softmax) == ["SoftmaxOfRows"]
+    # A loop reads more than its inputs: it is not computed when the model is loaded.
+    assert "Loop" in kinds(t5_small(1, tokens=4, steps=2, layers=1))
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])

@@ -149,6 +149,9 @@ TABLE: Table = {
     "Sigmoid": jax.nn.sigmoid,
     "Slice": _slice,
     "Softmax": lambda x, *, axis=-1: jax.nn.softmax(x, axis),
+    "SoftmaxOfRows": lambda x, *, axis=1: jax.nn.softmax(
+        x.reshape(*x.shape[:axis], -1), -1
+    ).reshape(x.shape),
     "Split": lambda x, sizes, *, axis=0: jnp.split(x, np.cumsum(sizes)[:-1], axis),
     "Sqrt": jnp.sqrt,
     "Squeeze": lambda x, axes: x.squeeze(tuple(axes)),

@@ -29,6 +29,8 @@ _STATIC: dict[str, tuple[int, ...]] = {
     "Squeeze": (1,),
     "Unsqueeze": (1,),
 }
+# Before, a softmax was over all dims from its axis on.
+_SOFTMAX_OF_ONE_AXIS = 13
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,20 @@ class Model:
     def __init__(self, path: str) -> None:
         model = onnx.load(path)
         graph = model.graph
+        opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         constants: dict[str, Any] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
         self.inputs = [v.name for v in graph.input if v.name not in constants]
         self.outputs = [v.name for v in graph.output]
         self.nodes: list[Node] = []
         for node in graph.node:
-            if all(name in constants for name in node.input if name):
+            # The values that the graphs of loops and branches read are not among their inputs.
+            closed = all(a.type != onnx.AttributeProto.GRAPH for a in node.attribute)
+            if closed and all(name in constants for name in node.input if name):
                 given = {name: constants[name] for name in node.input if name}
                 found = _reference(node, model).run(None, given)
                 constants.update(zip(node.output, found, strict=True))
             else:
-                self.nodes.append(_node(node, constants))
+                self.nodes.append(_node(node, constants, opset))
         read = {name.text for node in self.nodes for name in node.inputs if isinstance(name, Name)}
         self.weights = {name: constants[name] for name in constants if name in read}
 
@@ -94,7 +99,7 @@ def _reference(node: Any, model: Any) -> ReferenceEvaluator:
     return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=model.opset_import))
 
 
-def _node(node: Any, constants: Mapping[str, Any]) -> Node:
+def _node(node: Any, constants: Mapping[str, Any], opset: int) -> Node:
     static = _STATIC.get(node.op_type, ())
     inputs: list[Any] = []
     for position, name in enumerate(node.input):
@@ -107,4 +112,7 @@ def _node(node: Any, constants: Mapping[str, Any]) -> Node:
         else:
             inputs.append(Name(name))
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    return Node(node.op_type, tuple(inputs), tuple(node.output), attributes)
+    kind = node.op_type
+    if kind == "Softmax" and opset < _SOFTMAX_OF_ONE_AXIS:
+        kind = "SoftmaxOfRows"
+    return Node(kind, tuple(inputs), tuple(node.output), attributes)

@@ -185,6 +185,7 @@ _TABLE: Table = {
     "Sigmoid": torch.sigmoid,
     "Slice": _slice,
     "Softmax": _softmax,
+    "SoftmaxOfRows": lambda x, *, axis=1: torch.softmax(x.flatten(axis), -1).reshape(x.shape),
     "Split": lambda x, sizes, *, axis=0: torch.split(x, sizes, axis),
     "Sqrt": torch.sqrt,
     "Squeeze": lambda x, axes: x.squeeze(axes),

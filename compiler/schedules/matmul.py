@@ -43,6 +43,8 @@ from tensorkiln.compiler.schedules.tiling import (
 
 AHEAD_BYTES = 6144  # of weights: what arrives from an outer cache while this much is used
 
+FAR_BYTES = 1 << 20
+
 Each: TypeAlias = Callable[[Callable[[Index, Index, "Expr | None"], None]], None]
 
 
@@ -68,11 +70,12 @@ class _Matmul:
         can_block = len(group.outputs) == 1 and output.buffer.dtype == op.result.dtype
         self.depth = tiling.depth if can_block else shape.k
         self.blocks = -(-shape.k // self.depth)
+        # Results that the near caches do not hold, and what their epilogue reads beside them, are
+        # fetched line by line while a tile is computed; for near ones that would cost more.
+        self.far = op.result.type.bytes >= FAR_BYTES
         read = zip(group.region.parameters, group.inputs, strict=True)
-        self.fetched = [
-            output,
-            *(p for v, p in read if v.shape == op.result.shape and v not in op.operands),
-        ]
+        beside = [p for v, p in read if v.shape == op.result.shape and v not in op.operands]
+        self.fetched = [output, *(beside if self.far else ())]
 
     def build(self) -> Kernel:
         body, t, s = self.body, self.tiling, self.shape
@@ -172,9 +175,8 @@ class _Matmul:
                         exists = Binary("lt", lane, ix.const(ragged))
                         visit((i, at), self._result(row, i, column, at), exists)
 
-        # The result's lines (with partial sums in them), and those its epilogue reads, have the
-        # whole tile's time to arrive: fetched one by one, they do not hold up the first operands.
-        spread = self.depth >= 2 * rows * vectors
+        # The result's lines (with partial sums in them) have the whole tile's time to arrive.
+        spread = self.far and self.depth >= 2 * rows * vectors
         self._begin(acc, each)
         if not spread:
             each(lambda at, index, exists: self._fetch(index))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import llvmlite.binding as llvm
+from llvmlite import ir
 
 from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.cache_key import function_key
-from tensorkiln.compiler.codegen.module import emit_program
+from tensorkiln.compiler.codegen.machine_code import machine_code
+from tensorkiln.compiler.codegen.module import emit_parts, emit_program
 from tensorkiln.compiler.codegen.nvptx import PtxModule, emit_ptx
 from tensorkiln.compiler.codegen.nvptx_target import gpu_target
-from tensorkiln.compiler.codegen.target import (
-    data_layout,
-    emit_object,
-    optimize,
-    target_named,
-)
+from tensorkiln.compiler.codegen.target import data_layout, target_named
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.text import print_function
@@ -125,11 +121,34 @@ REQUIRED_PASSES: tuple[Pass, ...] = tuple(step for step in PASSES if step.name i
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What a model is at each stage; `llvm` is the text before LLVM's own passes."""
+    """What a model is at each stage.
+
+    `traced` and `checked` are `emit_program`'s.
+    """
 
     fused: Function
     program: Program
-    llvm: str
+    target: Target
+    traced: bool
+    checked: bool
+
+    @property
+    def llvm(self) -> str:
+        """The text before LLVM's own passes, made anew each time."""
+        target = self.target
+        return str(
+            emit_program(
+                self.program, target.triple, data_layout(target),
+                traced=self.traced, checked=self.checked,
+            )
+        )  # fmt: skip
+
+    def modules(self) -> Iterable[ir.Module]:
+        """The same, made one by one, in modules of some kernels each where objects can be joined."""
+        target, how = self.target, {"traced": self.traced, "checked": self.checked}
+        if target.architecture == "wasm32":
+            return [emit_program(self.program, target.triple, data_layout(target), **how)]
+        return emit_parts(self.program, target.triple, **how)
 
 
 def optimize_function(
@@ -155,7 +174,7 @@ def lower(
     checked: bool = False,
     bounded: Bounded | None = None,
 ) -> Stages:
-    """The function's fused form, its kernels, and their LLVM IR.
+    """The function's fused form and its kernels, from which LLVM IR is made when it is asked for.
 
     `traced` and `checked` are `emit_program`'s; `bounded` is what `function` is the function of, if
     it is for a range of sizes.
@@ -165,10 +184,9 @@ def lower(
     program = lower_function(fused, target, bounded)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
-    layout = data_layout(target)
-    text = str(emit_program(program, target.triple, layout, traced=traced, checked=checked))
-    dump.write("llvm", "ll", lambda: text)
-    return Stages(fused, program, text)
+    stages = Stages(fused, program, target, traced, checked)
+    dump.write("llvm", "ll", lambda: stages.llvm)
+    return stages
 
 
 def finish_kernel(target: Target) -> Callable[[Kernel], Kernel]:
@@ -224,12 +242,10 @@ def generate(
 ) -> Compiled:
     """Machine code for the stages of `function`."""
     dump = dump or Dump()
-    module = llvm.parse_assembly(stages.llvm)
-    module.verify()
-    optimize(module, target)
-    dump.write("optimized", "ll", lambda: str(module))
-    code = emit_object(module, target)
-    return Compiled(manifest_of(function, stages.program, target), code, stages.program.constants)
+    code = machine_code(stages.modules(), target, texts=dump.folder is not None)
+    dump.write("optimized", "ll", lambda: code.optimized)
+    manifest = manifest_of(function, stages.program, target)
+    return Compiled(manifest, code.object_code, stages.program.constants)
 
 
 def compile_ptx(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 
 from llvmlite import ir
 
@@ -44,17 +45,62 @@ def emit_program(
     (place 2n) and after (2n + 1) number n of `program.calls`. If `checked`, every access is (see
     codegen/bounds.py).
     """
-    module = ir.Module(program.name)
+    module = _module(program.name, triple, data_layout)
+    disjoint = _disjoint(program)
+    functions = [
+        emit_kernel(module, kernel, _symbol(number, kernel), disjoint[number], checked=checked)
+        for number, kernel in enumerate(program.kernels)
+    ]
+    _emit_body(module, program, functions, traced)
+    return module
+
+
+_TOGETHER = 4  # kernels in a module: each module costs some milliseconds of its own
+
+
+def emit_parts(
+    program: Program, triple: str, *, traced: bool = False, checked: bool = False
+) -> Iterator[ir.Module]:
+    """What `emit_program` gives, in modules of a few kernels each and a last one for `tk_body`."""
+    disjoint = _disjoint(program)
+    body = _module(program.name, triple, "")
+    functions = []
+    for first in range(0, len(program.kernels), _TOGETHER):
+        module = _module(f"{program.name}.{first}", triple, "")
+        for number, kernel in enumerate(program.kernels[first : first + _TOGETHER], first):
+            name = _symbol(number, kernel)
+            made = emit_kernel(module, kernel, name, disjoint[number], "hidden", checked=checked)
+            function = ir.Function(body, made.function_type, name)
+            function.linkage = "hidden"
+            function.attributes.add("nounwind")
+            functions.append(function)
+        yield module
+    _emit_body(body, program, functions, traced)
+    yield body
+
+
+def _module(name: str, triple: str, data_layout: str) -> ir.Module:
+    module = ir.Module(name)
     module.triple = triple
     if data_layout:
         module.data_layout = data_layout
+    return module
+
+
+def _symbol(number: int, kernel: Kernel) -> str:
+    return f"k{number}.{kernel.name}"
+
+
+def _disjoint(program: Program) -> list[bool]:
+    """For each kernel, whether no call of it gets one buffer twice."""
     overlapping = {c.kernel for c in program.calls if len(set(c.slots)) < len(c.slots)}
-    functions = [
-        emit_kernel(
-            module, kernel, f"k{number}.{kernel.name}", number not in overlapping, checked=checked
-        )
-        for number, kernel in enumerate(program.kernels)
-    ]
+    return [number not in overlapping for number in range(len(program.kernels))]
+
+
+def _emit_body(
+    module: ir.Module, program: Program, functions: Sequence[ir.Function], traced: bool
+) -> None:
+    """`tk_body`, which runs the steps."""
     kind = ir.FunctionType(I32, [POINTER, POINTER, POINTER, I32])
     body = ir.Function(module, kind, "tk_body")
     builder = ir.IRBuilder(body.append_basic_block("entry"))
@@ -78,7 +124,6 @@ def emit_program(
 
     emit_steps(builder, program.steps, pointers.of, call)
     builder.ret(ir.Constant(I32, 0))
-    return module
 
 
 class _Pointers:

@@ -149,12 +149,24 @@ def optimize(module: llvm.ModuleRef, target: Target) -> None:
     Loops come from schedules, which already chose their vectors and their unrolling, so LLVM's own
     vectorisers and unrollers stay off.
     """
+    optimize_for(module, machine(target), pipeline_options())
+
+
+def pipeline_options() -> llvm.PipelineTuningOptions:
+    """Level 2 without vectorisers and unrollers."""
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = False
     options.loop_interleaving = False
     options.slp_vectorization = False
     options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine(target), options)
+    return options
+
+
+def optimize_for(
+    module: llvm.ModuleRef, made_for: llvm.TargetMachine, options: llvm.PipelineTuningOptions
+) -> None:
+    """`optimize` with parts that serve for many modules."""
+    builder = llvm.create_pass_builder(made_for, options)
     builder.getModulePassManager().run(module, builder)
 
 

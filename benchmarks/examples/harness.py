@@ -24,7 +24,7 @@ def module(name: str) -> types.ModuleType:
     if name != "tensorflow":
         return import_module(name)
     os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_USE_LEGACY_KERAS="1")
-    found = import_module("tensorflow").compat.v1
+    found: types.ModuleType = import_module("tensorflow").compat.v1
     found.disable_v2_behavior()
     return found
 

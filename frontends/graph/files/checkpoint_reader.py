@@ -7,8 +7,8 @@ import os
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.files import data_types
-from tensorkiln.frontends.graph.files.bundle import Bundle
 from tensorkiln.frontends.graph.files.checkpoint_state import checkpoint_exists, latest_checkpoint
+from tensorkiln.frontends.graph.files.slices_checkpoint import open_checkpoint
 
 
 class CheckpointReader:
@@ -17,7 +17,7 @@ class CheckpointReader:
     def __init__(self, filepattern: str) -> None:
         """NotFoundError if there is no checkpoint of that path, DataLossError for a broken one."""
         self.path = os.fspath(filepattern)
-        self._bundle = Bundle(self.path)
+        self._bundle = open_checkpoint(self.path)
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """The tensors' shapes by name."""

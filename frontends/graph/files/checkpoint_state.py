@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from tensorkiln.frontends.graph.files import aside, bundle
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.proto_checkpoint import CheckpointState
+from tensorkiln.frontends.graph.files.slices_checkpoint import files_of
 
 _LOGGER = logging.getLogger("tensorflow")
 
@@ -114,7 +115,8 @@ def latest_checkpoint(checkpoint_dir: str, latest_filename: str | None = None) -
 
 def checkpoint_exists(checkpoint_prefix: str) -> bool:
     """True if there is a checkpoint of that path."""
-    return os.path.exists(bundle.current_index(os.fspath(checkpoint_prefix)))
+    prefix = os.fspath(checkpoint_prefix)
+    return os.path.exists(bundle.current_index(prefix)) or bool(files_of(prefix))
 
 
 def get_checkpoint_mtimes(checkpoint_prefixes: Sequence[str]) -> list[float]:

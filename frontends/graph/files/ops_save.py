@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,13 +13,16 @@ from tensorkiln.frontends.graph.dtypes import DType, boolean, string
 from tensorkiln.frontends.graph.errors import InvalidArgumentError, NotFoundError, OpError
 from tensorkiln.frontends.graph.files import data_types
 from tensorkiln.frontends.graph.files.bundle import Bundle, write_bundle
+from tensorkiln.frontends.graph.files.slices_checkpoint import SlicesCheckpoint, open_checkpoint
 from tensorkiln.frontends.graph.host import HostContext, host_only
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.runtime.errors import UnsupportedError
 
+Checkpoint: TypeAlias = "Bundle | SlicesCheckpoint"
 
-def read_checked(bundle: Bundle, name: str, dtype: DType, op: Operation) -> Array:
+
+def read_checked(bundle: Checkpoint, name: str, dtype: DType, op: Operation) -> Array:
     """A tensor of a bundle for the op that restores it.
 
     NotFoundError if it is missing, InvalidArgumentError if it has another element type.
@@ -40,10 +44,10 @@ def at(op: Operation) -> str:
     return f"\n\t [[node {op.name} ({op.location})]]"
 
 
-def open_bundle(path: str, op: Operation) -> Bundle:
+def open_bundle(path: str, op: Operation) -> Checkpoint:
     """The bundle at `path`; errors name the op."""
     try:
-        return Bundle(path)
+        return open_checkpoint(path)
     except OpError as error:
         raise type(error)(op.name, op, f"{error}{at(op)}") from None
 

@@ -16,7 +16,7 @@ from tensorkiln.frontends.graph.files.checkpoint_state import (
 )
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.meta_graph import export_meta_graph
-from tensorkiln.frontends.graph.files.ops_save import at, open_bundle, read_checked
+from tensorkiln.frontends.graph.files.ops_save import Checkpoint, at, open_bundle, read_checked
 from tensorkiln.frontends.graph.files.proto_checkpoint import SaverDef
 from tensorkiln.frontends.graph.files.retention import Retention, delete_all
 from tensorkiln.frontends.graph.files.saved_variables import saved_variables
@@ -205,7 +205,7 @@ class Saver:
         known = reading in {op.name for op in sess.graph.get_operations()}
         return sess.graph.get_operation_by_name(reading if known else name)
 
-    def _value(self, source: bundle.Bundle, name: str, variable: Operation, op: Operation) -> Array:
+    def _value(self, source: Checkpoint, name: str, variable: Operation, op: Operation) -> Array:
         tensor = variable.outputs[0]
         value = read_checked(source, name, tensor.dtype.base_dtype, op)
         if self._reshape and value.size == tensor.shape.num_elements():

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.integer_products import BYTES
 from tensorkiln.compiler.ops.record import Element
 from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
 from tensorkiln.compiler.passes.fuse_kinds import (
@@ -160,6 +161,8 @@ def _epilogue(groups: Groups, op: Op) -> None:
         following = _next_pointwise(groups, ends, inside)
         if following is None or following.result.shape != op.result.shape:
             break
+        if _widens_bytes(following):
+            break
         if any(_is_later_product(groups, v, op) for v in following.operands if v not in inside):
             break
         taken.append(groups.group_of[following])
@@ -169,6 +172,12 @@ def _epilogue(groups: Groups, op: Op) -> None:
             for source in taken[:count]:
                 groups.merge(source, target)
             return
+
+
+def _widens_bytes(op: Op) -> bool:
+    """True if `op` makes larger numbers of 8-bit integers: better done by who reads them."""
+    source = op.operands[0].dtype
+    return op.name == "convert" and source in BYTES and op.result.dtype.bits > source.bits
 
 
 def _is_later_product(groups: Groups, value: Value, op: Op) -> bool:

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import F32, I32
+from tensorkiln.compiler.ir.dtypes import F32, I32, DType
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.checks import op_pairs
 from tensorkiln.compiler.ops.integer_products import BYTES
 from tensorkiln.compiler.passes.known import known
-from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, Rule, Rules, rewrite, static
+from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, Rules, rewrite, static
 
 _MOST_TERMS = 1 << 15  # of a sum of products of two centred bytes that i32 surely holds
 
@@ -38,15 +38,13 @@ def quantized_products(function: Function) -> Function:
     Exactly: dequantize moves behind reshape, transpose and maxima of windows, it cancels with a
     quantize with the same known parameters, and bytes that are only dequantized again are not made.
     """
-    scaled: dict[Value, Value] = {}
     rules: Rules = {
         "dot_general": (_dot,),
         "convolution": (_convolution,),
         "reshape": (_moved,),
         "transpose": (_moved,),
         "reduce_window": (_pooled,),
-        "quantize": (_same_bytes, _scaled_once(scaled)),
-        "dequantize": (_from_steps(scaled),),
+        "quantize": (_same_bytes, _scaled_once),
     }
     return rewrite(function, rules)
 
@@ -174,56 +172,53 @@ def _is_plain(scale: Array) -> bool:
     return bool(np.float32(1e-30) < scale.reshape(()) < np.float32(1e30))
 
 
-def _scaled_once(scaled: dict[Value, Value]) -> Rule:
-    """The rule for quantize; `scaled` takes for each result the steps from its zero point."""
+def _scaled_once(rewriter: Rewriter, op: Op) -> Replacement:
+    x, scale, zero = op.operands
+    divisor, shift = known(rewriter, scale), known(rewriter, zero)
+    if divisor is None or divisor.size != 1 or x.dtype is not F32 or not _is_plain(divisor):
+        return None
+    if shift is None or shift.size != 1 or zero.dtype not in BYTES:
+        return None
+    divided = _divided(rewriter, x, np.float64(divisor.reshape(())))
+    if divided is None:
+        return None
+    number, (lowest, highest) = int(shift.reshape(())), _ends(zero.dtype)
+    # The ends are whole steps: rounding first or last is the same.
+    steps = _with(rewriter, "maximum", divided, lowest - number)
+    steps = _with(rewriter, "minimum", steps, highest - number)
+    steps = rewriter.one("round_nearest_even", (steps,))
+    codes = _with(rewriter, "add", steps, number) if number else steps
+    return shorthand.convert(rewriter, codes, zero.dtype)
 
-    def rule(rewriter: Rewriter, op: Op) -> Replacement:
-        x, scale, zero = op.operands
-        divisor, shift = known(rewriter, scale), known(rewriter, zero)
-        if divisor is None or divisor.size != 1 or x.dtype is not F32 or not _is_plain(divisor):
-            return None
-        if shift is None or shift.size != 1 or zero.dtype not in BYTES:
-            return None
-        divided = _divided(rewriter, x, np.float64(divisor.reshape(())))
-        if divided is None:
-            return None
-        number = int(shift.reshape(()))
-        lowest = -128 if zero.dtype.is_signed else 0
-        # The ends are whole steps: rounding first or last is the same.
-        steps = _with(rewriter, "maximum", divided, lowest - number)
-        steps = _with(rewriter, "minimum", steps, lowest + 255 - number)
-        steps = rewriter.one("round_nearest_even", (steps,))
-        codes = _with(rewriter, "add", steps, number) if number else steps
-        result = shorthand.convert(rewriter, codes, zero.dtype)
-        scaled[result] = steps
-        return result
 
-    return rule
+def _ends(dtype: DType) -> tuple[int, int]:
+    return (-128, 127) if dtype.is_signed else (0, 255)
 
 
 def _with(rewriter: Rewriter, name: str, x: Value, number: int) -> Value:
     return shorthand.binary(rewriter, name, x, shorthand.scalar(rewriter, number, F32))
 
 
-def _from_steps(scaled: dict[Value, Value]) -> Rule:
-    """The rule for dequantize: what nobody else reads as bytes needs not become bytes."""
-
-    def rule(rewriter: Rewriter, op: Op) -> Replacement:
-        x, scale, zero = op.operands
-        steps, factor, shift = scaled.get(x), known(rewriter, scale), known(rewriter, zero)
-        if steps is None or factor is None or shift is None or not rewriter.has_one_use(x):
+def _steps_of(rewriter: Rewriter, codes: Value, zero: Value) -> Value | None:
+    """The whole numbers as floats of which `_scaled_once` made `codes`, less the zero point."""
+    made, shift = rewriter.producer(codes, "convert"), known(rewriter, zero)
+    if made is None or shift is None or shift.size != 1:
+        return None
+    number = int(shift.reshape(()))
+    steps = made.operands[0]
+    if number:
+        moved = rewriter.producer(steps, "add")
+        if moved is None or rewriter.splat(moved.operands[1]) != number:
             return None
-        codes = rewriter.producer(x, "convert")
-        offset = None if codes is None else rewriter.producer(codes.operands[0], "add")
-        number = None if offset is None else rewriter.splat(offset.operands[1])
-        if factor.size != 1 or shift.size != 1 or op.result.dtype is not F32:
-            return None
-        if int(shift.reshape(())) != (0 if number is None else int(number)):
-            return None
-        one = rewriter.constant(factor.reshape(()))
-        return shorthand.binary(rewriter, "multiply", steps, one)
-
-    return rule
+        steps = moved.operands[0]
+    rounded = rewriter.producer(steps, "round_nearest_even")
+    upper = None if rounded is None else rewriter.producer(rounded.operands[0], "minimum")
+    lower = None if upper is None else rewriter.producer(upper.operands[0], "maximum")
+    if upper is None or lower is None:
+        return None
+    ends = [rewriter.splat(o.operands[1]) for o in (lower, upper)]
+    fits = all(end == limit - number for end, limit in zip(ends, _ends(codes.dtype), strict=True))
+    return steps if fits else None
 
 
 def _divided(rewriter: Rewriter, value: Value, divisor: np.float64) -> Value | None:
@@ -238,6 +233,8 @@ def _divided(rewriter: Rewriter, value: Value, divisor: np.float64) -> Value | N
     match op.name:
         case "multiply":
             first: Value | None = op.operands[0] if _is_steps(rewriter, op.operands[0]) else None
+        case "add" if all(rewriter.producer(v, "dequantize") for v in op.operands):
+            return _divided_sum(rewriter, op, divisor)
         case "add" | "maximum":
             first = _divided(rewriter, op.operands[0], divisor)
         case _:
@@ -258,6 +255,28 @@ def _is_steps(rewriter: Rewriter, value: Value) -> bool:
     total = rewriter.producer(op.operands[0])
     products = total is not None and total.name in ("dot_general", "convolution")
     return products and op.operands[0].dtype is I32
+
+
+def _divided_sum(rewriter: Rewriter, op: Op, divisor: np.float64) -> Value | None:
+    """A sum of dequantized bytes over `divisor`; the kernel that makes the later ones takes it."""
+    sides = [o for v in op.operands if (o := rewriter.producer(v, "dequantize")) is not None]
+    places = [rewriter.producer(side.operands[0]) for side in sides]
+    order = [-1 if place is None else rewriter.ops.index(place) for place in places]
+    terms: list[Value] = []
+    for value, side, place in zip(op.operands, sides, order, strict=True):
+        last = place == max(order) and rewriter.has_one_use(value)
+        steps = _steps_of(rewriter, side.operands[0], side.operands[2]) if last else None
+        scale = known(rewriter, side.operands[1])
+        if steps is not None and scale is not None and rewriter.has_one_use(side.operands[0]):
+            factor = np.float32(scale.reshape(()).astype(np.float64) / divisor)
+            one = rewriter.constant(factor)
+            terms.append(shorthand.binary(rewriter, "multiply", steps, one))
+            continue
+        term = _with_scale(rewriter, side, divisor)
+        if term is None:
+            return None
+        terms.append(term)
+    return rewriter.one("add", terms)
 
 
 def _with_scale(rewriter: Rewriter, op: Op, divisor: np.float64) -> Value | None:

@@ -1,4 +1,4 @@
-"""Rules for sums with updates of zeros, which gradients of slices are."""
+"""Rules for sums with updates of zeros and with padded boxes, which gradients of slices are."""
 
 from __future__ import annotations
 
@@ -32,4 +32,52 @@ def _box_in_zeros(rewriter: Rewriter, value: Value) -> tuple[Value, Sequence[Val
     return (update, starts) if is_number(rewriter.splat(zeros), 0.0) else None
 
 
-RULES: dict[str, Sequence[Rule]] = {"add": (add_box,)}
+def pads_side_by_side(rewriter: Rewriter, op: Op) -> Replacement:
+    """pad(a, after) + pad(b, before) = concatenate(a, b): parts that cover the whole, once."""
+    parts = sorted(_padded_parts(rewriter, op), key=lambda part: part[1])
+    axes = {axis for _, _, axis in parts}
+    if len(parts) < 2 or len(axes) != 1:
+        return None
+    (axis,) = axes
+    end = 0
+    for box, low, _ in parts:
+        size = box.type.shape[axis]
+        if low != end or not isinstance(size, int):
+            return None
+        end += size
+    if end != op.result.type.shape[axis]:
+        return None
+    return rewriter.one("concatenate", tuple(box for box, _, _ in parts), dimension=axis)
+
+
+def _padded_parts(rewriter: Rewriter, op: Op) -> list[tuple[Value, int, int]]:
+    """(box, place, axis) of the pads of zeros along one axis that `op` sums; empty if others."""
+    parts: list[tuple[Value, int, int]] = []
+    pending = list(op.operands)
+    while pending:
+        value = pending.pop()
+        if not rewriter.has_one_use(value):
+            return []
+        inner = rewriter.producer(value)
+        if inner is not None and inner.name == "add":
+            pending.extend(inner.operands)
+            continue
+        part = _padded_part(rewriter, inner)
+        if part is None:
+            return []
+        parts.append(part)
+    return parts
+
+
+def _padded_part(rewriter: Rewriter, op: Op | None) -> tuple[Value, int, int] | None:
+    if op is None or op.name != "pad" or not is_number(rewriter.splat(op.operands[1]), 0.0):
+        return None
+    low, high = op.ints("low"), op.ints("high")
+    axes = [axis for axis in range(len(low)) if low[axis] or high[axis]]
+    if len(axes) != 1 or any(op.ints("interior")) or min(*low, *high) < 0:
+        return None
+    (axis,) = axes
+    return op.operands[0], low[axis], axis
+
+
+RULES: dict[str, Sequence[Rule]] = {"add": (add_box, pads_side_by_side)}

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import sys
 import time
 import unittest
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the suite computes infinities on purpose
@@ -27,6 +30,17 @@ LIST = Path(__file__).parent / "suite_passes.txt"
 STRIDE = 16
 # OnnxBackendRealModelTest wants to write to the home directory: see test_light_models.py.
 LEFT_OUT = ("OnnxBackendRealModelTest",)
+
+# Why a test is not in the list: the first pattern that its name has tells.
+REASONS = {
+    "label_encoder|equal_string|regex|string_|strnorm": "strings stay on the host",
+    "image_decoder": "files are decoded on the host",
+    "bernoulli|training_dropout": "the expected numbers are those of numpy's random generator",
+    "e8m0": "an exponent alone is no dtype of tensors here",
+    "attention_4d_causal_fp16": "expected are f16 results of rounded steps, two elements off by one place",
+    "dft_inverse": "expected are rounding errors of f32 above the tolerance, where the result is 0",
+    "loop16_seq_none": "the suite's own comparison fails on a sequence of scalars",
+}
 
 Cases = dict[str, type[unittest.TestCase]]
 
@@ -70,6 +84,18 @@ def test_list_fits_the_suite() -> None:
     assert len(everything & set(listed())) > 0.8 * len(listed())
 
 
+def reason(name: str) -> str:
+    """Why the test is not in the list; empty where nobody knows."""
+    return next((why for pattern, why in REASONS.items() if re.search(pattern, name)), "")
+
+
+def test_what_is_left_out_has_a_reason() -> None:
+    everything = {name for case in suite(InterpretedBackend).values() for name in names_of(case)}
+    if onnx.__version__ not in LIST.read_text().partition("\n")[0]:
+        pytest.skip("the list was made with another version of onnx")
+    assert not [name for name in everything - set(listed()) if not reason(name)]
+
+
 def outcomes(cases: Cases) -> Iterator[tuple[str, str]]:
     """Runs all tests: their names, with what went wrong, if anything did."""
     for case in cases.values():
@@ -95,7 +121,9 @@ def regenerate() -> None:
         f"# Of {total} tests of onnx.backend.test (onnx {onnx.__version__}),"
         f" {len(interpreted)} pass interpreted and {len(compiled)} compiled.\n"
     )
-    LIST.write_text(head + "\n".join(sorted(interpreted & compiled)) + "\n")
+    out = sorted({name for name, _ in found} - (interpreted & compiled))
+    notes = "".join(f"# not {name}: {reason(name)}\n" for name in out)
+    LIST.write_text(head + notes + "\n".join(sorted(interpreted & compiled)) + "\n")
     print(head, end="")
     for name in sorted(interpreted ^ compiled):
         print("compiled only:" if name in compiled else "interpreted only:", name)

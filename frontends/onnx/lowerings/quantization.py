@@ -89,8 +89,9 @@ def _dequantize(node: Node) -> Value:
 def requantized(node: Node, total: Value, scale: Value, index: int) -> Value:
     """Integer sums of products times `scale`, quantized by operands `index` and `index` + 1."""
     builder = node.builder
-    real = binary(builder, "multiply", convert(builder, total, scale.dtype), scale)
-    ratio = binary(builder, "divide", real, reshape(builder, node.value(index), ()))
+    # One factor, as ONNX Runtime has it: known scales divide while compiling.
+    factor = binary(builder, "divide", scale, reshape(builder, node.value(index), ()))
+    ratio = binary(builder, "multiply", convert(builder, total, scale.dtype), factor)
     zero = node.value(index + 1)
     rounded = builder.one("round_nearest_even", (ratio,))
     shifted = binary(

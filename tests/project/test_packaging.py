@@ -34,6 +34,31 @@ def test_every_folder_is_packaged() -> None:
     assert listed("packages", text) == expected
 
 
+def test_every_file_that_is_no_module_is_package_data() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    table = re.search(
+        r"^\[tool\.setuptools\.package-data\]\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL
+    )
+    assert table is not None
+    patterns = {
+        name: re.findall(r'"([^"]+)"', found)
+        for name, found in re.findall(r'^"([^"]+)" = \[(.*?)\]', table[1], re.MULTILINE)
+    }
+    missing = [
+        str(path.relative_to(ROOT))
+        for top in ("compiler", "runtime", "frontends", "benchmarks")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".md")
+        if not any(
+            path.match(pattern)
+            for pattern in patterns.get(
+                ".".join(["tensorkiln", *path.parent.relative_to(ROOT).parts]), []
+            )
+        )
+    ]
+    assert missing == []
+
+
 def test_folders_of_modules_are_packages() -> None:
     for top in ("compiler", "runtime", "frontends", "benchmarks"):
         for path in (ROOT / top).rglob("*.py"):

@@ -33,12 +33,13 @@ from tensorkiln.compiler.ops.shorthand import (
 
 LARGEST = 600  # elements of a sample's operand
 # Their operands are matrices of a kind (positive definite, triangular, orthogonal) that no other
-# value is, or say what may be done with others (states of generators, words that are sorted).
+# value is, or say what may be done with others (states of generators, words that are sorted,
+# places in windows, places that only one update goes to).
 OWN_OPERANDS = frozenset(
     {
         "cholesky", "determinant", "eigh", "householder_product", "householder_qr", "jacobi_eigen",
         "jacobi_svd", "linear_solve", "log_determinant", "lu", "matrix_inverse", "merge_sort", "qr",
-        "rng_bit_generator", "substitution", "svd", "triangular_solve", "while",
+        "rng_bit_generator", "scatter", "scatter_windows", "substitution", "svd", "triangular_solve", "while",
     }
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from time import perf_counter_ns
-from typing import TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class FetchedArray(np.ndarray):
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickled and copied as a plain array: the class's name is no place to find it by."""
+        return np.asarray(self).__reduce_ex__(protocol)
 
 
 # numpy prints an array with the name of its class.

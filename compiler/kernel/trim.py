@@ -32,7 +32,7 @@ from tensorkiln.compiler.kernel.stmt import (
 )
 from tensorkiln.compiler.kernel.substitute import bound_names, map_expressions, rename, rewrite_expr
 
-_HEIGHTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
+_HEIGHTS = (1, 2, 3, 4, 6, 8, 11, 16, 22)
 Access = tuple[str, bool, Index]  # a buffer's name, whether it is local, an index
 
 
@@ -76,17 +76,15 @@ def trimmed(body: Block, rows: set[str], left: Expr, fresh: Callable[[str], str]
     """The body where `left`, the number of rows that are needed, is its height or more; else a
     copy of the least height that has them, if any are needed."""
     height = height_of(body, rows)
-    made = [If(Binary("ge", left, ix.const(height)), body)]
+    made: list[Stmt] = []
     below = 0
-    for count in [*(h for h in _HEIGHTS if h < height - 1), height - 1]:
-        if count <= below:
-            continue
-        inside = Binary(
-            "and",
-            Binary("gt", left, ix.const(below)),
-            Binary("le", left, ix.const(count)),
-        )
-        made.append(If(inside, _cut(body, rows, count, fresh)))
+    for count in [*(h for h in _HEIGHTS if h + 1 < height), height]:
+        more = Binary("gt", left, ix.const(below))
+        if count == height:
+            made.append(If(more, body))
+        else:
+            inside = Binary("and", more, Binary("le", left, ix.const(count)))
+            made.append(If(inside, _cut(body, rows, count, fresh)))
         below = count
     return tuple(made)
 

@@ -48,13 +48,21 @@ class CallFrame:
 
     __slots__ = ("_body", "_manifest", "_status", "_threads", "direct", "pointers")
 
-    def __init__(self, body: Body, manifest: Manifest, threads: int, model: DirectModel) -> None:
+    def __init__(
+        self,
+        body: Body,
+        manifest: Manifest,
+        threads: int,
+        model: DirectModel,
+        workspace: Array | None = None,
+    ) -> None:
+        """A frame with a workspace of its own, unless it is given one of the same size."""
         self._body = body
         self._manifest = manifest
         count = len(manifest.inputs) + len(manifest.outputs)
         self.pointers = (ctypes.c_void_p * max(count, 1))()
         try:
-            workspace = aligned_bytes(manifest.workspace_bytes)
+            workspace = aligned_bytes(manifest.workspace_bytes) if workspace is None else workspace
         except MemoryError as error:
             raise TensorKilnError(f"{manifest.model}: {message(OUT_OF_MEMORY)}") from error
         self._threads = ctypes.c_int32(threads)

@@ -101,6 +101,10 @@ class Executable:
         count = self._body.thread_count(threads) if threads > 0 else self._threads
         return CallFrame(self._body, self.manifest, count, self._model)
 
+    def frame_for(self, manifest: Manifest, workspace: Array) -> CallFrame:
+        """A frame for calls with the shapes in `manifest`, which the code must be able to take."""
+        return CallFrame(self._body, manifest, self._threads, direct_model(manifest), workspace)
+
     def __call__(self, *arrays: object) -> list[Array]:
         """`run` with the inputs by position."""
         if len(arrays) != len(self._names):

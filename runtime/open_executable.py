@@ -7,7 +7,7 @@ the arrays as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -19,17 +19,26 @@ from tensorkiln.runtime.feeds import Array, address, dense, wrong_names
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
 from tensorkiln.runtime.open_sizes import OpenSpec, SizeRange
 
-# The sizes, and the shapes and dtypes of the results
-_Call: TypeAlias = "tuple[tuple[int, ...], list[tuple[tuple[int, ...], np.dtype[np.generic]]]]"
-_REMEMBERED = 512  # shapes of calls
+_Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"
+_REMEMBERED = 256  # shapes of calls that have frames, for each call at a time
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Frame:
+    """A frame for calls with arrays of one shape each; `sizes` are the scalars it points to."""
+
     calls: CallFrame
     sizes: list[Array]
-    threads: int
-    told: object = None  # what `sizes` hold
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What one call at a time uses: a workspace, and frames by the shapes of the inputs."""
+
+    workspace: Array
+    frames: dict[_Shapes, _Frame]
 
 
 class OpenExecutable:
@@ -50,10 +59,8 @@ class OpenExecutable:
             for spec, shape in zip(self.manifest.outputs, self.sizes.outputs, strict=True)
         )
         self._names = [spec.name for spec in self.inputs]
-        self._kinds = [(spec.name, spec.numpy) for spec in self.inputs]
         self._aliases = [(k, s.alias) for k, s in enumerate(self.outputs) if s.alias is not None]
-        self._calls: dict[tuple[tuple[int, ...], ...], _Call] = {}
-        self._frames: list[_Frame] = []
+        self._slots: list[_Slot] = []
         self._told = [_where(size, self.inputs) for size in self.sizes.ranges]
 
     @property
@@ -122,49 +129,63 @@ class OpenExecutable:
         return sizes
 
     def _run(self, values: Sequence[object], threads: int) -> list[Array]:
-        arrays = [
-            value
-            if type(value) is np.ndarray and value.dtype == kind and value.flags.c_contiguous
-            else dense(name, kind, value)
-            for (name, kind), value in zip(self._kinds, values, strict=True)
-        ]
-        key = tuple([array.shape for array in arrays])
-        call = self._calls.get(key)
-        if call is None:
-            call = self._calls[key] = self._call(arrays)
-            if len(self._calls) > _REMEMBERED:
-                del self._calls[next(iter(self._calls))]
-        sizes, shapes = call
-        results = [np.empty(shape, kind) for shape, kind in shapes]
+        try:
+            slot = self._slots.pop()
+        except IndexError:
+            slot = _Slot(_zeros(self.manifest.workspace_bytes), {})
+        try:
+            if threads <= 0 and not self._aliases:
+                frame = slot.frames.get(tuple([getattr(value, "shape", ()) for value in values]))
+                if frame is not None and frame.calls.direct is not None:
+                    made = frame.calls.direct.arrays(*values, *frame.sizes)
+                    if type(made) is list:
+                        return made
+                    if type(made) is int:
+                        raise frame.calls.error(made)
+            return self._run_any(slot, values, threads)
+        finally:
+            self._slots.append(slot)
+
+    def _run_any(self, slot: _Slot, values: Sequence[object], threads: int) -> list[Array]:
+        """What `run` does with shapes that are new, values to convert, and aliases."""
+        arrays = [dense(s.name, s.numpy, v) for s, v in zip(self.inputs, values, strict=True)]
+        frame = self._frame(slot, arrays)
+        results = [np.empty(spec.shape, spec.numpy) for spec in frame.outputs]
         for index, source in self._aliases:
             np.copyto(results[index], arrays[source])
             arrays[source] = results[index]
+        frame.calls.set_threads(threads or self.threads)
+        frame.calls.set_pointers([address(a) for a in (*arrays, *frame.sizes, *results)])
         try:
-            frame = self._frames.pop()
-        except IndexError:
-            scalars: list[Array] = [np.zeros((), np.int32) for _ in sizes]
-            frame = _Frame(self.executable.frame(), scalars, self.threads)
-        try:
-            calls = frame.calls
-            if frame.told is not sizes:
-                for scalar, size in zip(frame.sizes, sizes, strict=True):
-                    scalar[...] = size
-                frame.told = sizes
-            wanted = threads or self.threads
-            if wanted != frame.threads:
-                calls.set_threads(wanted)
-                frame.threads = wanted
-            calls.set_pointers([address(a) for a in (*arrays, *frame.sizes, *results)])
-            calls.call()
+            frame.calls.call()
         finally:
-            self._frames.append(frame)
+            frame.calls.set_threads(self.threads)
         return results
 
-    def _call(self, arrays: Sequence[Array]) -> _Call:
-        """What calls with arrays of these shapes do."""
-        sizes = self.sizes_of(arrays)
-        told = tuple(sizes[size.name] for size in self.sizes.ranges)
-        return told, [(spec.shape.at(sizes), spec.numpy) for spec in self.outputs]
+    def _frame(self, slot: _Slot, arrays: Sequence[Array]) -> _Frame:
+        shapes = tuple([array.shape for array in arrays])
+        frame = slot.frames.get(shapes)
+        if frame is None:
+            sizes = self.sizes_of(arrays)
+            inputs, outputs = self.at(sizes)
+            scalars: list[Array] = [
+                np.array(sizes[size.name], np.int32) for size in self.sizes.ranges
+            ]
+            told = self.manifest.inputs[len(inputs) :]
+            manifest = replace(self.manifest, inputs=(*inputs, *told), outputs=outputs)
+            calls = self.executable.frame_for(manifest, slot.workspace)
+            frame = _Frame(calls, scalars, inputs, outputs)
+            if len(slot.frames) >= _REMEMBERED:
+                del slot.frames[next(iter(slot.frames))]
+            slot.frames[shapes] = frame
+        return frame
+
+
+def _zeros(size: int) -> Array:
+    """Aligned memory of zeros: places that no call has used yet are no denormal numbers."""
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
 
 
 def opened(executable: Executable) -> Executable | OpenExecutable:

@@ -7,9 +7,9 @@ A tile computes a fixed number of rows in registers, in unrolled loops:
     for k { unroll i in 0..13 { acc[i, ..] = fma(..) } }
     unroll i in 0..13 { out[base + i, ..] = acc[i, ..] }
 
-Where a call needs fewer, a copy of the tile with fewer rows takes its place, one of a few heights.
-Computing the rest as well would not only waste time: what nobody wrote may be denormal numbers,
-which are slow to multiply.
+Where a call needs fewer, a copy of the tile with just as many rows takes its place. Computing the
+rest as well would not only waste time: what nobody wrote may be denormal numbers, which are slow
+to multiply.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from tensorkiln.compiler.kernel.stmt import (
 )
 from tensorkiln.compiler.kernel.substitute import bound_names, map_expressions, rename, rewrite_expr
 
-_HEIGHTS = (1, 2, 3, 4, 6, 8, 11, 16, 22)
 Access = tuple[str, bool, Index]  # a buffer's name, whether it is local, an index
 
 
@@ -74,18 +73,13 @@ def height_of(body: Block, rows: set[str]) -> int:
 
 def trimmed(body: Block, rows: set[str], left: Expr, fresh: Callable[[str], str]) -> Block:
     """The body where `left`, the number of rows that are needed, is its height or more; else a
-    copy of the least height that has them, if any are needed."""
+    copy of just that height."""
     height = height_of(body, rows)
     made: list[Stmt] = []
-    below = 0
-    for count in [*(h for h in _HEIGHTS if h + 1 < height), height]:
-        more = Binary("gt", left, ix.const(below))
-        if count == height:
-            made.append(If(more, body))
-        else:
-            inside = Binary("and", more, Binary("le", left, ix.const(count)))
-            made.append(If(inside, _cut(body, rows, count, fresh)))
-        below = count
+    for count in range(1, height):
+        exact = Binary("eq", left, ix.const(count))
+        made.append(If(exact, _cut(body, rows, count, fresh)))
+    made.append(If(Binary("ge", left, ix.const(height)), body))
     return tuple(made)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from tensorkiln.compiler.ir.dims import Symbol
 
-SPAN = 8
+SPAN = 4
 MOST = 8
 Part = Mapping[str, tuple[int, int]]  # of each symbol: the least and the greatest size
 

@@ -25,9 +25,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "compiler.evaluate", "compiler.ops", "compiler.kernel", "compiler.ir", "runtime",
     ),
     "compiler.codegen": ("compiler.kernel", "compiler.ir", "runtime"),
-    "compiler.lower": ("compiler.ops", "compiler.kernel", "compiler.ir", "runtime"),
+    "compiler.sizes": (
+        "compiler.passes", "compiler.ops", "compiler.kernel", "compiler.ir", "runtime",
+    ),
+    "compiler.lower": ("compiler.sizes", "compiler.ops", "compiler.kernel", "compiler.ir", "runtime"),
     "compiler.schedules": (
-        "compiler.lower", "compiler.passes", "compiler.ops",
+        "compiler.lower", "compiler.sizes", "compiler.passes", "compiler.ops",
         "compiler.kernel", "compiler.ir", "runtime",
     ),
     "compiler": ("compiler", "runtime"),

@@ -15,8 +15,21 @@ from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.effects import Effect
 from tensorkiln.frontends.graph.guards import Guard, GuardStep, split_guard
 from tensorkiln.frontends.graph.lowering import Lowering, UnknownValueError
+from tensorkiln.frontends.graph.open_cluster import (
+    SPECIALISED,
+    OpenDims,
+    Shapes,
+    compile_cluster,
+    open_dims,
+)
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.step import InterpretedStep, MakeStep, Step
+from tensorkiln.frontends.graph.step import (
+    CompiledSteps,
+    InterpretedStep,
+    MakeStep,
+    OpenStep,
+    Step,
+)
 from tensorkiln.frontends.graph.store import Store, uninitialized
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -45,7 +58,10 @@ class Cluster:
         self._lock = threading.Lock()
         self._fixed: list[int] = []
         self._forms: dict[object, CompiledCluster] = {}
-        self._last: tuple[tuple[tuple[int, ...], ...], CompiledCluster] | None = None
+        self._last: tuple[Shapes, CompiledCluster] | None = None
+        self._seen: list[Shapes] = []
+        self._open: list[OpenForm] = []
+        self._opens = isinstance(make_step, CompiledSteps)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs for the inputs' arrays."""
@@ -53,7 +69,7 @@ class Cluster:
             try:
                 return self.form(arrays).run(arrays)
             except StalePlanError:
-                self._forms, self._last = {}, None
+                self._forms, self._last, self._open = {}, None, []
                 return self.form(arrays).run(arrays)
 
     def form(self, arrays: Sequence[Array]) -> CompiledCluster:
@@ -65,6 +81,8 @@ class Cluster:
         while True:
             key = (shapes, tuple((k, arrays[k].tobytes()) for k in self._fixed))
             form = self._forms.get(key)
+            if form is None and self._opens and not self._fixed:
+                form = self._open_form(shapes)
             if form is None:
                 fixed = {self.signature.inputs[k]: arrays[k] for k in self._fixed}
                 try:
@@ -75,8 +93,33 @@ class Cluster:
                     self._fixed += [self.signature.inputs.index(t) for t in error.tensors]
                     continue
                 form = self._forms[key] = CompiledCluster(lowered, self._store, self._make_step)
+                self._seen.append(shapes)
             self._last = (shapes, form)
             return form
+
+    def _open_form(self, shapes: Shapes) -> OpenForm | None:
+        """Code for a range of sizes that has `shapes`, made where the rule says so."""
+        for form in self._open:
+            if form.dims.sizes(shapes) is not None:
+                return form
+        if len(self._seen) < SPECIALISED or not isinstance(self._make_step, CompiledSteps):
+            return None
+        dims = open_dims([*self._seen[-SPECIALISED:], shapes])
+        if dims is None:
+            return None
+        lowered = lower_cluster(self.signature, shapes, self._store)
+        compiled = None
+        if lowered.guard is None and not lowered.effects and not is_copy(lowered.function):
+            compiled = compile_cluster(self._function, dims)
+        if compiled is None:
+            self._opens = False
+            return None
+        form = OpenForm(lowered, dims, self._store, self._make_step.open(compiled))
+        self._open.append(form)
+        return form
+
+    def _function(self, shapes: Shapes) -> Function:
+        return lower_cluster(self.signature, shapes, self._store).function
 
 
 @dataclass(frozen=True)
@@ -152,10 +195,18 @@ def _all_hold(builder: Builder, effects: Sequence[Effect]) -> Value | None:
 _MOVES = frozenset({"constant", "identity", "reshape", "broadcast_in_dim", "stop_gradient"})
 
 
+def is_copy(function: Function) -> bool:
+    """True if the function only moves data."""
+    return all(op.name in _MOVES for op in function.ops)
+
+
 class CompiledCluster:
     """A cluster's function, bound to the arrays of a store; not for two threads at once."""
 
-    def __init__(self, lowered: Lowered, store: Store, make_step: MakeStep) -> None:
+    def __init__(
+        self, lowered: Lowered, store: Store, make_step: MakeStep, opened: OpenStep | None = None
+    ) -> None:
+        """The step is `opened` if that is given, else one that `make_step` makes."""
         self.function = lowered.function
         self._lowering = lowered.lowering
         self._store = store
@@ -163,7 +214,7 @@ class CompiledCluster:
         parameters = {value: k for k, value in enumerate(self.function.parameters)}
         self._parameters = parameters
         self._inputs = [parameters[value] for value in lowered.inputs]
-        first = len(parameters)
+        first = len(parameters) + (len(opened.sizes.ranges) if opened is not None else 0)
         self._made = [
             (first + n, value.shape, value.dtype.numpy)
             for n, value in enumerate(self.function.results[: lowered.outputs + lowered.observed])
@@ -173,8 +224,13 @@ class CompiledCluster:
         self._effects = lowered.effects
         self._guard = GuardStep(lowered.guard, make_step) if lowered.guard else None
         self._first_values: list[Operation] = []
-        moves = all(op.name in _MOVES for op in self.function.ops)
-        self._step: Step = InterpretedStep(self.function) if moves else make_step(self.function)
+        self._step: Step
+        if opened is not None:
+            self._step = opened
+        elif is_copy(self.function):
+            self._step = InterpretedStep(self.function)
+        else:
+            self._step = make_step(self.function)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs for the inputs' arrays; the store's variables are updated."""
@@ -239,3 +295,26 @@ class CompiledCluster:
         self._first_values = [v for v in lowering.written if not store.is_initialized(v)]
         # As of the start: where a variable got another shape above, the next run binds anew.
         self._generation = generation
+
+
+class OpenForm(CompiledCluster):
+    """A cluster's function for a range of sizes."""
+
+    def __init__(self, lowered: Lowered, dims: OpenDims, store: Store, step: OpenStep) -> None:
+        super().__init__(lowered, store, InterpretedStep, step)
+        self.dims = dims
+        self._opened = step
+        self._sizes: dict[str, int] | None = None
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """See CompiledCluster."""
+        sizes = self.dims.sizes(tuple([array.shape for array in arrays]))
+        assert sizes is not None
+        if sizes != self._sizes:
+            self._opened.tell(sizes)
+            shapes = [shape.at(sizes) for shape in self._opened.sizes.outputs]
+            self._made = [
+                (position, shapes[k], dtype) for k, (position, _, dtype) in enumerate(self._made)
+            ]
+            self._sizes = sizes
+        return super().run(arrays)

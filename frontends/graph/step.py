@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -12,6 +13,8 @@ from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.runtime.compiled import Compiled
+from tensorkiln.runtime.jit import load_compiled
 
 
 class Step(Protocol):
@@ -74,8 +77,48 @@ class CompiledStep:
         self._bind(position, array)
 
 
+class OpenStep:
+    """Calls code for a range of sizes by pointers; the sizes lie behind the parameters."""
+
+    def __init__(self, compiled: Compiled, threads: int) -> None:
+        executable = load_compiled(compiled, threads)
+        assert executable.manifest.sizes is not None
+        self.sizes = executable.manifest.sizes
+        self.parameters = len(self.sizes.inputs)
+        self._scalars = [np.zeros((), np.int32) for _ in self.sizes.ranges]
+        self._frame = executable.frame()
+        count = len(executable.manifest.inputs) + len(executable.manifest.outputs)
+        self._alive: list[Array] = [np.empty(0)] * count
+        for number, scalar in enumerate(self._scalars):
+            self.bind(self.parameters + number, scalar)
+        self.run = self._frame.call
+
+    def bind(self, position: int, array: Array) -> None:
+        """Sets the array of a parameter or, behind them and the sizes, of a result."""
+        self._alive[position] = array
+        self._frame.bind(position, array)
+
+    def tell(self, sizes: Mapping[str, int]) -> None:
+        """The sizes of the calls that follow."""
+        for size, scalar in zip(self.sizes.ranges, self._scalars, strict=True):
+            scalar[...] = sizes[size.name]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSteps:
+    """Makes steps of compiled code with this number of threads (0: all processors)."""
+
+    threads: int
+
+    def __call__(self, function: Function) -> Step:
+        """A step for one function."""
+        return CompiledStep(function, self.threads)
+
+    def open(self, compiled: Compiled) -> OpenStep:
+        """A step for code that takes a range of sizes."""
+        return OpenStep(compiled, self.threads)
+
+
 def step_maker(interpreted: bool, threads: int) -> MakeStep:
     """How a session with these options makes its steps."""
-    if interpreted:
-        return InterpretedStep
-    return lambda function: CompiledStep(function, threads)
+    return InterpretedStep if interpreted else CompiledSteps(threads)

@@ -17,6 +17,7 @@ from tensorkiln.compiler.passes.fuse_kinds import (
 from tensorkiln.compiler.passes.groups import Groups
 
 MOST_COPIES = 3
+MOST_OPS = 96  # of a group: its kernel's expressions are as deep as its chains are long
 # Functions of one number that a few instructions compute ...
 CHEAP = frozenset(("add", "subtract", "multiply", "negate", "abs", "maximum", "minimum"))
 # ... and those of a few dozen, still less than memory takes beyond the near caches.
@@ -90,6 +91,8 @@ def _is_scalar(groups: Groups, value: Value) -> bool:
 
 
 def _accepts(groups: Groups, target: int, source: int, op: Op) -> bool:
+    if len(groups.members[source]) + len(groups.members[target]) > MOST_OPS:
+        return False
     outside = [v for v in groups.outputs(source) if _read_elsewhere(groups, v, source, target)]
     if outside:
         # An extra result is possible only in a loop nest of the same shape, read pointwise there.

@@ -24,6 +24,7 @@ from tensorkiln.compiler.sizes.factors import Dims, actual, closed_dims, normal
 from tensorkiln.compiler.sizes.rules_contract import CONTRACT_RULES
 from tensorkiln.compiler.sizes.rules_elements import ELEMENT_RULES
 from tensorkiln.compiler.sizes.rules_fold import FOLD_RULES
+from tensorkiln.compiler.sizes.rules_sequences import SEQUENCE_RULES
 from tensorkiln.compiler.sizes.rules_slices import SLICE_RULES
 from tensorkiln.compiler.sizes.rules_windows import WINDOW_RULES
 from tensorkiln.compiler.sizes.samples import Make, Sampled, Space, equal_arrays, sample
@@ -31,6 +32,7 @@ from tensorkiln.runtime.errors import UnsupportedError
 
 RULES: Mapping[str, Rule] = {
     **ELEMENT_RULES, **FOLD_RULES, **CONTRACT_RULES, **WINDOW_RULES, **SLICE_RULES,
+    **SEQUENCE_RULES,
 }  # fmt: skip
 # Composites with a rule of their own; the others become primitives first.
 KEPT = tuple(r.name for r in REGISTRY if r.name in RULES)

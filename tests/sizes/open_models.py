@@ -156,12 +156,24 @@ def joined() -> Case:
     return Case(model, {"length": (2, 20)}, tuple({"length": n} for n in (2, 3, 5, 8, 19, 20)))
 
 
+def recurrent() -> Case:
+    """An LSTM over an open number of steps and rows."""
+    weights = _Weights()
+    weights("w", 1, 20, 6)
+    weights("r", 1, 20, 5)
+    nodes = [node("LSTM", ["x", "w", "r"], ["y", "last"], hidden_size=5)]
+    model = _model(nodes, [_tensor("x", ["steps", "rows", 6])], "y", weights)
+    points = ({"steps": 2, "rows": 2}, {"steps": 5, "rows": 3}, {"steps": 6, "rows": 2})
+    return Case(model, {"steps": (2, 6), "rows": (2, 3)}, points)
+
+
 CASES: Mapping[str, Callable[[], Case]] = {
     "mlp": mlp,
     "cnn": cnn,
     "mean": mean,
     "attention": attention,
     "joined": joined,
+    "recurrent": recurrent,
 }
 
 

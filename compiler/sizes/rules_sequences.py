@@ -1,0 +1,46 @@
+"""Open sizes through recurrent nets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tensorkiln.compiler.ops.recurrent_parts import parts_of
+from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
+from tensorkiln.compiler.sizes.factors import is_open
+from tensorkiln.compiler.sizes.samples import Sampled, is_prefix
+
+
+def _recurrence(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    op = sampled.op
+    inputs = operands[: op.integer("inputs")]
+    states = parts_of(op).states
+    batch = next((x.dims[1] for x in inputs if is_open(x.dims[1])), None)
+    for x in inputs:
+        if any(map(is_open, x.dims[2:])):
+            raise sampled.unsupported("the number of its units is open")
+        if is_open(x.dims[0]) and op.flag("reverse"):
+            raise sampled.unsupported("it runs backward over an open number of steps")
+    _check_regions(sampled)
+    made = bounder.builder.append(op, [x.value for x in operands])
+    # Running forward, no step that is in use comes after one that is not; rows do not meet.
+    return [
+        Open(v, (sampled.dim(0, k), batch or sampled.dim(1, k), sampled.dim(2, k)))
+        for k, v in enumerate(made[: len(states)])
+    ]
+
+
+def _check_regions(sampled: Sampled) -> None:
+    """The cells must be alike at all points, their constants included."""
+    for region, *others in zip(*(op.regions for op in sampled.ops), strict=True):
+        for ops in zip(region.ops, *(other.ops for other in others), strict=False):
+            alike = len({op.name for op in ops}) == 1
+            if alike and ops[0].name == "constant":
+                first = ops[0].array("value")
+                alike = all(is_prefix(op.array("value"), first) for op in ops)
+            if not alike:
+                raise sampled.unsupported("its cell depends on the sizes")
+        if len({len(other.ops) for other in (region, *others)}) > 1:
+            raise sampled.unsupported("its cell depends on the sizes")
+
+
+SEQUENCE_RULES: Mapping[str, Rule] = {"recurrence": _recurrence}

@@ -1,8 +1,10 @@
 """Into which parts a range of sizes is cut, each with code of its own.
 
-Code for sizes up to a capacity is planned for that capacity: tiles, blocks, what runs in parallel.
-A part spans a factor of `SPAN` at most, and size 1, where models are simpler and kernels others,
-is a part of its own.  Several open sizes share `MOST` parts: the spans get wider until they fit.
+Code for sizes up to a capacity is planned for that capacity: tiles, blocks, what runs in parallel,
+how far ahead weights are fetched. Size 1, where models are simpler and kernels others, is a part of
+its own; so are the sizes that one register tile holds (`TILE` rows with AVX-512), then those of two
+tiles, then spans of a factor of four. Several open sizes share `MOST` parts: the spans get wider
+until they fit.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from tensorkiln.compiler.ir.dims import Symbol
 
+TILE = 14
 SPAN = 4
 MOST = 8
 Part = Mapping[str, tuple[int, int]]  # of each symbol: the least and the greatest size
@@ -19,29 +22,27 @@ Part = Mapping[str, tuple[int, int]]  # of each symbol: the least and the greate
 
 def parts(symbols: Sequence[Symbol]) -> list[Part]:
     """The parts, smallest sizes first; every symbol needs a maximum."""
-    span = SPAN
+    wider = 1
     while True:
-        cut = [_cut(symbol, span) for symbol in symbols]
+        cut = [_cut(symbol, wider) for symbol in symbols]
         found = [
             dict(zip((s.name for s in symbols), chosen, strict=True))
             for chosen in itertools.product(*cut)
         ]
         if len(found) <= MOST or all(len(own) <= 2 for own in cut):
             return list(found)
-        span *= 2
+        wider *= 2
 
 
-def _cut(symbol: Symbol, span: int) -> list[tuple[int, int]]:
+def _cut(symbol: Symbol, wider: int) -> list[tuple[int, int]]:
     assert symbol.maximum is not None
-    low, top = symbol.minimum, symbol.maximum
+    low, last = symbol.minimum, symbol.maximum
+    tops = [0, 1, TILE * wider, 2 * TILE * wider * wider]
+    while tops[-1] * SPAN * wider < last:
+        tops.append(tops[-1] * SPAN * wider)
     found = []
-    while low <= top:
-        # Parts end where their tops are the maximum over powers of the span.
-        end = top
-        while low > 1 and end > low * span:
-            end = -(-end // span)
-        if low <= 1:
-            end = low
-        found.append((low, min(end, top)))
-        low = end + 1
+    for top in [*(t for t in tops if t < last), last]:
+        if low <= top:
+            found.append((low, top))
+            low = top + 1
     return found

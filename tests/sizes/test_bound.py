@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from open_models import CASES, Case, random_inputs
+from sizes.open_models import CASES, Case, random_inputs
 
 from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.evaluate import evaluate

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
-from open_models import CASES, cnn, mlp, random_inputs
+from sizes.open_models import CASES, cnn, mlp, random_inputs
 
 import tensorkiln
 from tensorkiln.compiler.evaluate import evaluate

@@ -59,7 +59,8 @@ def _found(a: Formula, x: Formula, upper: bool, sloped: bool) -> Formula:
     if not sloped:
         summed = low.select(1.0 - p, q) if upper else low.select(p, 1.0 - q)
         return beside.select(near.value, summed)
-    assert total.slope is not None and tail.slope is not None
+    assert total.slope is not None
+    assert tail.slope is not None
     assert near.slope is not None
     growth = x.apply("log") - a.apply("digamma")
     p_slope = p * (growth - 1.0 / a) + weight * total.slope / a

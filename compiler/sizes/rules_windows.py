@@ -13,11 +13,11 @@ from tensorkiln.compiler.sizes.samples import Sampled
 def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     x, kernel = operands
     op = sampled.op
+    if is_open(x.dims[op.ints("lhs_spec")[1]]):
+        return _folding_convolution(bounder, sampled, x, kernel)
     if kernel.is_open or not sampled.same("padding") or op.integer("batch_groups") > 1:
         raise sampled.unsupported("its kernel, padding or batch groups depend on the sizes")
-    batch, feature, *spatial = op.ints("lhs_spec")
-    if is_open(x.dims[feature]):
-        raise sampled.unsupported("the number of its input features is open")
+    batch, _, *spatial = op.ints("lhs_spec")
     value = bounder.masked_with(x, spatial, 0)
     (made,) = bounder.builder.append(op, [value, kernel.value])
     out_batch, _, *out_spatial = op.ints("out_spec")
@@ -28,6 +28,40 @@ def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -
     return [Open(made, tuple(dims))]
 
 
+def _folding_convolution(
+    bounder: Bounder, sampled: Sampled, x: Open, kernel: Open
+) -> Sequence[Open]:
+    """A convolution that adds up over an open number of features, as filters' gradients do."""
+    op = sampled.op
+    feature, source = op.ints("lhs_spec")[1], op.ints("rhs_spec")[1]
+    others = [d for k, d in enumerate(x.dims) if k != feature]
+    others += [d for k, d in enumerate(kernel.dims) if k != source]
+    grouped = op.integer("feature_groups") > 1 or op.integer("batch_groups") > 1
+    if grouped or any(map(is_open, others)) or not sampled.same("padding"):
+        raise sampled.unsupported("more of it is open than the number of its input features")
+    # Both sides: what is not in use may be a NaN, which zero times is none.
+    sides = [bounder.masked_with(x, (feature,), 0), bounder.masked_with(kernel, (source,), 0)]
+    (made,) = bounder.builder.append(op, sides)
+    return [Open(made, tuple(map(closed, made.shape)))]
+
+
+def _scatter(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    indices, source = operands
+    op = sampled.op
+    _check_numbers(sampled, indices)
+    if op.ints("window")[0] != 1 or op.ints("strides")[0] != 1 or not sampled.same("padding"):
+        raise sampled.unsupported("its windows slide along the open dim")
+    (made,) = bounder.builder.append(op, [indices.value, source.value])
+    kept = indices.dims[0] if is_open(indices.dims[0]) else source.dims[0]
+    return [Open(made, (kept, *(closed(size) for size in made.shape[1:])))]
+
+
+def _check_numbers(sampled: Sampled, x: Open) -> None:
+    """Row-major numbers of elements are the same at capacity if the outermost dim alone is open."""
+    if any(map(is_open, x.dims[1:])):
+        raise sampled.unsupported("it numbers elements, and a dim that is not the first is open")
+
+
 def _window(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     (x,) = operands
     op = sampled.op
@@ -35,6 +69,7 @@ def _window(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Seq
     if not sampled.same("window", "padding"):
         raise sampled.unsupported("its window depends on the sizes")
     if op.name == "arg_reduce_window":
+        _check_numbers(sampled, x)
         fill = extreme(x.value.dtype, lowest=op.string("kind") == "max")
     else:
         fill = identity(op.string("reducer"), x.value.dtype)
@@ -57,4 +92,5 @@ WINDOW_RULES: Mapping[str, Rule] = {
     "integer_convolution": _convolution,
     "reduce_window": _window,
     "arg_reduce_window": _window,
+    "scatter_windows": _scatter,
 }

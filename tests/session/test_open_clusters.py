@@ -83,6 +83,39 @@ def test_predictions_and_training_over_many_batch_sizes(monkeypatch: pytest.Monk
     assert counter.specialised <= 2 * SPECIALISED + 3
 
 
+def test_training_of_a_convolution_net_over_many_batch_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None, 6, 6, 2])
+        labels = tf.placeholder(tf.float32, [None, 3])
+        kernel = tf.Variable(tf.random_normal([3, 3, 2, 4], seed=2) * 0.3)
+        image = tf.nn.relu(tf.nn.conv2d(x, kernel, [1, 1, 1, 1], "SAME"))
+        image = tf.nn.max_pool(image, [1, 2, 2, 1], [1, 2, 2, 1], "VALID")
+        dense = tf.Variable(tf.random_normal([36, 3], seed=3) * 0.3)
+        logits = tf.matmul(tf.reshape(image, [-1, 36]), dense)
+        loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits))
+        train = tf.train.MomentumOptimizer(0.1, 0.9).minimize(loss)
+        start = tf.global_variables_initializer()
+    random = np.random.default_rng(5)
+    batches = [
+        (random.standard_normal((n, 6, 6, 2)), np.eye(3)[random.integers(0, 3, n)])
+        for n in (4, 6, 5, 7, 2, 9, 3, 12)
+    ]
+
+    def run(config: tf.ConfigProto) -> list[np.ndarray]:
+        with tf.Session(graph=graph, config=config) as session:
+            session.run(start)
+            losses = [session.run([loss, train], {x: a, labels: b})[0] for a, b in batches]
+            return [np.array(losses), *session.run([kernel, dense])]
+
+    expected = run(tf.ConfigProto(interpreted=True))
+    counter = Counter(monkeypatch)
+    for got, wanted in zip(run(tf.ConfigProto()), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=5e-4, atol=5e-5)
+    assert counter.open == 1
+
+
 def test_what_cannot_be_open_is_compiled_for_each_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     with tf.Graph().as_default() as graph:
         x = tf.placeholder(tf.float32, [None])

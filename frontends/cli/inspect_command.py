@@ -120,6 +120,16 @@ def manifest_text(manifest: Manifest) -> str:
                 "" if spec.alias is None else f", in place of {manifest.inputs[spec.alias].name}"
             )
             lines.append(f"{kind:<11} {spec.name}  {spec.dtype}[{shape}]{alias}")
+    if manifest.sizes is not None:
+        shapes = zip(manifest.inputs, manifest.sizes.inputs, strict=False)
+        results = zip(manifest.outputs, manifest.sizes.outputs, strict=True)
+        lines.append(
+            f"sizes       {', '.join(map(str, manifest.sizes.ranges))}; above are the largest"
+        )
+        lines += [f"  {spec.name}  {spec.dtype}[{shape}]" for spec, shape in (*shapes, *results)]
+        for part in manifest.sizes.parts:
+            ends = ", ".join(map(str, part.ranges))
+            lines.append(f"  code for {ends}: workspace {part.workspace_bytes} bytes")
     lines += [
         f"constants   {manifest.constants_bytes} bytes",
         f"workspace   {manifest.workspace_bytes} bytes",

@@ -32,8 +32,8 @@ def add_dims(parser: argparse.ArgumentParser) -> None:
     """Adds --dim."""
     parser.add_argument(
         "--dim", action="append", type=dim, default=[], metavar="NAME=SIZE", dest="dims",
-        help="size of an open dim of the model, such as batch=1, or a range of sizes (compile and"
-        " run), such as batch=1..64; may be repeated",
+        help="size of an open dim of the model, such as batch=1, or for `compile` a range of sizes,"
+        " such as batch=1..64; may be repeated",
     )  # fmt: skip
 
 
@@ -121,7 +121,10 @@ def dims_of(options: Any) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for name, size in open_dims_of(options).items():
         if isinstance(size, tuple):
-            raise UsageError(f"--dim {name}={size[0]}..{size[1]}: give one size here")
+            raise UsageError(
+                f"--dim {name}={size[0]}..{size[1]}: give one size here; `tensorkiln compile` takes"
+                " ranges, but not with --train or --self-test"
+            )
         sizes[name] = size
     return sizes
 

@@ -5,7 +5,7 @@ fastest. When one more comes that differs from them in sizes only, the dims that
 sizes are given the range from 1 to at least twice the largest one seen, rounded up to a power of
 two, and the cluster is compiled for that; dims that were always equal are one size. Combinations
 outside of a range start this again. A cluster that cannot be compiled for a range (random numbers
-or windows over open dims, checks of values, state of open shape) gets code for each combination.
+of open shape, checks of values, ...) gets code for each combination; the log says so at level INFO.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.ir.dims import Symbol
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.open_pipeline import LARGEST, compile_open
+from tensorkiln.frontends.graph import logs
 from tensorkiln.runtime.compiled import Compiled
-from tensorkiln.runtime.errors import ModelError, UnsupportedError
+from tensorkiln.runtime.errors import UnsupportedError
 
 SPECIALISED = 3
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
@@ -93,9 +94,14 @@ def compile_cluster(make: Callable[[Shapes], Function], dims: OpenDims) -> Compi
     """Code for all shapes of `dims`, None if the cluster cannot be compiled so."""
 
     def at(point: Mapping[str, int]) -> Function:
-        return make(dims.shapes(point))
+        try:
+            return make(dims.shapes(point))
+        except Exception as error:
+            # Nobody has asked for these shapes: what is wrong with them is no error of the user's.
+            raise UnsupportedError(f"the cluster has no form for {dict(point)}: {error}") from error
 
     try:
         return compile_open(at, dims.symbols, target_named("host"), default_cache())
-    except (UnsupportedError, ModelError):
+    except UnsupportedError as error:
+        logs.info("each combination of shapes is compiled by itself: %s", error)
         return None

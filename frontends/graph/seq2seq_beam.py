@@ -16,7 +16,6 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import make
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.convert import convert_to_tensor
-from tensorkiln.frontends.graph.embedding import embedding_lookup
 from tensorkiln.frontends.graph.host import HostContext, host_only
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.nest import flatten, map_structure
@@ -33,6 +32,7 @@ from tensorkiln.frontends.graph.rnn_cells import RNNCell
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.scopes import name_scope
 from tensorkiln.frontends.graph.seq2seq_decoder import Decoder
+from tensorkiln.frontends.graph.seq2seq_helpers import embedder, start_and_end
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.tensor_array import TensorArray
 
@@ -108,17 +108,8 @@ class BeamSearchDecoder(Decoder):
                 "BeamSearchDecoder: coverage_penalty_weight is not there; use length_penalty_weight"
             )
         self._cell, self._layer, self._width = cell, output_layer, beam_width
-        self._embed: Callable[[Tensor], Tensor] = (
-            embedding
-            if callable(embedding) and not hasattr(embedding, "dtype")
-            else lambda ids: embedding_lookup(embedding, ids)
-        )
-        self._start = convert_to_tensor(start_tokens, dtypes.int32, "start_tokens")
-        self._end = convert_to_tensor(end_token, dtypes.int32, "end_token")
-        if self._start.shape.ndims != 1:
-            raise ValueError("start_tokens must be a vector")
-        if self._end.shape.ndims != 0:
-            raise ValueError("end_token must be a scalar")
+        self._embed = embedder(embedding)
+        self._start, self._end = start_and_end(start_tokens, end_token)
         self._penalty = length_penalty_weight
         self._batch = None if self._start.sizes is None else self._start.sizes[0]
         if any(isinstance(leaf, TensorArray) for leaf in flatten(initial_state)):

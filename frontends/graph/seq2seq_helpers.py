@@ -90,21 +90,31 @@ class TrainingHelper(Helper):
         return row
 
 
+def embedder(embedding: object) -> Callable[[Tensor], Tensor]:
+    """The function of ids that `embedding` is, or the rows of a table for them."""
+    if callable(embedding) and not hasattr(embedding, "dtype"):
+        function: Callable[[Tensor], Tensor] = embedding
+        return function
+    return lambda ids: embedding_lookup(embedding, ids)
+
+
+def start_and_end(start_tokens: object, end_token: object) -> tuple[Tensor, Tensor]:
+    """The first ids, a vector, and the id that ends a sequence, a scalar; ValueError if not so."""
+    start = convert_to_tensor(start_tokens, dtypes.int32, "start_tokens")
+    end = convert_to_tensor(end_token, dtypes.int32, "end_token")
+    if start.shape.ndims != 1:
+        raise ValueError("start_tokens must be a vector")
+    if end.shape.ndims != 0:
+        raise ValueError("end_token must be a scalar")
+    return start, end
+
+
 class GreedyEmbeddingHelper(Helper):
     """Takes the best class of each output, embedded, as the next input, until `end_token`."""
 
     def __init__(self, embedding: object, start_tokens: object, end_token: object) -> None:
-        self._embed: Callable[[Tensor], Tensor] = (
-            embedding
-            if callable(embedding) and not hasattr(embedding, "dtype")
-            else lambda ids: embedding_lookup(embedding, ids)
-        )
-        self._start = convert_to_tensor(start_tokens, dtypes.int32, "start_tokens")
-        self._end = convert_to_tensor(end_token, dtypes.int32, "end_token")
-        if self._start.shape.ndims != 1:
-            raise ValueError("start_tokens must be a vector")
-        if self._end.shape.ndims != 0:
-            raise ValueError("end_token must be a scalar")
+        self._embed = embedder(embedding)
+        self._start, self._end = start_and_end(start_tokens, end_token)
 
     @property
     def batch_size(self) -> Tensor:

@@ -129,5 +129,15 @@ def test_what_cannot_be_open_is_compiled_for_each_shape(monkeypatch: pytest.Monk
     assert counter.specialised == 5
 
 
+def test_sizes_that_nobody_feeds_may_be_wrong_ones() -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None])
+        y = tf.reduce_sum(tf.reshape(x, [-1, 4]), 1)
+    with tf.Session(graph=graph) as session:
+        for n in (4, 8, 12, 16, 20, 24):
+            array = np.arange(n, dtype=np.float32)
+            np.testing.assert_allclose(session.run(y, {x: array}), array.reshape(-1, 4).sum(1))
+
+
 def test_largest_sizes_are_kept_in_bounds() -> None:
     assert open_dims([((open_pipeline.LARGEST,),), ((3,),)]) is None

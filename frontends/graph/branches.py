@@ -46,7 +46,7 @@ def build_branches(
         structures.append(made)
         if len(structures) > 1:
             assert_same_structure(structures[0], made)
-        outputs = [_tensor(leaf) for leaf in flatten(made)]
+        outputs = [_tensor(leaf, branch is branches[0]) for leaf in flatten(made)]
         regions.append(recorder.region((), outputs))
     results = tuple(
         _result(branches, column)
@@ -87,12 +87,13 @@ def _single(made: object) -> object:
     return made
 
 
-def _tensor(leaf: object) -> Tensor:
+def _tensor(leaf: object, first: bool) -> Tensor:
+    # An operation gives the value of the predicate, as in TensorFlow.
     if isinstance(leaf, TensorArray):
         return leaf.flow
     if isinstance(leaf, Operation):
         with leaf.graph.control_dependencies([leaf]):
-            return make("Identity", (convert_to_tensor(True),), "control_dependency")
+            return make("Identity", (convert_to_tensor(first),), "control_dependency")
     return convert_to_tensor(leaf)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,15 @@ class StalePlanError(Exception):
     """A variable without a static shape has got another shape since the function was made."""
 
 
+class NoValueYetError(Exception):
+    """Variables that only branches read or write have no value, and the function takes no care of
+    that."""
+
+    def __init__(self, variables: Sequence[Operation]) -> None:
+        super().__init__()
+        self.variables = frozenset(variables)
+
+
 @dataclass(frozen=True)
 class Signature:
     """What a cluster computes: its ops in batches, the tensors it is given and those it gives."""
@@ -62,15 +71,27 @@ class Cluster:
         self._seen: list[Shapes] = []
         self._open: list[OpenForm] = []
         self._opens = isinstance(make_step, CompiledSteps)
+        self._lenient: frozenset[Operation] = frozenset()
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs for the inputs' arrays."""
         with self._lock:
+            if self._lenient:
+                self._be_lenient(v for v in self._lenient if not self._store.is_initialized(v))
             try:
                 return self.form(arrays).run(arrays)
             except StalePlanError:
                 self._forms, self._last, self._open = {}, None, []
                 return self.form(arrays).run(arrays)
+            except NoValueYetError as error:
+                self._be_lenient(error.variables)
+                return self.form(arrays).run(arrays)
+
+    def _be_lenient(self, variables: Iterable[Operation]) -> None:
+        """From now on runs check that branches have values of these variables to read."""
+        lenient = frozenset(variables)
+        if lenient != self._lenient:
+            self._lenient, self._last = lenient, None
 
     def form(self, arrays: Sequence[Array]) -> CompiledCluster:
         """The function for inputs like these, compiled if it is the first time."""
@@ -79,14 +100,16 @@ class Cluster:
         if last is not None and last[0] == shapes and not self._fixed:
             return last[1]
         while True:
-            key = (shapes, tuple((k, arrays[k].tobytes()) for k in self._fixed))
+            key = (shapes, tuple((k, arrays[k].tobytes()) for k in self._fixed), self._lenient)
             form = self._forms.get(key)
-            if form is None and self._opens and not self._fixed:
+            if form is None and self._opens and not self._fixed and not self._lenient:
                 form = self._open_form(shapes)
             if form is None:
                 fixed = {self.signature.inputs[k]: arrays[k] for k in self._fixed}
                 try:
-                    lowered = lower_cluster(self.signature, shapes, self._store, fixed)
+                    lowered = lower_cluster(
+                        self.signature, shapes, self._store, fixed, self._lenient
+                    )
                 except UnknownValueError as error:
                     if not error.tensors:
                         raise
@@ -140,20 +163,24 @@ def lower_cluster(
     shapes: Sequence[tuple[int, ...]],
     store: Store,
     fixed: dict[Tensor, Array] | None = None,
+    lenient: frozenset[Operation] = frozenset(),
 ) -> Lowered:
     """The function of a cluster: parameters are the inputs, variables, flags and random states;
     results the outputs, what the host looks at afterwards, then the variables' new values, then
-    the next random states."""
+    the next random states.  `lenient`: see Lowering."""
     kinds = {
         tensor: TensorType(shape, tensor.dtype.ir)
         for tensor, shape in zip(signature.inputs, shapes, strict=True)
     }
     lowering = Lowering(kinds, store.shape, fixed=fixed)
+    lowering.lenient = lenient
     lowering.lower(signature.order)
     results = [lowering.value(tensor) for tensor in signature.outputs]
     names = [tensor.name for tensor in signature.outputs]
     inputs = tuple(lowering.values[tensor] for tensor in signature.inputs)
     guard, effects = split_guard(lowering, inputs)
+    all_hold = _all_hold(lowering.builder, effects)
+    effects += _first_values(lowering, all_hold, store)
     for number, effect in enumerate(effects):
         observed = (*effect.values, *([] if effect.holds is None else [effect.holds]))
         results += [lowering.identity(value) for value in observed]
@@ -161,7 +188,6 @@ def lower_cluster(
     count = len(results)
     parameters = {value: k for k, value in enumerate(lowering.builder.parameters)}
     aliases: dict[int, int] = {}
-    all_hold = _all_hold(lowering.builder, effects)
     for variable, value in lowering.written.items():
         old, new = lowering.variables.get(variable), value
         if old is not None and old.type == new.type:
@@ -189,6 +215,21 @@ def _all_hold(builder: Builder, effects: Sequence[Effect]) -> Value | None:
             holds = effect.holds
             found = holds if found is None else builder.one("and", (found, holds))
     return found
+
+
+def _first_values(lowering: Lowering, all_hold: Value | None, store: Store) -> list[Effect]:
+    """Notes afterwards which variables got their first value in a branch."""
+
+    def noted(variable: Operation, ready: Value) -> Effect:
+        def react(arrays: Sequence[Array]) -> None:
+            if arrays[0] and not store.is_initialized(variable):
+                store.mark_initialized(variable)
+
+        if all_hold is not None:
+            ready = lowering.builder.one("and", (ready, all_hold))
+        return Effect(variable, (ready,), react)
+
+    return [noted(variable, ready) for variable, ready in lowering.readies.items()]
 
 
 # Functions that only move data are not worth compiling: the interpreter's copies are as fast.
@@ -274,9 +315,17 @@ class CompiledCluster:
         """Points the step to the arrays of the store."""
         store, lowering, step = self._store, self._lowering, self._step
         generation = store.generation
-        for variable, value in lowering.variables.items():
+        for variable in lowering.variables:
             if variable not in lowering.unchecked and not store.is_initialized(variable):
                 raise uninitialized(variable)
+        missing = [
+            v
+            for v in lowering.conditional
+            if v not in lowering.lenient and not store.is_initialized(v)
+        ]
+        if missing:
+            raise NoValueYetError([*missing, *lowering.lenient])
+        for variable, value in lowering.variables.items():
             array = store.slot(variable).array
             if array.shape != value.shape:
                 raise StalePlanError
@@ -292,7 +341,9 @@ class CompiledCluster:
         for op in lowering.next_counters:
             step.bind(position, store.random_state(op))
             position += 1
-        self._first_values = [v for v in lowering.written if not store.is_initialized(v)]
+        self._first_values = [
+            v for v in lowering.written if not store.is_initialized(v) and v not in lowering.readies
+        ]
         # As of the start: where a variable got another shape above, the next run binds anew.
         self._generation = generation
 

@@ -14,12 +14,13 @@ from tensorkiln.compiler.evaluate import evaluate_op
 from tensorkiln.compiler.ir.dtypes import BOOL, U64
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.compiler.ops import REGISTRY, Builder, shorthand
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.dtypes import string
 from tensorkiln.frontends.graph.effects import Effect, React
 from tensorkiln.frontends.graph.errors import InvalidArgumentError, OpError
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.store import uninitialized
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.runtime.errors import TensorKilnError
 
@@ -49,10 +50,14 @@ class Lowering:
     gives the values of parameters that shapes depend on.  `effects` is what the host does after
     the function ran, `watched` whether it can: nothing looks into a running loop.  `counted` is
     true inside of a loop whose growing arrays have the sizes that they will need.
+
+    `conditional` lists the variables that only branches read or write.  Those in `lenient` have
+    no value yet: that a branch has one to read is checked, and `readies` says which have one now.
     """
 
     watched = True
     counted = False
+    lenient: frozenset[Operation] = frozenset()
 
     def __init__(
         self,
@@ -71,6 +76,8 @@ class Lowering:
         self.next_counters: dict[Operation, Value] = {}
         self.flags: dict[Operation, Value] = {}
         self.unchecked: set[Operation] = set()
+        self.conditional: set[Operation] = set()
+        self.readies: dict[Operation, Value] = {}
         self.effects: list[Effect] = []
         self._shape_of = shape_of
         self._frozen = frozen
@@ -178,9 +185,32 @@ class Lowering:
                 self.unchecked.add(variable)
         return self.variables[variable]
 
+    def read_in_branch(self, variable: Operation) -> None:
+        """Notes that a branch reads the variable: it needs a value where that branch is taken."""
+        if variable not in self.written:
+            self.read(variable, checked=False)
+            self.conditional.add(variable)
+
     def write(self, variable: Operation, value: Value) -> None:
         """Makes `value` the variable's current value."""
         self.written[variable] = value
+        self.readies.pop(variable, None)
+
+    def ready(self, variable: Operation) -> Value:
+        """A bool scalar: whether the variable has a value at this place."""
+        if variable in self.readies:
+            return self.readies[variable]
+        if variable in self.written:
+            return shorthand.scalar(self.builder, True, BOOL)
+        return self.flag(variable)
+
+    def require(self, op: Operation, variable: Operation, holds: Value) -> None:
+        """Fails the run, as one that reads a variable without a value, unless `holds`."""
+
+        def react(arrays: Sequence[Array]) -> None:
+            raise uninitialized(variable)
+
+        self.check(op, holds, (), react)
 
     def flag(self, variable: Operation) -> Value:
         """A bool scalar: whether the variable is initialised when the run starts."""

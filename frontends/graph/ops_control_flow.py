@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensorkiln.compiler.ir.dtypes import I32
+from tensorkiln.compiler.ir.dtypes import BOOL, I32
 from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import shorthand
@@ -127,19 +127,27 @@ def _branches(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Seq
     else:
         index = shorthand.convert(builder, selector, I32)
     regions = regions_of(op)
-    runs = [RegionLowering(lowering, f"branch{k}") for k in range(len(regions))]
+    runs = [RegionLowering(lowering, f"branch{k}", branch=True) for k in range(len(regions))]
     outputs = [run.run(region, []) for run, region in zip(runs, regions, strict=True)]
     _agree(op, runs, outputs)
     changed = list(dict.fromkeys(key for run in runs for key in run.changed()))
+    needs = list(dict.fromkeys(v for run in runs for v in run.needs))
     keys = list(dict.fromkeys([*changed, *(key for run in runs for key in run.outside)]))
     functions: list[Function] = []
     for run, results in zip(runs, outputs, strict=True):
         after = [run.next_value(key) for key in changed]
+        after += [
+            run.needs[v] if v in run.needs else shorthand.scalar(run.builder, True, BOOL)
+            for v in needs
+        ]
         functions.append(run.function(0, keys, [*results, *after]))
     outer = [outside_value(lowering, key) for key in keys]
     found = builder.op("case", (index, *outer), {}, tuple(functions))
     count = len(outputs[0])
-    _leave_all(lowering, changed, dict(zip(changed, found[count:], strict=True)))
+    _leave_all(lowering, changed, dict(zip(changed, found[count:], strict=False)))
+    lowering.conditional.update(v for run in runs for v in run.written)
+    for variable, holds in zip(needs, found[count + len(changed) :], strict=True):
+        lowering.require(op, variable, holds)
     return found[:count]
 
 

@@ -31,12 +31,17 @@ class RegionLowering(Lowering):
 
     watched = False
 
-    def __init__(self, outer: Lowering, name: str, counted: bool = False) -> None:
+    def __init__(
+        self, outer: Lowering, name: str, counted: bool = False, branch: bool = False
+    ) -> None:
         super().__init__({}, _no_shape, name=name)
         self.counted = counted or outer.counted
         self.builder.location = outer.builder.location
         self.outer = outer
         self.outside: dict[Key, Value] = {}
+        self.branch = branch
+        self.lenient = outer.lenient if branch else frozenset()
+        self.needs: dict[Operation, Value] = {}
 
     def run(self, region: Region, types: Sequence[TensorType]) -> list[Value]:
         """Lowers the region for parameters of these types; its outputs' values."""
@@ -67,12 +72,15 @@ class RegionLowering(Lowering):
             return self.written[item]
         if kind == "random" and item in self.next_counters:
             return self.next_counters[item]
+        if kind == "ready" and isinstance(item, Operation):
+            return self.ready(item)
         return self.take(key)
 
     def changed(self) -> list[Key]:
         """The keys of the variables and random states that the region changes."""
         written: list[Key] = [("variable", variable) for variable in self.written]
-        return [*written, *(("random", op) for op in self.next_counters)]
+        ready: list[Key] = [("ready", v) for v in self.written if v in self.lenient]
+        return [*written, *ready, *(("random", op) for op in self.next_counters)]
 
     def function(self, first: int, keys: Sequence[Key], results: Sequence[Value]) -> Function:
         """The function of the first parameters, then of those of `keys`."""
@@ -106,8 +114,31 @@ class RegionLowering(Lowering):
         if variable in self.written:
             return self.written[variable]
         if checked:
-            self.outer.read(variable)
+            self.read_in_branch(variable)
         return self.take(("variable", variable))
+
+    def read_in_branch(self, variable: Operation) -> None:
+        """Asks for a value of the variable where this region runs."""
+        if variable in self.written:
+            return
+        if not self.branch:
+            self.outer.read(variable)
+        elif variable in self.lenient:
+            self.require(variable, variable, self.ready(variable))
+        else:
+            self.outer.read_in_branch(variable)
+
+    def ready(self, variable: Operation) -> Value:
+        """Whether the variable has a value at this place."""
+        if variable in self.readies or variable in self.written:
+            return super().ready(variable)
+        return self.take(("ready", variable))
+
+    def require(self, op: Operation, variable: Operation, holds: Value) -> None:
+        """Leaves it to what is around the region to fail the run unless `holds`."""
+        if variable in self.needs:
+            holds = self.builder.one("and", (self.needs[variable], holds))
+        self.needs[variable] = holds
 
     def flag(self, variable: Operation) -> Value:
         """Whether the variable is initialised when the run starts."""
@@ -141,6 +172,7 @@ _TYPES: Mapping[str, Callable[[Lowering, Key], TensorType]] = {
     "tensor": lambda outer, key: outside_value(outer, key).type,
     "variable": lambda outer, key: outside_value(outer, key).type,
     "flag": lambda outer, key: TensorType((), BOOL),
+    "ready": lambda outer, key: TensorType((), BOOL),
     "random": lambda outer, key: TensorType(STATE_SHAPE, U64),
 }
 
@@ -160,6 +192,8 @@ def outside_value(outer: Lowering, key: Key) -> Value:
             return outer.read(item, checked=False)
         case "flag":
             return outer.flag(item)
+        case "ready":
+            return outer.ready(item)
         case _:
             return outer.random_state(item)
 
@@ -170,5 +204,7 @@ def leave(outer: Lowering, key: Key, value: Value) -> None:
     assert isinstance(item, Operation)
     if kind == "variable":
         outer.write(item, value)
+    elif kind == "ready":
+        outer.readies[item] = value
     else:
         outer.next_counters[item] = value

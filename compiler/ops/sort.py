@@ -67,8 +67,8 @@ def argsort(
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     """C1: there are operands, all of one shape.  C2: dimension is a dim of theirs.  C3: descending
-    has an entry of 0 or 1 for each key, at least one and no more than there are operands.  C4:
-    positions along the dim fit in i32."""
+    has an entry of 0 or 1 for each key, at least one and no more than there are operands; complex
+    numbers have no order and are no keys.  C4: positions along the dim fit in i32."""
     require(bool(types), "C1: there are no operands")
     shape, axis = types[0].shape, attributes["dimension"]
     same = all(t.shape == shape for t in types)
@@ -79,6 +79,8 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     keys = ints(attributes, "descending")
     fits = 0 < len(keys) <= len(types) and set(keys) <= {0, 1}
     require(fits, f"C3: descending is {keys} for {len(types)} operands")
+    is_ordered = not any(t.dtype.is_complex for t in types[: len(keys)])
+    require(is_ordered, f"C3: keys {', '.join(map(str, types[: len(keys)]))} have no order")
     size = shape[axis]
     require(not isinstance(size, int) or size < _LONGEST, f"C4: {size} elements are too many")
     return tuple(types)

@@ -27,6 +27,44 @@ from tensorkiln.frontends.graph.files.saver import Saver
 from tensorkiln.frontends.graph.optimizer import Optimizer
 from tensorkiln.frontends.graph.optimizers import (
     AdadeltaOptimizer,
+from tensorkiln.frontends.graph.monitored.coordinator import Coordinator, LooperThread
+from tensorkiln.frontends.graph.monitored.creators import (
+    ChiefSessionCreator,
+    SessionCreator,
+    WorkerSessionCreator,
+)  # fmt: skip
+from tensorkiln.frontends.graph.monitored.hooks import (
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)  # fmt: skip
+from tensorkiln.frontends.graph.monitored.hooks_files import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
+    ProfilerHook,
+    SummarySaverHook,
+)  # fmt: skip
+from tensorkiln.frontends.graph.monitored.hooks_steps import (
+    GlobalStepWaiterHook,
+    StepCounterHook,
+    StopAtStepHook,
+)  # fmt: skip
+from tensorkiln.frontends.graph.monitored.hooks_values import (
+    FeedFnHook,
+    FinalOpsHook,
+    LoggingTensorHook,
+    NanLossDuringTrainingError,
+    NanTensorHook,
+)  # fmt: skip
+from tensorkiln.frontends.graph.monitored.scaffold import Scaffold
+from tensorkiln.frontends.graph.monitored.session_manager import SessionManager
+from tensorkiln.frontends.graph.monitored.sessions import (
+    MonitoredSession,
+    SingularMonitoredSession,
+)  # fmt: skip
+from tensorkiln.frontends.graph.monitored.timer import SecondOrStepTimer
+from tensorkiln.frontends.graph.monitored.training_session import MonitoredTrainingSession
     AdagradOptimizer,
     AdamOptimizer,
     GradientDescentOptimizer,

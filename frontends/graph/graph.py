@@ -159,6 +159,10 @@ class Graph:
         """Marks a tensor that runs may not feed."""
         self._unfeedable.add(tensor)
 
+    def unfinalize(self) -> None:
+        """Allows new operations again, as where the session that finalized the graph is closed."""
+        self._finalized = False
+
     def is_feedable(self, tensor: object) -> bool:
         """True if runs may feed the tensor."""
         return tensor not in self._unfeedable

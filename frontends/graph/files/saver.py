@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from tensorkiln.frontends.graph import logs
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.errors import InvalidArgumentError, NotFoundError
 from tensorkiln.frontends.graph.files import bundle
@@ -180,6 +181,7 @@ class Saver:
         path = os.fspath(save_path)
         if not checkpoint_exists(path):
             raise ValueError(f"The passed save_path is not a valid checkpoint: {path}")
+        logs.info("Restoring parameters from %s", path)
         if not self._variables:
             return
         op = self._restore_op(sess)

@@ -1,0 +1,1 @@
+"""Sessions that hooks watch: training loops that stop, log, save and restore by themselves."""

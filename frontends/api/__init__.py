@@ -48,6 +48,7 @@ _SUBMODULES = frozenset(
         "python",
         "python_io",
         "random",
+        "resource_loader",
         "rnn_cell",
         "safetensors",
         "saved_model",
@@ -57,6 +58,7 @@ _SUBMODULES = frozenset(
         "summary",
         "test",
         "train",
+        "version",
     }
 )
 

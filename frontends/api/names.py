@@ -16,6 +16,7 @@ from tensorkiln.frontends.graph.config import (
     RunOptions,
 )  # fmt: skip
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dimension import Dimension
 from tensorkiln.frontends.graph.dtypes import (
     DType,
     as_dtype,
@@ -243,7 +244,7 @@ from tensorkiln.frontends.graph.scopes import (
     tuple_,
 )  # fmt: skip
 from tensorkiln.frontends.graph.session import InteractiveSession, Session
-from tensorkiln.frontends.graph.shapes import Dimension, TensorShape
+from tensorkiln.frontends.graph.shapes import TensorShape
 from tensorkiln.frontends.graph.stack import get_default_graph, get_default_session
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.variable_scope import (

@@ -20,8 +20,8 @@ from unittest import mock
 
 import numpy as np
 
-from tensorkiln.frontends.graph.config import ConfigProto
 from tensorkiln.frontends.graph.errors import OpError
+from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.gradient_checker import compute_gradient, compute_gradient_error
 from tensorkiln.frontends.graph.graph import Graph, reset_default_graph
 from tensorkiln.frontends.graph.ops_random import set_random_seed
@@ -61,7 +61,7 @@ class TestCase(unittest.TestCase):
     def session(
         self,
         graph: Graph | None = None,
-        config: ConfigProto | None = None,
+        config: Proto | None = None,
         use_gpu: bool = False,
         force_gpu: bool = False,
     ) -> Iterator[BaseSession]:
@@ -73,7 +73,7 @@ class TestCase(unittest.TestCase):
     def cached_session(
         self,
         graph: Graph | None = None,
-        config: ConfigProto | None = None,
+        config: Proto | None = None,
         use_gpu: bool = False,
         force_gpu: bool = False,
     ) -> Iterator[BaseSession]:

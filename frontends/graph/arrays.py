@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph.dimension import Dimension
 from tensorkiln.frontends.graph.dtypes import DType
-from tensorkiln.frontends.graph.shapes import Dimension, Sizes, show
+from tensorkiln.frontends.graph.shapes import Sizes, show
 
 Array: TypeAlias = NDArray[np.generic]
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.arrays import Array, make_array
+from tensorkiln.frontends.graph.dimension import Dimension
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.kinds import TABLE
-from tensorkiln.frontends.graph.shapes import Dimension, TensorShape
+from tensorkiln.frontends.graph.shapes import TensorShape
 from tensorkiln.frontends.graph.stack import get_default_graph
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,10 @@ class DeviceSpec:
                 kind, _, index = (part if short else value).partition(":")
                 wanted = short or key == "device"
                 if not wanted or not re.fullmatch(r"\d+|\*|", index) or not kind:
-                    raise ValueError(f"Unknown attribute: '{key}' in '{spec}'")
+                    raise ValueError(
+                        f"Unknown attribute '{key}' is encountered while parsing the device spec: "
+                        f"'{spec}'."
+                    )
                 number = int(index) if index.isdigit() else None
                 found = replace(found, device_type=kind.upper(), device_index=number)
         return found
@@ -113,8 +116,16 @@ def assigned(op: Operation) -> str:
     return f"/job:localhost/replica:0/task:0/device:{kind}:0"
 
 
-def missing(op: Operation) -> str | None:
-    """The device that the op asks for and that there is not, or None."""
+def missing(op: Operation, jobs: Collection[str] = (), soft: bool = False) -> str | None:
+    """The device that the op asks for and that there is not, or None.
+
+    `jobs` are those of the session's cluster beside `localhost`.  With soft placement another kind
+    or number of device is fine, another job is not.
+    """
+    if not op.device:
+        return None
     spec = DeviceSpec.from_string(op.device)
+    if spec.job not in (None, "localhost", *jobs):
+        return op.device
     there = spec.device_type in (None, *AVAILABLE) and (spec.device_index or 0) == 0
-    return None if there else op.device
+    return None if there or soft else op.device

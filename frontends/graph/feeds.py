@@ -20,7 +20,7 @@ def fed_tensor(graph: Graph, key: object) -> Tensor:
     try:
         tensor = graph.as_graph_element(key, allow_operation=False)
     except (TypeError, ValueError, KeyError) as error:
-        raise TypeError(f"Cannot interpret feed_dict key as Tensor: {error}") from None
+        raise TypeError(f"Cannot interpret feed_dict key as Tensor: {error.args[0]}") from None
     assert isinstance(tensor, Tensor)
     if not graph.is_feedable(tensor):
         raise ValueError(f"Tensor {tensor} may not be fed.")
@@ -39,7 +39,7 @@ def fed_array(tensor: Tensor, value: object, key: object) -> Array:
         array = make_array(value, dtypes.string)
     else:
         if isinstance(value, int) and not isinstance(value, bool) and tensor.dtype.is_integer:
-            make_array(value, tensor.dtype.base_dtype)  # raises where it does not fit
+            _check_range(value, tensor.dtype.numpy)
         array = np.asarray(value, dtype=tensor.dtype.numpy, order="C")
     if not compatible(tensor.sizes, array.shape):
         raise ValueError(
@@ -47,3 +47,13 @@ def fed_array(tensor: Tensor, value: object, key: object) -> Array:
             f"shape {show(tensor.sizes)!r}"
         )
     return array
+
+
+def _check_range(value: int, dtype: np.dtype[np.generic]) -> None:
+    limits = np.iinfo(dtype)  # type: ignore[type-var]
+    if not limits.min <= value <= limits.max:
+        raise TypeError(
+            f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
+            f"{dtype}. Try explicitly setting the type of the feed tensor to a larger type (e.g. "
+            "int64)."
+        )

@@ -64,6 +64,8 @@ class Fetches:
     def _element(self, item: object) -> Tensor | Operation:
         element = self._any_element(item)
         op = element.op if isinstance(element, Tensor) else element
+        if not self._graph.is_fetchable(op):
+            raise ValueError(f"Operation {op.name!r} has been marked as not fetchable.")
         if is_inside(op):
             raise ValueError(
                 f"Operation {op.name!r} has been marked as not fetchable: it runs inside of a loop "
@@ -72,6 +74,8 @@ class Fetches:
         return element
 
     def _any_element(self, item: object) -> Tensor | Operation:
+        if item is None:
+            raise TypeError(f"Fetch argument None has invalid type {type(None)!r}")
         try:
             return self._graph.as_graph_element(item)
         except TypeError as error:

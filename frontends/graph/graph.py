@@ -37,6 +37,7 @@ class Graph:
         self._overrides: dict[str, str] = {}
         self._finalized = False
         self._unfeedable: set[Tensor] = set()
+        self._unfetchable: set[Operation] = set()
 
     # -- operations ------------------------------------------------------------------------
 
@@ -80,12 +81,16 @@ class Graph:
 
     def get_operation_by_name(self, name: str) -> Operation:
         """The operation; KeyError if there is none of that name."""
+        if not isinstance(name, str | bytes):
+            raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
         found = self.as_graph_element(name, allow_tensor=False)
         assert isinstance(found, Operation)
         return found
 
     def get_tensor_by_name(self, name: str) -> Tensor:
         """The tensor `<operation>:<index>`; KeyError if there is none of that name."""
+        if not isinstance(name, str | bytes):
+            raise TypeError(f"Tensor names are strings (or similar), not {type(name).__name__}.")
         found = self.as_graph_element(name, allow_operation=False)
         assert isinstance(found, Tensor)
         return found
@@ -111,21 +116,25 @@ class Graph:
             if obj.graph is not self:
                 raise ValueError(f"Operation {obj!r} is not an element of this graph.")
             return obj
+        if isinstance(obj, bytes):
+            obj = obj.decode()
         if isinstance(obj, str):
             return self._named(obj, allow_tensor, allow_operation)
         raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}.")
 
     def _named(self, name: str, allow_tensor: bool, allow_operation: bool) -> Tensor | Operation:
+        if ":" not in name and not allow_operation:
+            known = name in self._operations
+            what = "refers to an Operation" if known else "looks like an (invalid) Operation name"
+            raise ValueError(
+                f"The name {name!r} {what}, not a Tensor. Tensor names must be of the form "
+                '"<op_name>:<output_index>".'
+            )
         if ":" not in name:
             if name not in self._operations:
                 raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
-            if not allow_operation:
-                raise ValueError(
-                    f"The name {name!r} refers to an Operation, not a Tensor. Perhaps you meant "
-                    f'"{name}:0"?'
-                )
             return self._operations[name]
-        owner, _, index = name.rpartition(":")
+        owner, _, index = name.partition(":")
         if not index.isdigit():
             raise ValueError(
                 f"The name {name!r} looks a like a Tensor name, but is not a valid one. Tensor "
@@ -143,25 +152,44 @@ class Graph:
                 f"{owner!r}, exists but only has {len(operation.outputs)} outputs."
             )
         if not allow_tensor:
-            raise ValueError(f"The name {name!r} refers to a Tensor, not an Operation.")
+            raise ValueError(f"Name {name!r} appears to refer to a Tensor, not a Operation.")
         return operation.outputs[int(index)]
 
     def finalize(self) -> None:
         """Forbids new operations."""
         self._finalized = True
 
+    def unfinalize(self) -> None:
+        """Allows new operations again, as where the session that finalized the graph is closed."""
+        self._finalized = False
+
     @property
     def finalized(self) -> bool:
         """True if no operations can be added."""
         return self._finalized
 
+    @property
+    def building_function(self) -> bool:
+        """False: graphs of functions are not made here."""
+        return False
+
+    @property
+    def graph_def_versions(self) -> Proto:
+        """The versions of the graph's definition, a VersionDef message."""
+        return export_graph.graph_def(()).versions
+
+    def prevent_fetching(self, operation: Operation) -> None:
+        """Marks an operation that runs may not fetch."""
+        self._unfetchable.add(operation)
+
+    def is_fetchable(self, tensor_or_operation: Tensor | Operation) -> bool:
+        """True if runs may fetch the tensor or operation."""
+        found = tensor_or_operation
+        return (found.op if isinstance(found, Tensor) else found) not in self._unfetchable
+
     def prevent_feeding(self, tensor: Tensor) -> None:
         """Marks a tensor that runs may not feed."""
         self._unfeedable.add(tensor)
-
-    def unfinalize(self) -> None:
-        """Allows new operations again, as where the session that finalized the graph is closed."""
-        self._finalized = False
 
     def is_feedable(self, tensor: object) -> bool:
         """True if runs may feed the tensor."""
@@ -242,7 +270,9 @@ class Graph:
     # -- collections -----------------------------------------------------------------------
 
     def add_to_collection(self, name: str, value: object) -> None:
-        """Adds `value` to the end of a collection."""
+        """Adds `value` to the end of a collection; RuntimeError for a finalized graph."""
+        if self._finalized:
+            raise RuntimeError("Graph is finalized and cannot be modified.")
         self._collections.setdefault(name, []).append(value)
 
     def add_to_collections(self, names: Sequence[str] | str, value: object) -> None:
@@ -261,6 +291,11 @@ class Graph:
             return items
         pattern = re.compile(scope)
         return [item for item in items if pattern.match(str(getattr(item, "name", "")))]
+
+    @property
+    def collections(self) -> list[str]:
+        """The names of the collections that were made."""
+        return list(self._collections)
 
     def get_all_collection_keys(self) -> list[str]:
         """The names of the collections that hold something."""

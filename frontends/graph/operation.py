@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tensorkiln.compiler.ir.function import Location
 from tensorkiln.frontends.graph.files import export_graph
+from tensorkiln.frontends.graph.files.attributes import attribute_as_read
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.kinds import OpKind
 from tensorkiln.frontends.graph.shapes import ShapeError, brackets
@@ -68,12 +69,26 @@ class Operation:
         return export_graph.node_def(self)
 
     @property
+    def op_def(self) -> Proto:
+        """What is known of all operations of this type, an OpDef message."""
+        return export_graph.op_def(self)
+
+    def colocation_groups(self) -> list[bytes]:
+        """The groups of operations that are to be on one device."""
+        own = self.node_def.attr
+        return list(own["_class"].list.s) if "_class" in own else [b"loc:@" + self.name.encode()]
+
+    @property
     def traceback(self) -> list[tuple[str, int, str, str]]:
         """Where the user's program made this operation: file, line, function, text."""
         return [(self.location.file, self.location.line, "", "")]
 
     def get_attr(self, name: str) -> object:
-        """The attribute `name`; ValueError if the operation has none of that name."""
+        """The attribute `name` as TensorFlow gives it: texts as bytes, shapes and tensors as
+        messages, types as DTypes; ValueError if the operation has none of that name."""
+        definition = self.node_def
+        if name in definition.attr:
+            return attribute_as_read(definition.attr[name])
         if name not in self.attributes:
             raise ValueError(f"Operation '{self.name}' has no attr named '{name}'.")
         return self.attributes[name]

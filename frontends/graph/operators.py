@@ -162,7 +162,11 @@ class Operand(Convertible):
 
     def __xor__(self, other: object) -> Tensor:
         kind = "NotEqual" if self._as_tensor().dtype.is_bool else "BitwiseXor"
-        return binary(kind, "LogicalXor", self, other)
+        return binary(kind, "xor", self, other)
+
+    def __rxor__(self, other: object) -> Tensor:
+        kind = "NotEqual" if self._as_tensor().dtype.is_bool else "BitwiseXor"
+        return reflected(kind, "xor", self, other)
 
     def __getitem__(self, key: object) -> Tensor:
         return index_tensor(self._as_tensor(), key)
@@ -171,7 +175,15 @@ class Operand(Convertible):
         raise TypeError("'Tensor' object is not iterable.")
 
     def __len__(self) -> NoReturn:
-        raise TypeError(f"object of type '{type(self).__name__}' has no len()")
+        raise TypeError(
+            f"len is not well defined for symbolic Tensors. ({self._as_tensor().name}) Please call "
+            "`x.shape` rather than `len(x)` for shape information."
+        )
+
+    def __array__(self, *arguments: object, **options: object) -> NoReturn:
+        raise NotImplementedError(
+            f"Cannot convert a symbolic Tensor ({self._as_tensor().name}) to a numpy array."
+        )
 
     def __bool__(self) -> NoReturn:
         raise TypeError(

@@ -9,6 +9,7 @@ from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dimension import Size
 from tensorkiln.frontends.graph.dtypes import INTEGERS, DType
 from tensorkiln.frontends.graph.functions import binary_function, unary_function
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
@@ -16,7 +17,7 @@ from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_elementwise import cast, maximum, minimum
 from tensorkiln.frontends.graph.rules import base, binary, broadcasted
-from tensorkiln.frontends.graph.shapes import ShapeError, Size
+from tensorkiln.frontends.graph.shapes import ShapeError
 from tensorkiln.frontends.graph.tensor import Tensor
 
 

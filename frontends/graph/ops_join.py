@@ -10,11 +10,12 @@ from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dimension import Size
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import axis_in, base
-from tensorkiln.frontends.graph.shapes import ShapeError, Size, Sizes, merge
+from tensorkiln.frontends.graph.shapes import ShapeError, Sizes, merge
 from tensorkiln.frontends.graph.statics import static_integer, static_integers
 from tensorkiln.frontends.graph.tensor import Tensor
 

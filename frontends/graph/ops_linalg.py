@@ -15,12 +15,13 @@ from tensorkiln.compiler.ops.matrices import flip, mirrored_lower
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dimension import Size
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base
-from tensorkiln.frontends.graph.shapes import ShapeError, Size, Sizes
+from tensorkiln.frontends.graph.shapes import ShapeError, Sizes
 from tensorkiln.frontends.graph.tensor import Tensor
 
 Values = Sequence[Value]

@@ -14,6 +14,7 @@ from tensorkiln.compiler.ops.fft import fft as transform
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dimension import Size
 from tensorkiln.frontends.graph.dtypes import complex64, complex128, float32, float64
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
@@ -22,7 +23,7 @@ from tensorkiln.frontends.graph.ops_constant import zeros_like
 from tensorkiln.frontends.graph.ops_elementwise import atan2
 from tensorkiln.frontends.graph.ops_rearrange import roll
 from tensorkiln.frontends.graph.rules import base, like_input, unary
-from tensorkiln.frontends.graph.shapes import ShapeError, Size, broadcast
+from tensorkiln.frontends.graph.shapes import ShapeError, broadcast
 from tensorkiln.frontends.graph.statics import static_integers
 from tensorkiln.frontends.graph.tensor import Tensor
 

@@ -72,4 +72,4 @@ def tuple_(
     with name_scope(name, "tuple", known):
         gate = group(*known, *control_inputs)
         with control_dependencies([gate]):
-            return [None if t is None else identity(t) for t in tensors]
+            return [None if t is None else identity(t, name="control_dependency") for t in tensors]

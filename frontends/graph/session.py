@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
 import numpy as np
 
 from tensorkiln.compiler.ir.function import Function
-from tensorkiln.frontends.graph import stack
+from tensorkiln.frontends.graph import server, stack
 from tensorkiln.frontends.graph.arrays import Array
-from tensorkiln.frontends.graph.config import ConfigProto, RunOptions
+from tensorkiln.frontends.graph.config import ConfigProto
 from tensorkiln.frontends.graph.deadline import within
 from tensorkiln.frontends.graph.devices import DEVICES, Device, missing
 from tensorkiln.frontends.graph.errors import InvalidArgumentError
@@ -27,7 +27,6 @@ from tensorkiln.frontends.graph.partial_run import PartialRun
 from tensorkiln.frontends.graph.plan import Plan
 from tensorkiln.frontends.graph.sparse_tensor import SparseTensor, spread_feeds
 from tensorkiln.frontends.graph.step import step_maker
-from tensorkiln.frontends.graph.store import Store
 from tensorkiln.frontends.graph.trace import Tracer, placement
 
 
@@ -51,16 +50,19 @@ class BaseSession:
     """
 
     def __init__(
-        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+        self, target: str = "", graph: Graph | None = None, config: Proto | None = None
     ) -> None:
-        options = config or ConfigProto()
+        _check_kinds(target, graph, config)
+        options = ConfigProto() if config is None else config
         self._config = options
+        self._timeout = options.operation_timeout_in_ms
         self._placed = 0
         self._graph = graph or stack.get_default_graph()
         self._target = target
+        self._jobs = server.jobs_of(target)
         self._closed = False
         self._make_step = step_maker(options.interpreted, options.intra_op_parallelism_threads)
-        self._host = HostContext(Store(), make_step=self._make_step)
+        self._host = HostContext(server.store_of(target), make_step=self._make_step)
         self._signatures: dict[Hashable, _Signature] = {}
         self._lock = threading.Lock()
 
@@ -89,7 +91,7 @@ class BaseSession:
         self,
         fetches: object,
         feed_dict: Mapping[object, object] | None = None,
-        options: RunOptions | None = None,
+        options: Proto | None = None,
         run_metadata: Proto | None = None,
     ) -> object:
         """The values of `fetches` (tensors, operations, names, nested in lists and dicts).
@@ -102,6 +104,8 @@ class BaseSession:
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
         feed_dict = feed_dict or {}
+        if not isinstance(feed_dict, Mapping):
+            raise TypeError(f"feed_dict must be a dictionary, not {feed_dict!r}")
         if SparseTensor in map(type, feed_dict):
             feed_dict = spread_feeds(feed_dict)
         # The usual structures make a key at once; nested ones take the longer way.
@@ -131,7 +135,7 @@ class BaseSession:
             for tensor, array, name in zip(signature.fed, arrays, signature.keys, strict=True):
                 fed_array(tensor, array, name)
             signature.shapes.add(tuple(shapes))
-        timeout = self._config.operation_timeout_in_ms
+        timeout = self._timeout
         if options is None and not timeout:
             return signature.fetches.rebuild(plan.run(arrays))
         watch = None
@@ -171,8 +175,8 @@ class BaseSession:
         """
         operations = self._graph.get_operations()
         for op in operations[self._placed :]:
-            wanted = missing(op)
-            if wanted is not None and not self._config.allow_soft_placement:
+            wanted = missing(op, self._jobs, self._config.allow_soft_placement)
+            if wanted is not None:
                 raise InvalidArgumentError(
                     op.name, op,
                     f"Cannot assign a device for operation {op.name}: node {op.name} "
@@ -217,16 +221,24 @@ class BaseSession:
         self._host.store.assign(variable, value)
 
     def make_callable(
-        self, fetches: object, feed_list: Sequence[object] = (), accept_options: bool = False
+        self,
+        fetches: object,
+        feed_list: Sequence[object] | None = None,
+        accept_options: bool = False,
     ) -> Callable[..., object]:
         """A function of the fed values, in order, that runs `fetches`.
 
         It also takes `options` and `run_metadata`, by name.
         """
+        if not isinstance(feed_list, list | tuple | None):
+            raise TypeError("`feed_list` must be a list or tuple.")
         keys = list(feed_list or ())
+        Fetches(self._graph, fetches)  # what cannot be fetched or fed is said at once
+        for key in keys:
+            fed_tensor(self._graph, key)
 
         def call(
-            *values: object, options: RunOptions | None = None, run_metadata: Proto | None = None
+            *values: object, options: Proto | None = None, run_metadata: Proto | None = None
         ) -> object:
             if len(values) != len(keys):
                 raise ValueError(f"{len(keys)} fed values are wanted, {len(values)} are given")
@@ -259,14 +271,35 @@ class BaseSession:
             stack.sessions().remove(self)
 
 
+def _check_kinds(target: object, graph: object, config: object) -> None:
+    if not isinstance(target, str | bytes):
+        raise TypeError(f"target must be a string, but got {type(target)}")
+    if not isinstance(graph, Graph | None):
+        raise TypeError(f"graph must be a tf.Graph, but got {type(graph)}")
+    if not isinstance(config, ConfigProto | None):
+        raise TypeError(f"config must be a tf.ConfigProto, but got {type(config)}")
+
+
 class Session(BaseSession):
     """A session; as a context manager it is the default one and is closed at the end."""
 
     def __init__(
-        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+        self, target: str = "", graph: Graph | None = None, config: Proto | None = None
     ) -> None:
         super().__init__(target, graph, config)
         self._contexts: list[AbstractContextManager[object]] = []
+
+    @staticmethod
+    def reset(
+        target: str, containers: Collection[str] | None = None, config: Proto | None = None
+    ) -> None:
+        """Forgets the variables that sessions with this server's target share.
+
+        With `containers`, only if the unnamed one is among them: no variable is in another.
+        """
+        _check_kinds(target, None, config)
+        if containers is None or "" in containers:
+            server.reset(target)
 
     def __enter__(self) -> Session:
         context = ExitStack()
@@ -289,7 +322,7 @@ class InteractiveSession(BaseSession):
     """A session that is the default one from its creation until it is closed."""
 
     def __init__(
-        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+        self, target: str = "", graph: Graph | None = None, config: Proto | None = None
     ) -> None:
         super().__init__(target, graph, config)
         self._context = ExitStack()

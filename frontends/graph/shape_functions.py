@@ -12,19 +12,13 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dimension import Dimension
 from tensorkiln.frontends.graph.errors import InvalidArgumentError
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base, like_input
-from tensorkiln.frontends.graph.shapes import (
-    Dimension,
-    TensorShape,
-    as_sizes,
-    brackets,
-    compatible,
-    merge,
-)
+from tensorkiln.frontends.graph.shapes import TensorShape, as_sizes, brackets, compatible, merge
 from tensorkiln.frontends.graph.statics import static_array, static_vector
 from tensorkiln.frontends.graph.tensor import Tensor
 

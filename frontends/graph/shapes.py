@@ -1,133 +1,23 @@
-"""Static shapes with unknown dims and unknown ranks: TensorFlow's Dimension and TensorShape."""
+"""Static shapes with unknown dims and unknown ranks: TensorFlow's TensorShape."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import SupportsIndex, TypeAlias, overload
+from typing import TypeAlias, overload
 
 import numpy as np
 
-Size: TypeAlias = int | None
+from tensorkiln.frontends.graph.dimension import Dimension, Size, as_size
+from tensorkiln.frontends.graph.files.messages import Proto
+from tensorkiln.frontends.graph.files.proto_graph import TensorShapeProto
+
 Sizes: TypeAlias = tuple[Size, ...] | None
 """What is known of a shape: None for an unknown rank, None in place of an unknown dim."""
 
 
 class ShapeError(ValueError):
     """Shapes that cannot go together; the op that was being made adds its name to the text."""
-
-
-class Dimension:
-    """One dim of a TensorShape; `value` is None where it is unknown."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: object) -> None:
-        self.value: Size = as_size(value)
-
-    def __repr__(self) -> str:
-        return f"Dimension({self.value})"
-
-    def __str__(self) -> str:
-        return "?" if self.value is None else str(self.value)
-
-    def __int__(self) -> int:
-        if self.value is None:
-            raise TypeError("__int__ returned non-int (type NoneType)")
-        return self.value
-
-    def __index__(self) -> int:
-        return int(self)
-
-    # An unknown dim equals nothing: comparisons with it give None, as in TensorFlow.
-    def __eq__(self, other: object) -> bool:
-        size = as_size(other)
-        if self.value is None or size is None:
-            return None  # type: ignore[return-value]
-        return self.value == size
-
-    def __ne__(self, other: object) -> bool:
-        size = as_size(other)
-        if self.value is None or size is None:
-            return None  # type: ignore[return-value]
-        return self.value != size
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
-    def is_compatible_with(self, other: object) -> bool:
-        """True if both can be the same size."""
-        size = as_size(other)
-        return self.value is None or size is None or self.value == size
-
-    def merge_with(self, other: object) -> Dimension:
-        """The dim that both describe; ValueError if they differ."""
-        size = as_size(other)
-        if not self.is_compatible_with(other):
-            raise ValueError(f"Dimensions {self} and {Dimension(size)} are not compatible")
-        return Dimension(self.value if self.value is not None else size)
-
-    def __add__(self, other: object) -> Dimension:
-        size = as_size(other)
-        return Dimension(None if self.value is None or size is None else self.value + size)
-
-    __radd__ = __add__
-
-    def __sub__(self, other: object) -> Dimension:
-        size = as_size(other)
-        return Dimension(None if self.value is None or size is None else self.value - size)
-
-    def __rsub__(self, other: object) -> Dimension:
-        return Dimension(other) - self
-
-    def __mul__(self, other: object) -> Dimension:
-        size = as_size(other)
-        return Dimension(None if self.value is None or size is None else self.value * size)
-
-    __rmul__ = __mul__
-
-    def __floordiv__(self, other: object) -> Dimension:
-        size = as_size(other)
-        return Dimension(None if self.value is None or size is None else self.value // size)
-
-    def __rfloordiv__(self, other: object) -> Dimension:
-        return Dimension(other) // self
-
-    def __mod__(self, other: object) -> Dimension:
-        size = as_size(other)
-        return Dimension(None if self.value is None or size is None else self.value % size)
-
-    def __lt__(self, other: object) -> bool:
-        return int(self) < int(Dimension(other))
-
-    def __le__(self, other: object) -> bool:
-        return int(self) <= int(Dimension(other))
-
-    def __gt__(self, other: object) -> bool:
-        return int(self) > int(Dimension(other))
-
-    def __ge__(self, other: object) -> bool:
-        return int(self) >= int(Dimension(other))
-
-
-def as_size(value: object) -> Size:
-    """An integer or None from what a program may write for a dim; TypeError or ValueError else."""
-    if value is None:
-        return None
-    if isinstance(value, Dimension):
-        return value.value
-    if isinstance(value, SupportsIndex):
-        size = value.__index__()
-    elif isinstance(value, float | np.floating) and float(value).is_integer():
-        size = int(value)
-    else:
-        raise TypeError(f"Dimension value must be integer or None or have an __index__: {value!r}")
-    if size < 0:
-        raise ValueError(f"Dimension {size} must be >= 0")
-    return size
 
 
 class TensorShape:
@@ -182,11 +72,23 @@ class TensorShape:
     def assert_is_compatible_with(self, other: object) -> None:
         """Raises ValueError unless a tensor can have both shapes."""
         if not self.is_compatible_with(other):
-            raise ValueError(f"Shapes {self} and {TensorShape(other)} are incompatible")
+            raise ValueError(f"Shapes {self} and {as_shape(other)} are incompatible")
 
     def merge_with(self, other: object) -> TensorShape:
         """What both know together; ValueError if they contradict each other."""
-        return TensorShape(merge(self.sizes, as_sizes(other)))
+        try:
+            return TensorShape(merge(self.sizes, as_sizes(other)))
+        except ShapeError as error:
+            raise ValueError(str(error)) from None
+
+    def as_proto(self) -> Proto:
+        """The shape as a TensorShapeProto message; unknown dims are -1."""
+        if self.sizes is None:
+            return TensorShapeProto(unknown_rank=True)
+        message = TensorShapeProto()
+        for size in self.sizes:
+            message.dim.add(size=-1 if size is None else size)
+        return message
 
     def concatenate(self, other: object) -> TensorShape:
         """These dims, then those."""
@@ -201,6 +103,23 @@ class TensorShape:
             return TensorShape((None,) * rank)
         if len(self.sizes) != rank:
             raise ValueError(f"Shape {self} must have rank {rank}")
+        return self
+
+    def assert_has_rank(self, rank: int) -> None:
+        """Raises ValueError unless the shape can have `rank` dims."""
+        if self.ndims not in (None, rank):
+            raise ValueError(f"Shape {self} must have rank {rank}")
+
+    def assert_same_rank(self, other: object) -> None:
+        """Raises ValueError unless both can have the same number of dims."""
+        found = as_shape(other)
+        if None not in (self.ndims, found.ndims) and self.ndims != found.ndims:
+            raise ValueError(f"Shapes {self} and {found} must have the same rank")
+
+    def with_rank_at_most(self, rank: int) -> TensorShape:
+        """This shape, if it can have `rank` dims or fewer; ValueError else."""
+        if self.sizes is not None and len(self.sizes) > rank:
+            raise ValueError(f"Shape {self} must have rank at most {rank}")
         return self
 
     def with_rank_at_least(self, rank: int) -> TensorShape:
@@ -265,6 +184,9 @@ def as_sizes(value: object) -> Sizes:
         return value.sizes
     if isinstance(value, str):
         raise TypeError(f"{value!r} is not a shape")
+    if isinstance(value, TensorShapeProto):
+        dims = tuple(None if dim.size < 0 else int(dim.size) for dim in value.dim)
+        return None if value.unknown_rank else dims
     if isinstance(value, np.ndarray):
         return tuple(as_size(size) for size in value.reshape(-1))
     if isinstance(value, Sequence):
@@ -293,6 +215,19 @@ def compatible(a: Sizes, b: Sizes) -> bool:
         return True
     return len(a) == len(b) and all(
         x is None or y is None or x == y for x, y in zip(a, b, strict=True)
+    )
+
+
+def contradiction(a: Sizes, b: Sizes) -> str:
+    """How two shapes that are not compatible differ, in TensorFlow's words."""
+    assert a is not None
+    assert b is not None
+    if len(a) != len(b):
+        return f"Shapes must be equal rank, but are {len(a)} and {len(b)}"
+    place = next(k for k, (x, y) in enumerate(zip(a, b, strict=True)) if not compatible((x,), (y,)))
+    return (
+        f"Dimension {place} in both shapes must be equal, but are {a[place]} and {b[place]}. "
+        f"Shapes are {brackets(a)} and {brackets(b)}."
     )
 
 

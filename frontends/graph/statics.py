@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.dimension import Size, as_size
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.shapes import Size, Sizes, as_size
+from tensorkiln.frontends.graph.shapes import Sizes
 from tensorkiln.frontends.graph.tensor import Tensor
 
 Vector = tuple[Size, ...]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tensorkiln.compiler.ops.random import initial_state
 from tensorkiln.frontends.graph.arrays import Array
-from tensorkiln.frontends.graph.errors import FailedPreconditionError
+from tensorkiln.frontends.graph.errors import FailedPreconditionError, InvalidArgumentError
 from tensorkiln.frontends.graph.operation import Operation
 
 
@@ -31,8 +31,11 @@ class Store:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._slots: dict[Operation, Slot] = {}
+        self._slots: dict[object, Slot] = {}
         self._states: dict[Operation, Array] = {}
+
+    def _key(self, variable: Operation) -> object:
+        return variable
 
     def shape(self, variable: Operation) -> tuple[int, ...]:
         """The variable's shape; FailedPreconditionError if it has neither shape nor value."""
@@ -41,15 +44,16 @@ class Store:
             return tuple(size for size in sizes if size is not None)
         if not self.is_initialized(variable):
             raise uninitialized(variable)
-        return self._slots[variable].array.shape
+        return self._slots[self._key(variable)].array.shape
 
     def slot(self, variable: Operation, shape: Sequence[int] | None = None) -> Slot:
         """The variable's slot, made or replaced if it has not got this shape."""
         wanted = self.shape(variable) if shape is None else tuple(shape)
-        slot = self._slots.get(variable)
+        key = self._key(variable)
+        slot = self._slots.get(key)
         if slot is None:
             array = aligned_zeros(wanted, variable.outputs[0].dtype.numpy)
-            slot = self._slots[variable] = Slot(array, np.zeros((), np.bool_))
+            slot = self._slots[key] = Slot(array, np.zeros((), np.bool_))
         elif slot.array.shape != wanted:
             slot.array = aligned_zeros(wanted, slot.array.dtype)
             self.generation += 1
@@ -57,12 +61,12 @@ class Store:
 
     def is_initialized(self, variable: Operation) -> bool:
         """True once the variable has been assigned."""
-        slot = self._slots.get(variable)
+        slot = self._slots.get(self._key(variable))
         return slot is not None and bool(slot.initialized)
 
     def mark_initialized(self, variable: Operation) -> None:
         """Notes that the variable has a value."""
-        self._slots[variable].initialized[...] = True
+        self._slots[self._key(variable)].initialized[...] = True
         self.generation += 1
 
     def assign(self, variable: Operation, value: Array) -> None:
@@ -82,6 +86,26 @@ class Store:
             state[...] = initial_state(first, second)
             self._states[op] = state
         return self._states[op]
+
+
+class NamedStore(Store):
+    """The state that several sessions share: a variable is found by its name, whatever its graph."""
+
+    def _key(self, variable: Operation) -> object:
+        return variable.name
+
+    def slot(self, variable: Operation, shape: Sequence[int] | None = None) -> Slot:
+        """See Store; InvalidArgumentError if another graph's variable of that name is different."""
+        slot, kind = self._slots.get(variable.name), variable.outputs[0].dtype.numpy
+        wanted = self.shape(variable)
+        if slot is not None and (slot.array.dtype != kind or slot.array.shape != wanted):
+            raise InvalidArgumentError(
+                variable.name, variable,
+                f"the server's variable {variable.name} has shape {slot.array.shape} and dtype "
+                f"{slot.array.dtype}, not {wanted} and {kind}\n"
+                f"\t [[node {variable.name} ({variable.location})]]",
+            )  # fmt: skip
+        return super().slot(variable, shape)
 
 
 def uninitialized(variable: Operation) -> FailedPreconditionError:

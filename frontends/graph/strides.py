@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tensorkiln.frontends.graph.dimension import Size
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.shapes import ShapeError, Size
+from tensorkiln.frontends.graph.shapes import ShapeError
 
 
 @dataclass(frozen=True)

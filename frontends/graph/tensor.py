@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.operators import Operand
-from tensorkiln.frontends.graph.shapes import Sizes, TensorShape, as_sizes, compatible, merge, show
+from tensorkiln.frontends.graph.shapes import (
+    Sizes,
+    TensorShape,
+    as_sizes,
+    compatible,
+    contradiction,
+    merge,
+    show,
+)
 from tensorkiln.frontends.graph.stack import get_default_session
 
 if TYPE_CHECKING:
@@ -75,10 +83,7 @@ class Tensor(Operand):
         """Adds knowledge about the shape; ValueError if it contradicts what is known."""
         sizes = as_sizes(shape)
         if not compatible(self._sizes, sizes):
-            raise ValueError(
-                f"Tensor's shape {show(self._sizes)} is not compatible with supplied shape "
-                f"{show(sizes)}"
-            )
+            raise ValueError(contradiction(self._sizes, sizes))
         self._sizes = merge(self._sizes, sizes)
 
     def consumers(self) -> list[Operation]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from typing import cast as typed
 
 from tensorkiln.frontends.graph import dtypes
@@ -50,6 +50,8 @@ class VariableScope:
     original_name_scope: str = ""
     custom_getter: Getter | None = None
     partitioner: Partitioner | None = None
+    caching_device: object = None
+    use_resource: bool | None = None
 
     def reuse_variables(self) -> None:
         """From now on `get_variable` takes variables that exist."""
@@ -70,6 +72,31 @@ class VariableScope:
     def set_regularizer(self, regularizer: Regularizer | None) -> None:
         """Sets the default regularizer."""
         self.regularizer = regularizer
+
+    def set_dtype(self, dtype: object) -> None:
+        """Sets the default dtype."""
+        self.dtype = dtypes.as_dtype(dtype)
+
+    def set_caching_device(self, caching_device: object) -> None:
+        """Accepted: there is one device, so nothing is cached on another."""
+        self.caching_device = caching_device
+
+    def set_use_resource(self, use_resource: bool | None) -> None:
+        """Accepted: variables of both kinds are the same here."""
+        self.use_resource = use_resource
+
+    def get_variable(self, _var_store: object, name: str, **options: Any) -> object:
+        """`tf.get_variable` in this scope; the first argument is not looked at."""
+        with variable_scope(self, auxiliary_name_scope=False):
+            return get_variable(name, **options)
+
+    def get_collection(self, name: str) -> list[object]:
+        """The items of a collection whose names start with the scope's."""
+        return self._in_scope(name)
+
+    def local_variables(self) -> list[object]:
+        """The local variables whose names start with the scope's."""
+        return self._in_scope(GraphKeys.LOCAL_VARIABLES)
 
     def _in_scope(self, key: str) -> list[object]:
         prefix = f"{self.name}/" if self.name else None

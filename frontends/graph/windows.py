@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from tensorkiln.frontends.graph.shapes import ShapeError, Size
+from tensorkiln.frontends.graph.dimension import Size
+from tensorkiln.frontends.graph.shapes import ShapeError
 
 if TYPE_CHECKING:
     from tensorkiln.frontends.graph.operation import Operation

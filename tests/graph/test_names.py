@@ -217,7 +217,7 @@ def test_lookups(graph: Any) -> None:
     assert graph.get_operation_by_name("c") is t.op
     with pytest.raises(KeyError, match="does not exist in the graph"):
         graph.get_tensor_by_name("d:0")
-    with pytest.raises(ValueError, match='Perhaps you meant "c:0"'):
+    with pytest.raises(ValueError, match="Tensor names must be of the form"):
         graph.get_tensor_by_name("c")
 
 
@@ -237,3 +237,68 @@ def test_compat_module_is_the_package() -> None:
     assert tf1 is tf
     assert tf.compat.v1 is tf
     tf.compat.v1.disable_eager_execution()
+
+
+def test_what_an_operation_tells() -> None:
+    """As TensorFlow 2.21 tells it."""
+    x = tf.placeholder(tf.float32, [1, 4, 4, 1])
+    op = tf.nn.conv2d(x, tf.zeros([2, 2, 1, 1]), [1, 1, 1, 1], "SAME").op
+    assert (op.get_attr("strides"), op.get_attr("padding")) == ([1, 1, 1, 1], b"SAME")
+    assert op.get_attr("T") is tf.float32
+    value = tf.constant([3, 4]).op.get_attr("value")
+    assert (value.dtype, value.tensor_shape.dim[0].size) == (3, 2)
+    with pytest.raises(ValueError, match=r"Operation '\w+' has no attr named 'nix'\."):
+        op.get_attr("nix")
+    assert [argument.name for argument in op.op_def.input_arg] == ["input", "filter"]
+    assert op.colocation_groups() == [b"loc:@Conv2D"]
+
+
+def test_operators_of_truth_values() -> None:
+    t = tf.constant(True)
+    made = [t & t, t | t, t ^ t, ~t, True & t, True | t, True ^ t]
+    assert [x.name for x in made] == [
+        "and:0", "or:0", "xor:0", "LogicalNot:0", "and_1:0", "or_1:0", "xor_1:0",
+    ]  # fmt: skip
+    with tf.Session() as session:
+        assert session.run(made) == [True, True, False, False, True, True, False]
+    with pytest.raises(NotImplementedError, match=r"symbolic Tensor .* to a numpy array"):
+        np.array(t)
+    with pytest.raises(TypeError, match="len is not well defined"):
+        len(t)
+
+
+def test_shapes_as_messages_and_their_checks() -> None:
+    shape = tf.TensorShape([2, None])
+    assert tf.TensorShape(shape.as_proto()).as_list() == [2, None]
+    assert tf.TensorShape(tf.TensorShape(None).as_proto()).ndims is None
+    shape.assert_has_rank(2)
+    shape.with_rank_at_most(2)
+    for call, text in (
+        (lambda: shape.assert_has_rank(1), r"Shape \(2, \?\) must have rank 1"),
+        (lambda: shape.assert_same_rank([1]), "must have the same rank"),
+        (lambda: shape.with_rank_at_most(1), "must have rank at most 1"),
+        (lambda: tf.Dimension(3).assert_is_compatible_with(4), "Dimensions 3 and 4 are not comp"),
+        (lambda: tf.zeros([2, 3]).set_shape([4, 3]), "in both shapes must be equal, but are 2 and"),
+        (lambda: tf.zeros([2, 3]).set_shape([2]), "Shapes must be equal rank, but are 2 and 1"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()
+    with pytest.raises(TypeError, match="please use // instead"):
+        tf.Dimension(6) / 2
+    assert (tf.Dimension(None) < 4) is None
+
+
+def test_what_may_not_be_fetched_or_added() -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        x = tf.constant(1.0)
+    graph.prevent_fetching(x.op)
+    assert not graph.is_fetchable(x)
+    with tf.Session(graph=graph) as session, pytest.raises(ValueError, match="marked as not fetch"):
+        session.run(x)
+    graph.finalize()
+    with pytest.raises(RuntimeError, match="Graph is finalized"):
+        graph.add_to_collection("a", 1)
+    for call, kind in ((graph.get_tensor_by_name, "Tensor"), (graph.get_operation_by_name, "Oper")):
+        with pytest.raises(TypeError, match=f"{kind}.* names are strings"):
+            call(3)

@@ -112,6 +112,19 @@ def attribute_value(message: Proto) -> object:
     raise NotImplementedError(f"attributes of kind {field!r} are not supported")
 
 
+def attribute_as_read(message: Proto) -> object:
+    """A message as `Operation.get_attr` gives it: texts stay bytes, shapes and tensors messages."""
+    field = message.WhichOneof("value")
+    if field is None:
+        return []
+    if field == "list":
+        for inner, items in message.list.ListFields():
+            return [_decode_type(n) for n in items] if inner.name == "type" else list(items)
+        return []
+    found = getattr(message, field)
+    return _decode_type(found) if field == "type" else found
+
+
 def _decode_type(number: int) -> DType:
     found = data_types.dtype_of(number)
     if found is None:

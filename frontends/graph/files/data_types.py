@@ -5,8 +5,7 @@ from __future__ import annotations
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.files.messages import Proto, enum_values
-from tensorkiln.frontends.graph.files.proto_graph import TensorShapeProto
-from tensorkiln.frontends.graph.shapes import Sizes
+from tensorkiln.frontends.graph.shapes import Sizes, TensorShape, as_sizes
 
 _SHORT = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
 _NUMBERS = enum_values("DataType")
@@ -40,16 +39,9 @@ def short_name(number: int) -> str:
 
 def shape_proto(sizes: Sizes) -> Proto:
     """A shape as a message; unknown dims are -1."""
-    if sizes is None:
-        return TensorShapeProto(unknown_rank=True)
-    message = TensorShapeProto()
-    for size in sizes:
-        message.dim.add(size=-1 if size is None else size)
-    return message
+    return TensorShape(sizes).as_proto()
 
 
 def sizes_of(message: Proto) -> Sizes:
     """A message as a shape."""
-    if message.unknown_rank:
-        return None
-    return tuple(None if dim.size < 0 else int(dim.size) for dim in message.dim)
+    return as_sizes(message)

@@ -10,7 +10,7 @@ from tensorkiln.frontends.graph.files.adaptations import ADAPTATIONS
 from tensorkiln.frontends.graph.files.attributes import attribute_proto
 from tensorkiln.frontends.graph.files.export_regions import add_regions
 from tensorkiln.frontends.graph.files.messages import Proto
-from tensorkiln.frontends.graph.files.proto_graph import AttrValue, GraphDef, NodeDef
+from tensorkiln.frontends.graph.files.proto_graph import AttrValue, GraphDef, NodeDef, OpDef
 from tensorkiln.frontends.graph.files.signatures import MARK, PRIVATE, Signature, signature_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,24 @@ def node_def(op: Operation) -> Proto:
     for name, value in attributes.items():
         message.attr[name].CopyFrom(value)
     add_regions(op, message)
+    return message
+
+
+def op_def(op: Operation) -> Proto:
+    """What is known of an op's type: its arguments and attributes."""
+    signature = signature_of(op.kind)
+    message = OpDef(name=op.type, is_stateful=bool(op.kind.writes) or "seed" in op.attributes)
+    for item in signature.inputs:
+        argument = message.input_arg.add(name=item.name)
+        if item.number:
+            argument.number_attr = item.number
+        if item.is_attribute:
+            argument.type_attr = item.type
+    for number in range(len(op.outputs)):
+        message.output_arg.add(name="output" if number == 0 else f"output_{number}")
+    for name in sorted(op.node_def.attr):
+        if not name.startswith("_"):
+            message.attr.add(name=name)
     return message
 
 

@@ -1,9 +1,10 @@
 """Protocol buffer messages of TensorFlow, made at run time from a short notation.
 
 A message is a line `Name: field type number, ...`.  `type*` repeats, `{type}` is a map from
-strings, `group/field` is a member of the oneof `group`; `Outer.Inner` is nested in `Outer`, which
-stands before it.  An enum is `enum Name: VALUE number, ...`.  The messages live in a pool of their
-own, so that TensorFlow may be imported into the same process.
+strings, `{key:type}` one from keys of another type, `group/field` is a member of the oneof `group`;
+`Outer.Inner` is nested in `Outer`, whose line stands before its own.  An enum is `enum Name: VALUE
+number, ...`.  The messages live in a pool of their own, so that TensorFlow may be imported into the
+same process.
 """
 
 from __future__ import annotations
@@ -46,18 +47,19 @@ def define(
     lines = [line for line in text.strip().splitlines() if line.strip()]
     heads = [line.partition(":") for line in lines]
     known: dict[str, Any] = {}
-    for head, _, body in heads:
+    for head, _, _ in heads:
         name = head.strip()
-        if name.startswith("enum "):
-            outer, inner = _split(known, name.removeprefix("enum ").strip())
+        if not name.startswith("enum "):
+            outer, inner = _split(known, name)
+            adder = described.message_type if outer is None else outer.nested_type
+            known[name] = adder.add(name=inner)
+    for head, _, body in heads:
+        if head.startswith("enum "):
+            outer, inner = _split(known, head.removeprefix("enum ").strip())
             enum = (described if outer is None else outer).enum_type.add(name=inner)
             for item in body.split(","):
                 value, number = item.split()
                 enum.value.add(name=value, number=int(number))
-        else:
-            outer, inner = _split(known, name)
-            adder = described.message_type if outer is None else outer.nested_type
-            known[name] = adder.add(name=inner)
     for head, _, body in heads:
         if not head.startswith("enum "):
             for item in filter(None, (part.strip() for part in body.split(","))):
@@ -85,8 +87,9 @@ def _add_field(message: Any, full_name: str, text: str) -> None:
         title = "".join(part.capitalize() for part in name.split("_")) + "Entry"
         entry = message.nested_type.add(name=title)
         entry.options.map_entry = True
-        _add_field(entry, f"{full_name}.{title}", "key string 1")
-        _add_field(entry, f"{full_name}.{title}", f"value {kind.strip('{}')} 2")
+        keys, _, values = kind.strip("{}").rpartition(":")
+        _add_field(entry, f"{full_name}.{title}", f"key {keys or 'string'} 1")
+        _add_field(entry, f"{full_name}.{title}", f"value {values} 2")
         field.type, field.type_name = _FIELD.TYPE_MESSAGE, f"{full_name}.{title}"
     else:
         plain = kind.rstrip("*")

@@ -3,7 +3,8 @@
 They are StableHLO's reduce and reduce_window in full: several inputs are folded together, and the
 body may be any function.  The ops reduce and reduce_window are the cases with a named reducer, which
 have faster kernels.  Elements are folded one after the other in row-major order, the state on the
-left, so that every run and number of threads gives the same bits.
+left, so that every run and number of threads gives the same bits.  Their gradients are those of while
+loops of the same steps.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from tensorkiln.compiler.ops.checks import all_of, are_axes, ints, require
 from tensorkiln.compiler.ops.record import (
     ByRegions,
     Cost,
+    FromBody,
     LoopContext,
     Loops,
-    NoGradient,
     OpRecord,
     RegionRule,
     Run,
@@ -32,6 +33,7 @@ from tensorkiln.compiler.ops.record import (
 )
 from tensorkiln.compiler.ops.reduce import member_index
 from tensorkiln.compiler.ops.reduce_window import window_dims
+from tensorkiln.compiler.ops.scalar_bodies import reduce_body, reduce_window_body
 from tensorkiln.compiler.ops.scalar_regions import (
     PARALLEL_WORK,
     State,
@@ -39,8 +41,6 @@ from tensorkiln.compiler.ops.scalar_regions import (
     region_flops,
 )
 from tensorkiln.compiler.ops.windows import WindowDim
-
-_REASON = "its steps are known to the region only; a while loop of the same steps has a gradient"
 
 
 def _types(
@@ -176,7 +176,7 @@ def _cost(op: Op) -> Cost:
 RECORDS = (
     OpRecord(
         "reduce_by", {"dimensions": "ints"}, RegionRule(_types), ByRegions(_run),
-        NoGradient(_REASON), Loops(_build), _cost,
+        FromBody(reduce_body), Loops(_build), _cost,
     ),
     OpRecord(
         "reduce_window_by",
@@ -184,7 +184,7 @@ RECORDS = (
             "window": "ints", "strides": "ints", "base_dilations": "ints",
             "window_dilations": "ints", "padding": "pairs",
         },
-        RegionRule(_window_types), ByRegions(_window_run), NoGradient(_REASON),
+        RegionRule(_window_types), ByRegions(_window_run), FromBody(reduce_window_body),
         Loops(_window_build), _cost,
     ),
 )  # fmt: skip

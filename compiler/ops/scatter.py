@@ -8,13 +8,13 @@ its whole slice, so the last `set` wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Array, Attributes, Op
+from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Expr, Index
 from tensorkiln.compiler.kernel.index import ZERO, add
@@ -45,19 +45,27 @@ NAMES = ("add", "set", "multiply", "maximum", "minimum")
 
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1 to C3, C9: see check_map.  C4: the updates have the operand's dtype; it is a number
-    unless the reducer is set.  C5: update_window_dims are ascending dims of the updates;
-    inserted_window_dims and input_batching_dims are different dims of the operand, as many as the
-    window lacks.  C6: the window fits in the operand.  C7: the other dims of the updates are those
-    of the indices.  C8: the reducer is one of NAMES."""
+    """C1 to C3, C5 to C7, C9: see check_places.  C4: the updates have the operand's dtype; it is a
+    number unless the reducer is set.  C8: the reducer is one of NAMES."""
     x, indices, updates = expect(types, 3)
-    index_map = scatter_map(attributes)
-    check_map(x, indices, index_map)
     reducer = attributes["reducer"]
     require(reducer in NAMES, f"C8: the reducer is one of {', '.join(NAMES)}, not {reducer!r}")
     fits = updates.dtype == x.dtype and (reducer == "set" or x.dtype.is_number)
     fits = fits and (not x.dtype.is_complex or reducer in ("set", "add"))
     require(fits, f"C4: updates {updates} for operand {x} and reducer {reducer}")
+    check_places(x, indices, updates, attributes)
+    return (x,)
+
+
+def check_places(
+    x: TensorType, indices: TensorType, updates: TensorType, attributes: Attributes
+) -> None:
+    """C1 to C3, C9: see check_map.  C5: update_window_dims are ascending dims of the updates;
+    inserted_window_dims and input_batching_dims are different dims of the operand, as many as the
+    window lacks.  C6: the window fits in the operand.  C7: the other dims of the updates are those
+    of the indices."""
+    index_map = scatter_map(attributes)
+    check_map(x, indices, index_map)
     window = ints(attributes, "update_window_dims")
     inserted = (*ints(attributes, "inserted_window_dims"), *index_map.batching)
     fits = are_axes(window, updates.rank) and list(window) == sorted(window)
@@ -73,7 +81,6 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
         batch == batch_shape(indices, index_map.vector),
         f"C7: updates {updates} for indices {indices}",
     )
-    return (x,)
 
 
 def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
@@ -122,11 +129,15 @@ def _apply(
         REDUCERS[reducer].function.at(result, target, values)
 
 
-def _build(context: LoopContext, op: Op) -> None:
-    x, indices, updates = op.operands
-    window_dims = op.ints("update_window_dims")
-    index_map, inserted = scatter_map(op.attributes), op.ints("inserted_window_dims")
-    mapped, vector, reducer = index_map.mapped, index_map.vector, op.string("reducer")
+@contextmanager
+def places_of(
+    context: LoopContext, x: Value, indices: Value, updates: Value, attributes: Attributes
+) -> Iterator[tuple[Index, Index]]:
+    """Loops over all update elements, index vectors in row-major order: the index of each in the
+    updates and in the operand.  What is made inside happens only for places in the operand."""
+    window_dims = ints(attributes, "update_window_dims")
+    index_map, inserted = scatter_map(attributes), ints(attributes, "inserted_window_dims")
+    mapped, vector = index_map.mapped, index_map.vector
     with ExitStack() as loops:
         # Different updates may meet in one place: these loops stay serial.
         outer: Index = tuple(
@@ -153,13 +164,19 @@ def _build(context: LoopContext, op: Op) -> None:
         inside = all_of(conditions)
         if inside is not None:
             loops.enter_context(context.when(inside))
-        update = context.read(updates, place_dims(outer, inner, window_dims))
+        yield place_dims(outer, inner, window_dims), tuple(place)
+
+
+def _build(context: LoopContext, op: Op) -> None:
+    (x, indices, updates), reducer = op.operands, op.string("reducer")
+    with places_of(context, x, indices, updates, op.attributes) as (source, place):
+        update = context.read(updates, source)
         if reducer != "set":
             state = state_dtype(reducer, x.dtype)
-            held = widened(context.read_result(0, tuple(place)), state)
+            held = widened(context.read_result(0, place), state)
             joined = combine_state(reducer, held, widened(update, state))
             update = widened(joined, x.dtype)
-        context.write(0, tuple(place), update)
+        context.write(0, place, update)
 
 
 def _cost(op: Op) -> Cost:

@@ -4,7 +4,8 @@ It is StableHLO's select_and_scatter in full, the gradient of a pooling by any c
 select_and_scatter is the case of greatest or least elements and sums, which is faster.  `select(a, b)` is true where
 the choice stays with a, which comes before b in row-major order; padding is never chosen, and the
 value of a window that has no element goes nowhere.  `scatter(result, value)` joins what is at the
-place, the initial value at first, with the window's value, windows in row-major order.
+place, the initial value at first, with the window's value, windows in row-major order.  Gradients are
+those of while loops of the same steps; the choice is taken as constant.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import BOOL, I64
-from tensorkiln.compiler.ir.function import Array, Attributes, Function, Op
+from tensorkiln.compiler.ir.function import Array, Attributes, Function, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Select
 from tensorkiln.compiler.kernel.index import const, unflatten
+from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import TRUE, all_of, clamped, expect, ints, require
 from tensorkiln.compiler.ops.record import (
     ByRegions,
     Cost,
+    FromBody,
     LoopContext,
     Loops,
-    NoGradient,
     OpRecord,
     RegionRule,
     Run,
@@ -34,7 +36,9 @@ from tensorkiln.compiler.ops.record import (
 )
 from tensorkiln.compiler.ops.reduce_by import source
 from tensorkiln.compiler.ops.reduce_window import window_dims
+from tensorkiln.compiler.ops.scalar_bodies import chosen_places, join_at
 from tensorkiln.compiler.ops.scalar_regions import check_choice, check_region, region_flops
+from tensorkiln.compiler.ops.shorthand import broadcast_to, compare, full, reshape
 from tensorkiln.compiler.ops.windows import WindowDim
 
 _FALSE = Const(False, BOOL)
@@ -126,6 +130,22 @@ def _build(context: LoopContext, op: Op) -> None:
             context.write(0, target, context.apply(scatter, pair)[0])
 
 
+def _body(builder: Builder, op: Op) -> Sequence[Value]:
+    (x, values, initial), (select, scatter) = op.operands, op.regions
+    filled = broadcast_to(builder, initial, x.shape)
+    if not values.type.elements:
+        return [filled]
+    windows = _window_dims(op.attributes, x.type.rank)
+    places = chosen_places(builder, select, x, windows, values.shape)
+    count = values.type.elements
+    flat, numbers, given = (
+        reshape(builder, v, (v.type.elements,)) for v in (filled, places, values)
+    )
+    inside = compare(builder, "GE", numbers, full(builder, (count,), 0, I64))
+    (found,) = join_at(builder, scatter, [flat], numbers, inside, [given])
+    return [reshape(builder, found, x.shape)]
+
+
 def _cost(op: Op) -> Cost:
     """A choice an element of each window, and a value joined for each window."""
     values, (select, scatter) = op.operands[1].type.elements, op.regions
@@ -138,8 +158,6 @@ RECORDS = (
     OpRecord(
         "select_and_scatter_by",
         {"window": "ints", "strides": "ints", "padding": "pairs"},
-        RegionRule(_types), ByRegions(_run),
-        NoGradient("where values go is known to the regions only; poolings have gradients"),
-        Loops(_build), _cost,
+        RegionRule(_types), ByRegions(_run), FromBody(_body), Loops(_build), _cost,
     ),
 )  # fmt: skip

@@ -39,7 +39,7 @@ OWN_OPERANDS = frozenset(
     {
         "cholesky", "determinant", "eigh", "householder_product", "householder_qr", "jacobi_eigen",
         "jacobi_svd", "linear_solve", "log_determinant", "lu", "matrix_inverse", "merge_sort", "qr",
-        "rng_bit_generator", "scatter", "scatter_windows", "substitution", "svd", "triangular_solve", "while",
+        "rng_bit_generator", "scatter", "scatter_by", "scatter_windows", "substitution", "svd", "triangular_solve", "while",
     }
 )  # fmt: skip
 

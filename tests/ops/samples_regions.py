@@ -61,8 +61,40 @@ def _fold(shape: Ints, axes: Ints, dtype: DType, label: str = "") -> Sample:
     expected = _affine_expected(tuple(sorted(axes)))
     return Sample(
         "reduce_by", arrays, expected, {"dimensions": axes}, (body,), label, slack=16.0,
-        raw=dtype in (F16, BF16), differentiate=(),
+        raw=dtype in (F16, BF16), differentiate=None if dtype == F64 else (),
     )  # fmt: skip
+
+
+def _scan_expected(axis: int, exclusive: bool, backwards: bool) -> Any:
+    def expected(a: Array, c: Array, first: Array, second: Array) -> tuple[Array, Array]:
+        lines = [np.moveaxis(x, axis, 0)[:: -1 if backwards else 1] for x in (a, c)]
+        x, y = np.full(lines[0].shape[1:], first), np.full(lines[0].shape[1:], second)
+        found: list[list[Array]] = [[], []]
+        for p, q in zip(*lines, strict=True):
+            before = x, y
+            x, y = x * p, y * p + q
+            for rows, value in zip(found, before if exclusive else (x, y), strict=True):
+                rows.append(value)
+        both = [np.array(rows).reshape(lines[0].shape) for rows in found]
+        turned = [np.moveaxis(rows[:: -1 if backwards else 1], 0, axis) for rows in both]
+        return turned[0], turned[1]
+
+    return expected
+
+
+def _scan(
+    shape: Ints, axis: int, dtype: DType, exclusive: bool = False, backwards: bool = False
+) -> Sample:
+    arrays = (
+        np.array(draw(shape, dtype, 1, 2)), np.array(draw(shape, dtype, 0, 3, seed=1)),
+        _number(1, dtype), _number(0, dtype),
+    )  # fmt: skip
+    body = _region("affine", [dtype] * 4, _affine)
+    attributes = {"dimension": axis, "exclusive": exclusive, "reverse": backwards}
+    expected = _scan_expected(axis, exclusive, backwards)
+    label = f"{axis}{exclusive:d}{backwards:d}"
+    return Sample("scan_by", arrays, expected, attributes, (body,), label, slack=32.0,
+                  differentiate=None if dtype == F64 else ())  # fmt: skip
 
 
 def _largest_place(b: Builder, v: Sequence[Value]) -> Sequence[Value]:
@@ -115,7 +147,7 @@ def _windows(
     arrays = (x, _number(0.25, kind))
     return Sample(
         "reduce_window_by", arrays, expected, attributes, (body,), label, slack=8.0,
-        differentiate=(),
+        differentiate=None if kind == F64 else (),
     )  # fmt: skip
 
 
@@ -155,7 +187,7 @@ def _pooled_back(x: Array, window: Ints, strides: Ints, padding: Any, label: str
     attributes = {"window": window, "strides": strides, "padding": padding}
     return Sample(
         "select_and_scatter_by", (x, values, _number(1, kind)), expected, attributes, regions, label,
-        differentiate=(),
+        differentiate=(1, 2) if kind == F64 else (),
     )  # fmt: skip
 
 
@@ -208,16 +240,35 @@ def _sorted(shape: Ints, axis: int, dtype: DType) -> Sample:
 X = np.array(draw((2, 7, 6), F32))
 SAMPLES = (
     _fold((3, 4), (1,), F64),
-    _fold((3, 4, 5), (0, 2), F32, "outer and inner"),
+    _fold((3, 4, 5), (0, 2), F64, "outer and inner"),
+    _fold((3, 4, 5), (0, 2), F16, "half"),
+    _fold((3, 4, 5), (1,), BF16, "half"),
     _fold((2, 3), (1, 0), F32, "all"),
     _fold((3, 0), (1,), F64, "nothing"),
     _fold((0, 3), (1,), F64, "no rows"),
     _fold((37, 3), (0,), I32),
     _fold((3, 4), (), F32, "no dims"),
     _places(),
+    _scan((3, 5), 1, F64),
+    _scan((3, 5, 2), 1, F64, exclusive=True),
+    _scan((3, 5, 2), 1, F32),
+    _scan((7,), 0, F64, backwards=True),
+    _scan((4, 2), 0, F64, exclusive=True, backwards=True),
+    _scan((3, 4), 0, I32),
+    _scan((3, 0), 1, F32),
+    _scan((0, 3), 1, F64),
     _windows(X, (1, 3, 2), (1, 2, 1), ((0, 0), (1, 1), (0, 1)), (1,) * 3, (1,) * 3, "pool"),
     _windows(X, (2, 2, 2), (1, 1, 2), ((1, 0), (2, 0), (0, 3)), (1, 2, 1), (1, 1, 2), "holes"),
     _windows(np.array(draw((9,), F64)), (4,), (1,), ((3, 0),), (1,), (1,), "running"),
+    _windows(
+        np.array(draw((2, 3, 5), F64)),
+        (2, 2, 2),
+        (1, 1, 2),
+        ((1, 0), (2, 0), (0, 3)),
+        (1, 2, 1),
+        (1, 1, 2),
+        "all",
+    ),
     _pooled_back(X, (1, 2, 2), (1, 2, 2), ((0, 0),) * 3, "apart"),
     _pooled_back(np.array(draw((5, 6), F64)), (3, 3), (1, 2), ((1, 1), (0, 1)), "overlapping"),
     _pooled_back(np.array(draw((4,), I32, 0, 3)), (1,), (2,), ((2, 3),), "only padding"),

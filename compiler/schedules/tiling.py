@@ -7,6 +7,7 @@ one broadcast of the left: it must fit the register file.  A block of the left o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.dtypes import F32, F64, I32
@@ -16,6 +17,7 @@ from tensorkiln.compiler.kernel.target import Target
 L2_BYTES = 1 << 18  # a part of any current core's second-level cache; panels stream past it
 LARGE_BYTES = 8 << 20
 DEPTH = 512
+TASKS = 8  # that share out well over two or four threads
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
 WAY_BYTES = 4096  # lines this far apart share a set of any usual first-level cache
 ALIASED_ROWS = 4  # with the other operand's lines, more than such a set has room for
@@ -102,11 +104,19 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     # A right operand that only memory holds is streamed past fewer, larger blocks.
     budget = L2_BYTES * (2 if shape.n * shape.k * bytes_ >= LARGE_BYTES else 1)
     tiles = max(1, min(-(-shape.m // rows), budget // (rows * depth * bytes_)))
-    row_blocks = -(-shape.m // (rows * tiles))
+    all_tiles = -(-shape.m // rows)
+    row_blocks = -(-all_tiles // tiles)
+    # Blocks of even sizes: one that is nearly empty would leave a thread without work.
+    tiles = -(-all_tiles // row_blocks)
     panels = -(-shape.n // (vectors * lanes))
-    # An even number of tasks shares out over two threads.
-    column_blocks = min(panels, 8 if row_blocks == 1 else 1 + row_blocks % 2)
+    column_blocks = min(panels, _column_blocks(math.prod(shape.batch) * row_blocks))
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right)
+
+
+def _column_blocks(others: int) -> int:
+    """Parts of the columns, so that with `others` there are enough tasks and an even number."""
+    wanted = -(-TASKS // others)
+    return max(1 << (wanted - 1).bit_length(), 1 + others % 2)
 
 
 def _aliases(rows: int, row_bytes: int) -> bool:

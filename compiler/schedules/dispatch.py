@@ -15,6 +15,7 @@ from tensorkiln.compiler.schedules.custom import schedule_custom
 from tensorkiln.compiler.schedules.filter_gradient import schedule_filter_gradient
 from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import Group, dependence_levels
+from tensorkiln.compiler.schedules.grouped import GroupedTiling, schedule_grouped
 from tensorkiln.compiler.schedules.integer_products import schedule_integer_product
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling
 from tensorkiln.compiler.schedules.layouts import AnyTiling
@@ -46,6 +47,9 @@ def schedule(
     if isinstance(tiling, PlanarTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")
         return schedule_planar(group, hero, tiling, target)
+    if isinstance(tiling, GroupedTiling):
+        hero = next(op for op in group.region.ops if op.name == "convolution")
+        return schedule_grouped(group, hero, tiling, target)
     if isinstance(tiling, IntegerTiling):
         hero = next(op for op in group.region.ops if op.name in PRODUCTS)
         return schedule_integer_product(group, hero, tiling)

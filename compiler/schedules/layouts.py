@@ -32,6 +32,7 @@ from tensorkiln.compiler.schedules.filter_tiling import (
     choose_filter_tiling,
     has_lanes,
 )  # fmt: skip
+from tensorkiln.compiler.schedules.grouped import GroupedTiling, grouped_tiling
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_integer_tiling
 from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
@@ -43,7 +44,9 @@ from tensorkiln.compiler.schedules.tiling import (
     row_dim,
 )  # fmt: skip
 
-AnyTiling: TypeAlias = Tiling | ConvTiling | FilterTiling | IntegerTiling | PlanarTiling
+AnyTiling: TypeAlias = (
+    Tiling | ConvTiling | FilterTiling | GroupedTiling | IntegerTiling | PlanarTiling
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class _Assigner:
         self.copies: dict[tuple[Value, Layout], Value] = {}
         self.ops: list[Op] = []
         self.row_major = set(function.results) | {
-            v for op in function.ops if _wants_row_major(op) for v in op.operands
+            v for op in function.ops if _wants_row_major(op, target) for v in op.operands
         }
 
     def run(self) -> LaidOut:
@@ -129,8 +132,9 @@ class _Assigner:
             self._filter_gradient(op, region, hero, shape, filter_tiling)
             return
         planar = choose_planar_tiling(shape, self.target, hero.result.dtype.bits)
-        if planar is not None and self._stays_row_major(op):
-            self.tilings[op] = planar
+        plain = grouped_tiling(hero, self.target) or (planar if self._stays_row_major(op) else None)
+        if plain is not None:
+            self.tilings[op] = plain
             self.ops.append(op)
             return
         left, _, out = shape.positions
@@ -305,9 +309,12 @@ class _Assigner:
         return result
 
 
-def _wants_row_major(op: Op) -> bool:
-    """True for ops that name, carry or write over their operands' memory."""
-    return op.name != "fusion" or bool(overlaid(op))
+def _wants_row_major(op: Op, target: Target) -> bool:
+    """True for ops that name, carry or write over their operands' memory, and for grouped ones."""
+    if op.name != "fusion" or overlaid(op):
+        return True
+    heroes = (o for o in op.regions[0].ops if o.name == "convolution")
+    return any(grouped_tiling(hero, target) is not None for hero in heroes)
 
 
 # Kinds of groups whose hero says itself how its operands should lie.

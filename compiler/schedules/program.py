@@ -19,6 +19,7 @@ from tensorkiln.compiler.lower.once import Once, run_once
 from tensorkiln.compiler.lower.sharing import hero_of
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.schedules.dispatch import schedule
+from tensorkiln.compiler.schedules.equal_groups import EqualGroups
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.layouts import AnyTiling, assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
@@ -34,12 +35,13 @@ def lower_function(fused: Function, target: Target, bounded: Bounded | None = No
 
     With `bounded`, `fused` is made of its function, and the program is for all its sizes.
     """
-    return _lowered(fused, target, bounded=bounded)
+    return _lowered(fused, target, EqualGroups(), bounded=bounded)
 
 
 def _lowered(
     fused: Function,
     target: Target,
+    equal: EqualGroups,
     inner: bool = False,
     invariants: Sequence[Value] = (),
     bounded: Bounded | None = None,
@@ -50,31 +52,32 @@ def _lowered(
     once = run_once(laid_out.function, invariants) if invariants else None
     function = late_updates(once.function if once else laid_out.function)
     layouts = laid_out.layouts
+    is_final = _finals(function)
     kernels = {
         op: _kernel(
-            op, target, layouts, laid_out.tilings.get(op), not inner and _is_final(op, function)
+            op, target, equal, layouts, laid_out.tilings.get(op), not inner and is_final(op)
         )
         for op in function.ops
         if op.name == "fusion"
     }
-    regions = {op: _lowered_regions(op, target) for op in function.ops if op.name in CONTROL}
+    regions = {op: _lowered_regions(op, target, equal) for op in function.ops if op.name in CONTROL}
     program = assemble(
         function, kernels, layouts, lambda group: schedule_loops(group, target), regions, once
     )
     return program if bounded is None else open_program(program, function, bounded, target)
 
 
-def _lowered_regions(op: Op, target: Target) -> tuple[Program, ...]:
+def _lowered_regions(op: Op, target: Target, equal: EqualGroups) -> tuple[Program, ...]:
     """The programs of a loop's or branch's regions; a body's results take its parameters' memory."""
     if op.name != "while":
-        return tuple(_lowered(region, target, inner=True) for region in op.regions)
+        return tuple(_lowered(region, target, equal, inner=True) for region in op.regions)
     cond, body = op.regions
     pairs = zip(body.parameters, body.results, strict=True)
     invariants = [parameter for parameter, result in pairs if parameter is result]
     aliases = {k: k for k in range(len(body.parameters))}
     return (
-        _lowered(cond, target, inner=True),
-        _lowered(replace(body, aliases=aliases), target, inner=True, invariants=invariants),
+        _lowered(cond, target, equal, inner=True),
+        _lowered(replace(body, aliases=aliases), target, equal, inner=True, invariants=invariants),
     )
 
 
@@ -130,25 +133,34 @@ class _Kernels:
     def __init__(self) -> None:
         self.kernels: list[Kernel] = []
         self._numbers: dict[Kernel, int] = {}
+        # by identity, as comparing whole kernels takes long; an entry keeps its kernel alive
+        self._known: dict[int, tuple[int, Kernel]] = {}
 
     def number(self, kernel: Kernel) -> int:
         """The kernel's position, adding it if it is new."""
+        if id(kernel) in self._known:
+            return self._known[id(kernel)][0]
         key = replace(kernel, name="")
         if key not in self._numbers:
             self._numbers[key] = len(self.kernels)
             self.kernels.append(kernel)
+        self._known[id(kernel)] = self._numbers[key], kernel
         return self._numbers[key]
 
 
 def _kernel(
     op: Op,
     target: Target,
+    equal: EqualGroups,
     layouts: Mapping[Value, Layout],
     tiling: AnyTiling | None,
     final: bool,
 ) -> Kernel:
-    try:
+    def make() -> Kernel:
         return schedule(op.string("kind"), group_of(op, layouts, final), target, tiling)
+
+    try:
+        return equal.kernel(op, layouts, (tiling, final), make)
     except UnsupportedError as error:
         raise UnsupportedError(f"{_named(op)} cannot be compiled: {error}") from error
 
@@ -170,10 +182,11 @@ def group_of(op: Op, layouts: Mapping[Value, Layout], final: bool = False) -> Gr
     return Group(region.name, region, inputs, outputs, final)
 
 
-def _is_final(op: Op, function: Function) -> bool:
-    """True if the results of `op` are results of the function, not updates of its state."""
+def _finals(function: Function) -> Callable[[Op], bool]:
+    """Whether the results of an op are results of the function, not updates of its state."""
     updated = {function.results[position] for position in function.aliases}
-    return all(v in function.results and v not in updated for v in op.results)
+    final = set(function.results) - updated
+    return lambda op: final.issuperset(op.results)
 
 
 def _call(

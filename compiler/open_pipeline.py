@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.cache_key import content_key, function_key
-from tensorkiln.compiler.codegen.artifact import join_constants
 from tensorkiln.compiler.codegen.open_body import PartCode, open_body
+from tensorkiln.compiler.codegen.part import join_constants
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.dims import Symbol
 from tensorkiln.compiler.kernel.target import Target

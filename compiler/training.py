@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.runtime.errors import ModelError
+from tensorkiln.runtime.training_manifest import Recipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,15 +15,23 @@ class TrainingModel:
 
     `state` has the initial arrays by name. Parameters of `step` and `predict` with such a name are
     the state, all others are fed. Of `step` every result that aliases a parameter is the state's
-    new value; of `predict` none does.
+    new value; of `predict` none does. `recipe` tells how the training of an ONNX model was made.
     """
 
     state: dict[str, Array]
     step: Function
     predict: Function
+    recipe: Recipe | None = None
+
+    def used_state(self) -> list[str]:
+        """The names of the state that a function takes, in order."""
+        used = {v.name for function in (self.step, self.predict) for v in function.parameters}
+        return [name for name in self.state if name in used]
 
     def check(self) -> None:
-        """ModelError where the functions do not fit the state."""
+        """ModelError where the functions do not fit the state, or nothing is trained."""
+        if not self.step.aliases:
+            raise ModelError("the training step updates nothing: it needs a variable to train")
         for function in (self.step, self.predict):
             for value in function.parameters:
                 array = self.state.get(value.name)

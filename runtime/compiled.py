@@ -20,11 +20,29 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorCall:
+    """One call of a C function (`run`, `train_step`, `predict`) and a sample of each output.
+
+    `sizes` are those of the call where the model has open ones.
+    """
+
+    function: str
+    sizes: tuple[int, ...]
+    outputs: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SelfTest:
-    """Test vectors: the seed of the inputs, and a sample of each output."""
+    """Test vectors: the seed of the inputs, and calls in their order.
+
+    Integers among the inputs are from 0 to `limit` - 1. `state` are samples of each tensor of the
+    state after all calls.
+    """
 
     seed: int
-    outputs: tuple[Sample, ...]
+    calls: tuple[VectorCall, ...]
+    limit: int = 10
+    state: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +62,16 @@ class Compiled:
 def aligned_bytes(size: int) -> npt.NDArray[np.uint8]:
     """`size` uninitialised bytes whose address is a multiple of 64."""
     raw = np.empty(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+def aligned_zeros(size: int) -> npt.NDArray[np.uint8]:
+    """`size` zeros, aligned in the same way: a workspace for open sizes.
+
+    Places that no call has used yet are then no denormal numbers.
+    """
+    raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + size]
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.errors import ArtifactError
+from tensorkiln.runtime.fields import LARGEST, Fields, JsonText, parse_fields
 from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, PartInfo, SizeRange
 
 VERSION = 3
-JsonText = str | bytes
-_LARGEST = 2**48  # bytes of any one buffer: more than a 64-bit processor can map
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,127 +117,19 @@ class Manifest:
     @staticmethod
     def from_json(text: JsonText, source: str = "manifest") -> Manifest:
         """The manifest in `text`; `source` names the file in errors (ArtifactError)."""
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ArtifactError(f"{source}: the manifest is not JSON: {error}") from error
-        return _read_manifest(_Reader(data, source))
+        return manifest_from(parse_fields(text, source))
 
 
-class _Reader:
-    """Takes typed fields out of a JSON object, and knows where it is for errors."""
-
-    def __init__(self, data: Any, where: str) -> None:
-        if not isinstance(data, Mapping):
-            raise ArtifactError(f"{where}: expected an object in the manifest")
-        self._data = dict(data)
-        self.where = where
-
-    def _take(self, key: str) -> Any:
-        if key not in self._data:
-            raise ArtifactError(f"{self.where}: the manifest lacks {key!r}")
-        return self._data.pop(key)
-
-    def fail(self, key: str, expected: str) -> ArtifactError:
-        return ArtifactError(f"{self.where}: {key!r} in the manifest is not {expected}")
-
-    def text(self, key: str) -> str:
-        value = self._take(key)
-        if not isinstance(value, str):
-            raise self.fail(key, "a string")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        value = self._take(key)
-        if value is not None and not isinstance(value, str):
-            raise self.fail(key, "a string or null")
-        return value
-
-    def count(self, key: str) -> int:
-        value = self._take(key)
-        if type(value) is not int or not 0 <= value < 2**63:
-            raise self.fail(key, "a count")
-        return value
-
-    def size(self, key: str) -> int:
-        value = self.count(key)
-        if value >= _LARGEST:
-            raise self.fail(key, f"a size below {_LARGEST} bytes")
-        return value
-
-    def optional_count(self, key: str) -> int | None:
-        if key in self._data and self._data[key] is None:
-            del self._data[key]
-            return None
-        return self.count(key)
-
-    def counts(self, key: str) -> tuple[int, ...]:
-        values = self._take(key)
-        if not isinstance(values, list) or not all(type(v) is int and v >= 0 for v in values):
-            raise self.fail(key, "a list of counts")
-        return tuple(values)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        values = self._take(key)
-        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-            raise self.fail(key, "a list of strings")
-        return tuple(values)
-
-    def flag(self, key: str) -> bool:
-        value = self._take(key)
-        if not isinstance(value, bool):
-            raise self.fail(key, "true or false")
-        return value
-
-    def objects(self, key: str) -> list[_Reader]:
-        values = self._take(key)
-        if not isinstance(values, list):
-            raise self.fail(key, "a list")
-        return [_Reader(value, f"{self.where}: {key}[{i}]") for i, value in enumerate(values)]
-
-    def integer(self, key: str) -> int:
-        value = self._take(key)
-        if type(value) is not int or abs(value) >= 2**63:
-            raise self.fail(key, "an integer")
-        return value
-
-    def lists(self, key: str) -> list[list[_Reader]]:
-        """A list of lists of objects."""
-        values = self._take(key)
-        if not isinstance(values, list) or not all(isinstance(v, list) for v in values):
-            raise self.fail(key, "a list of lists")
-        where = f"{self.where}: {key}"
-        return [[_Reader(item, where) for item in value] for value in values]
-
-    def pairs(self, key: str) -> list[_Reader]:
-        """A list of pairs, each as an object of its two members "0" and "1"."""
-        values = self._take(key)
-        if not isinstance(values, list) or not all(
-            isinstance(v, list) and len(v) == 2 for v in values
-        ):
-            raise self.fail(key, "a list of pairs")
-        where = f"{self.where}: {key}"
-        return [_Reader({"0": first, "1": second}, where) for first, second in values]
-
-    def optional_object(self, key: str) -> _Reader | None:
-        value = self._take(key)
-        return None if value is None else _Reader(value, f"{self.where}: {key}")
-
-    def end(self) -> None:
-        if self._data:
-            names = ", ".join(map(repr, self._data))
-            raise ArtifactError(f"{self.where}: the manifest has unknown fields {names}")
-
-
-def _read_manifest(reader: _Reader) -> Manifest:
+def manifest_from(reader: Fields) -> Manifest:
+    """The manifest in `reader`, checked; ArtifactError names the field that is wrong."""
     version = reader.count("version")
     if version != VERSION:
         raise ArtifactError(
             f"{reader.where}: its manifest has version {version}, this TensorKiln reads {VERSION};"
             " compile the model again or install the TensorKiln that made it"
         )
-    inputs = tuple(_read_tensor(item) for item in reader.objects("inputs"))
-    outputs = tuple(_read_tensor(item) for item in reader.objects("outputs"))
+    inputs = tuple(tensor_from(item) for item in reader.objects("inputs"))
+    outputs = tuple(tensor_from(item) for item in reader.objects("outputs"))
     _check_names(reader.where, inputs, outputs)
     _check_aliases(reader.where, inputs, outputs)
     artifact = reader.optional_object("artifact")
@@ -266,7 +155,8 @@ def _read_manifest(reader: _Reader) -> Manifest:
     return manifest
 
 
-def _read_tensor(reader: _Reader) -> TensorSpec:
+def tensor_from(reader: Fields) -> TensorSpec:
+    """A tensor in `reader`."""
     spec = TensorSpec(
         name=reader.text("name"),
         shape=reader.counts("shape"),
@@ -276,12 +166,12 @@ def _read_tensor(reader: _Reader) -> TensorSpec:
     reader.end()
     if spec.dtype not in ELEMENTS:
         raise reader.fail("dtype", f"one of {', '.join(ELEMENTS)}")
-    if len(spec.shape) > 64 or spec.bytes >= _LARGEST:
+    if len(spec.shape) > 64 or spec.bytes >= LARGEST:
         raise reader.fail("shape", "a possible shape")
     return spec
 
 
-def _read_kernel(reader: _Reader) -> KernelInfo:
+def _read_kernel(reader: Fields) -> KernelInfo:
     kernel = KernelInfo(
         name=reader.text("name"),
         nodes=reader.texts("nodes"),
@@ -292,7 +182,7 @@ def _read_kernel(reader: _Reader) -> KernelInfo:
     return kernel
 
 
-def _read_version(reader: _Reader) -> VersionInfo:
+def _read_version(reader: Fields) -> VersionInfo:
     version = VersionInfo(
         name=reader.text("name"),
         cpu=reader.text("cpu"),
@@ -304,7 +194,7 @@ def _read_version(reader: _Reader) -> VersionInfo:
     return version
 
 
-def _read_artifact(reader: _Reader) -> ArtifactInfo:
+def _read_artifact(reader: Fields) -> ArtifactInfo:
     info = ArtifactInfo(
         prefix=reader.text("prefix"),
         weights=reader.optional_text("weights"),
@@ -323,7 +213,7 @@ def _read_artifact(reader: _Reader) -> ArtifactInfo:
     return info
 
 
-def _read_sizes(reader: _Reader) -> OpenSizes:
+def _read_sizes(reader: Fields) -> OpenSizes:
     sizes = OpenSizes(
         ranges=tuple(_read_range(item) for item in reader.objects("ranges")),
         inputs=tuple(_read_shape(item) for item in reader.objects("inputs")),
@@ -344,7 +234,7 @@ def _read_sizes(reader: _Reader) -> OpenSizes:
     return sizes
 
 
-def _read_range(reader: _Reader) -> SizeRange:
+def _read_range(reader: Fields) -> SizeRange:
     size = SizeRange(reader.text("name"), reader.count("minimum"), reader.count("maximum"))
     reader.end()
     if size.maximum < size.minimum:
@@ -352,20 +242,20 @@ def _read_range(reader: _Reader) -> SizeRange:
     return size
 
 
-def _read_part(reader: _Reader) -> PartInfo:
+def _read_part(reader: Fields) -> PartInfo:
     ranges = tuple(_read_range(item) for item in reader.objects("ranges"))
     part = PartInfo(ranges, reader.size("workspace_bytes"))
     reader.end()
     return part
 
 
-def _read_shape(reader: _Reader) -> OpenShape:
+def _read_shape(reader: Fields) -> OpenShape:
     dims = reader.lists("dims")
     reader.end()
     return OpenShape(tuple(tuple(map(_read_extent, dim)) for dim in dims))
 
 
-def _read_extent(reader: _Reader) -> Extent:
+def _read_extent(reader: Fields) -> Extent:
     terms = tuple((item.text("0"), item.integer("1")) for item in reader.pairs("terms"))
     extent = Extent(terms, reader.integer("constant"))
     reader.end()

@@ -13,11 +13,12 @@ from typing import TypeAlias
 import numpy as np
 
 from tensorkiln.runtime.body import CallFrame
+from tensorkiln.runtime.compiled import aligned_zeros
 from tensorkiln.runtime.errors import FeedError
 from tensorkiln.runtime.executable import Cost, Executable
 from tensorkiln.runtime.feeds import Array, address, dense, wrong_names
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
-from tensorkiln.runtime.open_sizes import OpenSpec, SizeRange
+from tensorkiln.runtime.open_signature import OpenSignature
 
 _Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"
 _REMEMBERED = 256  # shapes of calls that have frames, for each call at a time
@@ -48,20 +49,12 @@ class OpenExecutable:
         """`executable` is of a model whose manifest has sizes."""
         self.executable = executable
         self.manifest: Manifest = executable.manifest
-        assert self.manifest.sizes is not None
-        self.sizes = self.manifest.sizes
-        self.inputs = tuple(
-            OpenSpec(spec.name, shape, spec.dtype)
-            for spec, shape in zip(self.manifest.inputs, self.sizes.inputs, strict=False)
-        )
-        self.outputs = tuple(
-            OpenSpec(spec.name, shape, spec.dtype, spec.alias)
-            for spec, shape in zip(self.manifest.outputs, self.sizes.outputs, strict=True)
-        )
+        self._signature = OpenSignature(self.manifest)
+        self.sizes = self._signature.sizes
+        self.inputs, self.outputs = self._signature.inputs, self._signature.outputs
         self._names = [spec.name for spec in self.inputs]
         self._aliases = [(k, s.alias) for k, s in enumerate(self.outputs) if s.alias is not None]
         self._slots: list[_Slot] = []
-        self._told = [_where(size, self.inputs) for size in self.sizes.ranges]
 
     @property
     def threads(self) -> int:
@@ -74,10 +67,7 @@ class OpenExecutable:
 
     def at(self, sizes: Mapping[str, int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """The inputs and outputs of calls with these sizes."""
-        return (
-            tuple(TensorSpec(s.name, s.shape.at(sizes), s.dtype) for s in self.inputs),
-            tuple(TensorSpec(s.name, s.shape.at(sizes), s.dtype, s.alias) for s in self.outputs),
-        )
+        return self._signature.at(sizes)
 
     def workspace_bytes(self, sizes: Mapping[str, int]) -> int:
         """Bytes of workspace that a call with these sizes uses."""
@@ -107,32 +97,13 @@ class OpenExecutable:
 
     def sizes_of(self, arrays: Sequence[Array]) -> dict[str, int]:
         """The sizes that arrays of the inputs tell; FeedError if they do not fit together."""
-        sizes: dict[str, int] = {}
-        for size, (position, axis, coefficient, constant) in zip(
-            self.sizes.ranges, self._told, strict=True
-        ):
-            array, spec = arrays[position], self.inputs[position]
-            if axis >= array.ndim:
-                raise _wrong_shape(spec, array)
-            value, rest = divmod(array.shape[axis] - constant, coefficient)
-            if rest:
-                raise _wrong_shape(spec, array)
-            if not size.minimum <= value <= size.maximum:
-                raise FeedError(
-                    f"input {spec.name!r} has shape {list(array.shape)}: its {size.name} is"
-                    f" {value}, and the model was compiled for {size}"
-                )
-            sizes[size.name] = value
-        for spec, array in zip(self.inputs, arrays, strict=True):
-            if array.shape != spec.shape.at(sizes):
-                raise _wrong_shape(spec, array, sizes)
-        return sizes
+        return self._signature.sizes_of(arrays)
 
     def _run(self, values: Sequence[object], threads: int) -> list[Array]:
         try:
             slot = self._slots.pop()
         except IndexError:
-            slot = _Slot(_zeros(self.manifest.workspace_bytes), {})
+            slot = _Slot(aligned_zeros(self.manifest.workspace_bytes), {})
         try:
             if threads <= 0 and not self._aliases:
                 frame = slot.frames.get(tuple([getattr(value, "shape", ()) for value in values]))
@@ -181,30 +152,6 @@ class OpenExecutable:
         return frame
 
 
-def _zeros(size: int) -> Array:
-    """Aligned memory of zeros: places that no call has used yet are no denormal numbers."""
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size]
-
-
 def opened(executable: Executable) -> Executable | OpenExecutable:
     """The executable itself, or one that takes every shape if it was compiled for ranges."""
     return executable if executable.manifest.sizes is None else OpenExecutable(executable)
-
-
-def _where(size: SizeRange, inputs: Sequence[OpenSpec]) -> tuple[int, int, int, int]:
-    """The input, dim, coefficient and constant that tell a size."""
-    for position, spec in enumerate(inputs):
-        for axis, dim in enumerate(spec.shape.dims):
-            match dim:
-                case (extent,) if len(extent.terms) == 1 and extent.terms[0][0] == size.name:
-                    return position, axis, extent.terms[0][1], extent.constant
-    raise FeedError(f"no input tells the size {size.name}: it needs a dim of its own")
-
-
-def _wrong_shape(spec: OpenSpec, array: Array, sizes: Mapping[str, int] | None = None) -> FeedError:
-    known = f" where {', '.join(f'{k}={v}' for k, v in sizes.items())}" if sizes else ""
-    return FeedError(
-        f"input {spec.name!r} expects {spec}{known}, but the array has shape {list(array.shape)}"
-    )

@@ -2,7 +2,7 @@
 
 For a model with prefix P:
 
-    int32_t P_run(...), P_run_with(...)           entry_run.py
+    int32_t P_run(...), P_run_with(...)           entry_run.py; P_train_step, P_predict over a state
     size_t P_workspace_size(void)
     const char *P_error(int32_t status)
     int32_t P_thread_count(int32_t requested)
@@ -11,6 +11,7 @@ For a model with prefix P:
     P_load_weights, P_unload_weights              entry_weights.py; only with a side file
     P_select, P_level                             entry_cpu.py; only with several versions
     P_self_test                                   entry_self_test.py; only with test vectors
+    P_init, P_save, P_load, P_state_size          entry_state.py; only over a state
 """
 
 from __future__ import annotations
@@ -20,20 +21,26 @@ from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
-from tensorkiln.compiler.codegen.entry_cpu import Version, dispatch_text
-from tensorkiln.compiler.codegen.entry_run import CONSTANTS_SYMBOL, RUNTIME_TEXT, run_functions
-from tensorkiln.compiler.codegen.entry_self_test import self_test_function
+from tensorkiln.compiler.codegen.entry_cpu import dispatch_text
+from tensorkiln.compiler.codegen.entry_run import body_declarations, run_functions
+from tensorkiln.compiler.codegen.entry_runtime import RUNTIME_TEXT
+from tensorkiln.compiler.codegen.entry_self_test import self_test_functions
+from tensorkiln.compiler.codegen.entry_state import State, state_functions
 from tensorkiln.compiler.codegen.entry_weights import weights_functions
 from tensorkiln.compiler.codegen.literals import literal
+from tensorkiln.compiler.codegen.part import Part
 from tensorkiln.compiler.codegen.target import emit_object, machine, optimize
-from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime import status
 from tensorkiln.runtime.compiled import SelfTest
 from tensorkiln.runtime.errors import UnsupportedError
-from tensorkiln.runtime.manifest import Manifest, TensorSpec
+from tensorkiln.runtime.manifest import TensorSpec
 from tensorkiln.runtime.processor import architecture
 
+# The section that holds the manifest, of a plain artifact and of one that trains.
 MANIFEST_SECTION = ".tensorkiln"
+TRAINING_SECTION = ".tensorkiln.training"
+# What the structures and tables of a function are called, before "inputs", "output_info", ...
+TABLES = {"run": "", "train_step": "train_", "predict": "predict_"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,53 +51,55 @@ class Entry:
     public: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Contents:
     """What an artifact's C functions are made for.
 
-    `manifest.artifact.prefix` names them. `versions` are the bodies, the lowest level first;
-    `weights_header` is what a side file of weights starts with, None where they are embedded.
+    `prefix` begins their names, `manifest` is the JSON text. `weights_header` is what a side file of
+    weights starts with, None where they are embedded; `state` is what the parts are functions over.
     """
 
-    manifest: Manifest
-    versions: tuple[Version, ...]
-    weights_header: bytes | None
-    self_test: SelfTest | None
+    prefix: str
+    manifest: str
+    parts: tuple[Part, ...]
+    weights_header: bytes | None = None
+    self_test: SelfTest | None = None
+    state: State | None = None
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels of x86-64 that there is code for, if for several."""
+        versions = self.parts[0].versions
+        return tuple(v.level for v in versions) if len(versions) > 1 else ()
 
 
-def entry_object(contents: Contents, target: Target) -> Entry:
-    """The C functions as object code for `target`, the lowest one of the versions."""
-    assert contents.manifest.artifact is not None
-    prefix = contents.manifest.artifact.prefix
-    if len(contents.versions) > 1 and architecture() != "x86_64":
+def entry_object(contents: Contents) -> Entry:
+    """The C functions as object code for the lowest target of the parts."""
+    if contents.levels and architecture() != "x86_64":
         raise UnsupportedError(
             "an artifact with several instruction sets needs LLVM's assembler for x86-64, which"
             f" llvmlite has on such machines only, not on {architecture()}"
         )
+    target = contents.parts[0].target
     module = llvm.parse_assembly(entry_text(contents))
     module.triple = target.triple
     module.data_layout = str(machine(target).target_data)
     module.verify()
     optimize(module, target)
-    return Entry(
-        emit_object(module, target), tuple(f"{prefix}_{name}" for name in _public(contents))
-    )
+    names = tuple(f"{contents.prefix}_{name}" for name in _public(contents))
+    return Entry(emit_object(module, target), names)
 
 
 def _public(contents: Contents) -> list[str]:
-    names = [
-        "run",
-        "run_with",
-        "workspace_size",
-        "thread_count",
-        "error",
-        "input_info",
-        "output_info",
-        "manifest",
-    ]
+    names = ["workspace_size", "thread_count", "error", "manifest"]
+    for part in contents.parts:
+        table = TABLES[part.name]
+        names += [part.name, f"{part.name}_with", f"{table}input_info", f"{table}output_info"]
+    if contents.state is not None:
+        names += ["init", "save", "load", "state_size", "state_info"]
     if contents.weights_header is not None:
         names += ["load_weights", "unload_weights"]
-    if len(contents.versions) > 1:
+    if contents.levels:
         names += ["select", "level"]
     if contents.self_test is not None:
         names += ["self_test"]
@@ -99,36 +108,44 @@ def _public(contents: Contents) -> list[str]:
 
 def entry_text(contents: Contents) -> str:
     """The LLVM IR of the entry, without triple and data layout."""
-    manifest, header = contents.manifest, contents.weights_header
-    assert manifest.artifact is not None
-    prefix = manifest.artifact.prefix
-    parts = [
-        DECLARATIONS,
-        _manifest_text(prefix, manifest),
-        tensor_table(f"{prefix}_input_info", "input", manifest.inputs),
-        tensor_table(f"{prefix}_output_info", "output", manifest.outputs),
-        error_function(prefix),
-        f"define i64 @{prefix}_workspace_size() {{\n  ret i64 {manifest.workspace_bytes}\n}}\n",
+    prefix, header, state = contents.prefix, contents.weights_header, contents.state
+    workspace = max(part.manifest.workspace_bytes for part in contents.parts)
+    section = MANIFEST_SECTION if state is None else TRAINING_SECTION
+    texts = [
+        _DECLARATIONS,
+        f'@{prefix}_manifest = constant {literal(contents.manifest)}, section "{section}", align 1\n',
+        _error_function(prefix),
+        f"define i64 @{prefix}_workspace_size() {{\n  ret i64 {workspace}\n}}\n",
         f"define i32 @{prefix}_thread_count(i32 %requested) {{\n"
         "  %count = call i32 @tk_thread_count(i32 %requested)\n  ret i32 %count\n}\n",
         RUNTIME_TEXT,
-        run_functions(prefix, manifest, header is not None, contents.versions),
     ]
-    if len(contents.versions) > 1:
-        parts.append(dispatch_text(prefix, contents.versions))
-    else:
-        parts.append(f"declare hidden i32 @{contents.versions[0].body}(ptr, ptr, ptr, i32)\n")
+    for part in contents.parts:
+        table = TABLES[part.name]
+        texts += [
+            _tensor_table(prefix, f"{table}input", part.fed),
+            _tensor_table(prefix, f"{table}output", part.given),
+            body_declarations(part),
+            run_functions(prefix, part, header is not None),
+        ]
+        if header is None and part.manifest.constants_bytes:
+            texts.append(f"@{part.constants_symbol} = external hidden constant i8, align 64\n")
+    if state is not None:
+        texts += [_tensor_table(prefix, "state", state.specs), state_functions(prefix, state)]
+    if contents.levels:
+        texts.append(dispatch_text(prefix, contents.levels))
     if contents.self_test is not None:
-        parts.append(self_test_function(prefix, manifest, contents.self_test))
+        specs, size = ((), 0) if state is None else (state.specs, state.initial.nbytes)
+        test = contents.self_test
+        texts.append(self_test_functions(prefix, contents.parts, test, specs, size))
     if header is not None:
-        parts.append(weights_functions(prefix, header, manifest.constants_bytes))
-    elif manifest.constants_bytes:
-        parts.append(f"@{CONSTANTS_SYMBOL} = external hidden constant i8, align 64\n")
-    return "\n".join(parts)
+        (part,) = contents.parts
+        texts.append(weights_functions(prefix, header, part.manifest.constants_bytes))
+    return "\n".join(texts)
 
 
 # %tensor: name, dtype, shape, bytes, rank, position of the input whose buffer an output uses or -1
-DECLARATIONS = """
+_DECLARATIONS = """
 %tensor = type { ptr, ptr, ptr, i64, i32, i32 }
 @llvm.global_dtors = appending global [2 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @tk_pool_shutdown, ptr null }, { i32, ptr, ptr } { i32 65534, ptr @drop_key, ptr null }]
 declare hidden i32 @tk_thread_count(i32)
@@ -139,16 +156,11 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
 
-def _manifest_text(prefix: str, manifest: Manifest) -> str:
-    text = literal(manifest.to_json())
-    return f'@{prefix}_manifest = constant {text}, section "{MANIFEST_SECTION}", align 1\n'
-
-
-def tensor_table(name: str, kind: str, specs: Sequence[TensorSpec]) -> str:
-    """A table of `%tensor`; `kind` makes the names of its parts unique."""
+def _tensor_table(prefix: str, kind: str, specs: Sequence[TensorSpec]) -> str:
+    """`P_KIND_info`, a table of `%tensor`."""
     lines, rows = [], []
     for index, spec in enumerate(specs):
-        part = f"{kind}.{index}"
+        part = f"tensor.{kind}.{index}"
         shape = ", ".join(f"i64 {dim}" for dim in spec.shape or (1,))
         lines += [
             f"@{part}.name = private unnamed_addr constant {literal(spec.name)}",
@@ -163,11 +175,11 @@ def tensor_table(name: str, kind: str, specs: Sequence[TensorSpec]) -> str:
         )
     if not rows:
         rows.append("%tensor zeroinitializer")
-    lines.append(f"@{name} = constant [{len(rows)} x %tensor] [{', '.join(rows)}]")
+    lines.append(f"@{prefix}_{kind}_info = constant [{len(rows)} x %tensor] [{', '.join(rows)}]")
     return "\n".join(lines) + "\n"
 
 
-def error_function(prefix: str) -> str:
+def _error_function(prefix: str) -> str:
     """`P_error`."""
     lines = [
         f"@error.{code} = private unnamed_addr constant {literal(text)}"

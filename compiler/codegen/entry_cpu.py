@@ -8,9 +8,7 @@ chapter 14).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from tensorkiln.compiler.codegen.literals import literal
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.runtime import status
 from tensorkiln.runtime.errors import ArtifactError
@@ -24,15 +22,6 @@ _NEEDED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One instruction set's body: its symbol, its level, and where its constants start."""
-
-    body: str
-    level: int
-    constants_at: int
-
-
 def level_of(target: Target) -> int:
     """The x86-64 level of a target; ArtifactError for targets that are no such level."""
     if target.name not in LEVELS:
@@ -43,24 +32,19 @@ def level_of(target: Target) -> int:
     return LEVELS[target.name]
 
 
-def dispatch_text(prefix: str, versions: Sequence[Version]) -> str:
-    """`P_select`, `P_level`, and `@versions` with `@chosen_version` for the run function.
+def dispatch_text(prefix: str, levels: Sequence[int]) -> str:
+    """`P_select`, `P_level`, and `@chosen_version` for the run functions.
 
     `@chosen_version` is the index of the version to run: -1 none can, -2 nobody has looked yet.
     """
-    rows = ", ".join(
-        f"{{ ptr, i64, i32 }} {{ ptr @{v.body}, i64 {v.constants_at}, i32 {v.level} }}"
-        for v in versions
-    )
-    bodies = [f"declare hidden i32 @{v.body}(ptr, ptr, ptr, i32)" for v in versions]
+    rows = ", ".join(f"i32 {level}" for level in levels)
     return "\n".join(
         [
-            *bodies,
-            f"@versions = internal constant [{len(versions)} x {{ ptr, i64, i32 }}] [{rows}]",
+            f"@levels = internal constant [{len(levels)} x i32] [{rows}]",
             "@version = internal global i32 -2",
             _cpu_level(),
-            _best(len(versions)),
-            _select(prefix, len(versions)),
+            _best(len(levels)),
+            _select(prefix),
         ]
     )
 
@@ -145,8 +129,7 @@ look:
   %over = icmp slt i32 %index, 0
   br i1 %over, label %exit, label %test
 test:
-  %row = getelementptr {{ ptr, i64, i32 }}, ptr @versions, i32 %index
-  %at = getelementptr {{ ptr, i64, i32 }}, ptr %row, i32 0, i32 2
+  %at = getelementptr i32, ptr @levels, i32 %index
   %level = load i32, ptr %at
   %fits = icmp sle i32 %level, %limit
   br i1 %fits, label %exit, label %down
@@ -173,7 +156,7 @@ find:
 """
 
 
-def _select(prefix: str, count: int) -> str:
+def _select(prefix: str) -> str:
     return f"""
 define i32 @{prefix}_select(i32 %wanted) {{
 entry:
@@ -184,8 +167,7 @@ entry:
   %none = icmp slt i32 %best, 0
   br i1 %none, label %fail, label %check
 check:
-  %row = getelementptr {{ ptr, i64, i32 }}, ptr @versions, i32 %best
-  %at = getelementptr {{ ptr, i64, i32 }}, ptr %row, i32 0, i32 2
+  %at = getelementptr i32, ptr @levels, i32 %best
   %level = load i32, ptr %at
   %exact = icmp eq i32 %level, %wanted
   %named = or i1 %any, %exact
@@ -207,12 +189,8 @@ entry:
 nothing:
   ret i32 0
 found:
-  %row = getelementptr {{ ptr, i64, i32 }}, ptr @versions, i32 %index
-  %at = getelementptr {{ ptr, i64, i32 }}, ptr %row, i32 0, i32 2
+  %at = getelementptr i32, ptr @levels, i32 %index
   %level = load i32, ptr %at
   ret i32 %level
 }}
 """
-
-
-__all__ = ["LEVELS", "Version", "dispatch_text", "level_of", "literal"]

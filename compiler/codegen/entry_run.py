@@ -3,221 +3,81 @@
     int32_t P_run(const P_inputs *, const P_outputs *, void *workspace, int32_t threads)
     int32_t P_run_with(the same, const P_runtime *runtime)
 
+A function over a state, such as `P_train_step`, takes the state's address before the others.
+
 The structures of inputs and outputs hold one pointer a tensor, in order, so they are read as
-arrays of pointers. `runtime` gives the program's own threads and memory for one call. The bodies'
-parallel loops go to `tk_share`, which finds the call's runtime under a key of pthreads. (A
-thread-local variable would make shared objects depend on the dynamic linker by name.)
+arrays of pointers. `runtime` gives the program's own threads and memory for one call
+(entry_runtime.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from tensorkiln.compiler.codegen.entry_cpu import Version
+from tensorkiln.compiler.codegen.part import Part
 from tensorkiln.runtime import status
-from tensorkiln.runtime.manifest import Manifest
 
-CONSTANTS_SYMBOL = "tk_constants"
-SHARE_SYMBOL = "tk_share"
 _SIGNATURE = "ptr %inputs, ptr %outputs, ptr %workspace, i32 %threads"
 
-# user, parallel_for, allocate, release: the order of the fields of P_runtime
-RUNTIME_TEXT = """
-%runtime = type { ptr, ptr, ptr, ptr }
-; 1 once there is a key, which is made when a runtime is first given
-@keyed = internal global i32 0
-@key = internal global i32 0
-@once = internal global i32 0
-declare void @tk_parallel_for(ptr, ptr, i64, i32)
-declare i32 @pthread_once(ptr, ptr)
-declare i32 @pthread_key_create(ptr, ptr)
-declare i32 @pthread_key_delete(i32)
-declare ptr @pthread_getspecific(i32)
-declare i32 @pthread_setspecific(i32, ptr)
 
-define internal void @make_key() {
-entry:
-  %status = call i32 @pthread_key_create(ptr @key, ptr null)
-  %made = icmp eq i32 %status, 0
-  br i1 %made, label %tell, label %exit
-tell:
-  store atomic i32 1, ptr @keyed release, align 4
-  br label %exit
-exit:
-  ret void
-}
+def run_functions(prefix: str, part: Part, side_file: bool) -> str:
+    """The two functions of `part`; with one version its body is called without asking the processor.
 
-define internal void @drop_key() {
-entry:
-  %made = load atomic i32, ptr @keyed acquire, align 4
-  %some = icmp ne i32 %made, 0
-  br i1 %some, label %drop, label %exit
-drop:
-  %key = load i32, ptr @key
-  call i32 @pthread_key_delete(i32 %key)
-  br label %exit
-exit:
-  ret void
-}
-
-; The runtime of the run that this thread is in, or null.
-define internal ptr @current() {
-entry:
-  %made = load atomic i32, ptr @keyed acquire, align 4
-  %none = icmp eq i32 %made, 0
-  br i1 %none, label %nothing, label %look
-nothing:
-  ret ptr null
-look:
-  %key = load i32, ptr @key
-  %runtime = call ptr @pthread_getspecific(i32 %key)
-  ret ptr %runtime
-}
-
-; Makes %runtime the current one; the one before. Without a key to be had, the built-in pool stays.
-define internal ptr @enter(ptr %runtime) {
-entry:
-  %before = call ptr @current()
-  %same = icmp eq ptr %before, %runtime
-  br i1 %same, label %exit, label %change
-change:
-  call i32 @pthread_once(ptr @once, ptr @make_key)
-  %made = load atomic i32, ptr @keyed acquire, align 4
-  %some = icmp ne i32 %made, 0
-  br i1 %some, label %set, label %exit
-set:
-  %key = load i32, ptr @key
-  call i32 @pthread_setspecific(i32 %key, ptr %runtime)
-  br label %exit
-exit:
-  ret ptr %before
-}
-
-define hidden void @tk_share(ptr %fn, ptr %context, i64 %count, i32 %threads) {
-entry:
-  %runtime = call ptr @current()
-  %none = icmp eq ptr %runtime, null
-  br i1 %none, label %ours, label %look
-look:
-  %share.at = getelementptr %runtime, ptr %runtime, i32 0, i32 1
-  %share = load ptr, ptr %share.at
-  %missing = icmp eq ptr %share, null
-  br i1 %missing, label %ours, label %theirs
-theirs:
-  %user = load ptr, ptr %runtime
-  %alone = icmp sle i64 %count, 1
-  %single = icmp eq i32 %threads, 1
-  %serial = or i1 %alone, %single
-  br i1 %serial, label %here, label %ask
-here:
-  %some = icmp sgt i64 %count, 0
-  br i1 %some, label %whole, label %exit
-whole:
-  call void %fn(ptr %context, i64 0, i64 %count)
-  br label %exit
-ask:
-  call void %share(ptr %user, ptr %fn, ptr %context, i64 %count, i32 %threads)
-  br label %exit
-ours:
-  call void @tk_parallel_for(ptr %fn, ptr %context, i64 %count, i32 %threads)
-  br label %exit
-exit:
-  ret void
-}
-
-; The call's memory: the runtime's if it has any, else the C library's; null if there is none.
-define internal ptr @take(ptr %runtime, i64 %size) {
-entry:
-  %slot = alloca ptr
-  store ptr null, ptr %slot
-  %none = icmp eq ptr %runtime, null
-  br i1 %none, label %ours, label %look
-look:
-  %allocate.at = getelementptr %runtime, ptr %runtime, i32 0, i32 2
-  %allocate = load ptr, ptr %allocate.at
-  %missing = icmp eq ptr %allocate, null
-  br i1 %missing, label %ours, label %theirs
-theirs:
-  %user = load ptr, ptr %runtime
-  %given = call ptr %allocate(ptr %user, i64 %size, i64 64)
-  ret ptr %given
-ours:
-  %refused = call i32 @posix_memalign(ptr %slot, i64 64, i64 %size)
-  %made = load ptr, ptr %slot
-  %failed = icmp ne i32 %refused, 0
-  %result = select i1 %failed, ptr null, ptr %made
-  ret ptr %result
-}
-
-define internal void @give(ptr %runtime, ptr %memory) {
-entry:
-  %none = icmp eq ptr %runtime, null
-  br i1 %none, label %ours, label %look
-look:
-  %allocate.at = getelementptr %runtime, ptr %runtime, i32 0, i32 2
-  %allocate = load ptr, ptr %allocate.at
-  %missing = icmp eq ptr %allocate, null
-  br i1 %missing, label %ours, label %theirs
-theirs:
-  %release.at = getelementptr %runtime, ptr %runtime, i32 0, i32 3
-  %release = load ptr, ptr %release.at
-  %keeps = icmp eq ptr %release, null
-  br i1 %keeps, label %exit, label %hand
-hand:
-  %user = load ptr, ptr %runtime
-  call void %release(ptr %user, ptr %memory)
-  br label %exit
-ours:
-  call void @free(ptr %memory)
-  br label %exit
-exit:
-  ret void
-}
-"""
-
-
-def run_functions(
-    prefix: str,
-    manifest: Manifest,
-    side_file: bool,
-    versions: Sequence[Version],
-    constants: str = CONSTANTS_SYMBOL,
-) -> str:
-    """`P_run` and `P_run_with`; with one version its body is called without asking the processor.
-
-    They need `RUNTIME_TEXT` in their module; `constants` is the symbol of embedded constants.
+    They need `RUNTIME_TEXT` in their module, and `@weights` with a side file.
     """
-    inputs, outputs = manifest.inputs, manifest.outputs
-    count = len(inputs) + len(outputs)
+    inputs, outputs = part.manifest.inputs, part.manifest.outputs
+    signature = f"ptr %state, {_SIGNATURE}" if part.has_state else _SIGNATURE
+    name = f"{prefix}_{part.name}"
     lines = [
-        f"define i32 @{prefix}_run({_SIGNATURE}) {{",
-        f"  %status = call i32 @{prefix}_run_with({_SIGNATURE}, ptr null)",
+        f"define i32 @{name}({signature}) {{",
+        f"  %status = call i32 @{name}_with({signature}, ptr null)",
         "  ret i32 %status\n}",
-        f"define i32 @{prefix}_run_with({_SIGNATURE}, ptr %runtime) {{",
+        f"define i32 @{name}_with({signature}, ptr %runtime) {{",
         "entry:",
-        f"  %args = alloca [{max(1, count)} x ptr], align 16",
+        f"  %args = alloca [{max(1, len(inputs) + len(outputs))} x ptr], align 16",
     ]
-    lines += _check("inputs", "%inputs") if inputs else []
-    lines += _check("outputs", "%outputs") if outputs else []
-    for kind, specs, first in (("input", inputs, 0), ("output", outputs, len(inputs))):
-        for index, spec in enumerate(specs):
-            lines += _take_pointer(kind, index, first + index, spec.bytes > 0)
-    lines += _constants(manifest, side_file, constants)
-    lines += _version(versions)
-    lines += _workspace(manifest.workspace_bytes)
+    lines += _check("state", "%state") if part.has_state else []
+    lines += _check("inputs", "%inputs") if part.fed else []
+    lines += _check("outputs", "%outputs") if part.given else []
+    lines += _pointers(part)
+    lines += _constants(part, side_file)
+    lines += _version(part)
+    lines += _workspace(part.manifest.workspace_bytes)
     for index, spec in enumerate(outputs):
-        if spec.alias is not None and spec.bytes:
+        if spec.alias is not None and spec.bytes and not part.has_state:
             lines += _alias(index, spec.alias, spec.bytes)
     lines += [
         "  %count = call i32 @tk_thread_count(i32 %threads)",
         "  %outer = call ptr @enter(ptr %runtime)",
         "  %status = call i32 %body(ptr %args, ptr %constants, ptr %space, i32 %count)",
         "  call ptr @enter(ptr %outer)",
-        *_release(manifest.workspace_bytes),
+        *_release(part.manifest.workspace_bytes),
         "  ret i32 %status",
         f"fail.null:\n  ret i32 {status.NULL_ARGUMENT}",
     ]
     return "\n".join(lines) + "\n}\n"
+
+
+def _pointers(part: Part) -> list[str]:
+    """The body's arguments: from the caller's structures, or places in the state."""
+    inputs, outputs = part.manifest.inputs, part.manifest.outputs
+    lines: list[str] = []
+    fed = given = 0
+    for index, spec in enumerate(inputs):
+        name = f"input.{index}"
+        if spec.name in part.offsets:
+            lines.append(f"  %{name} = getelementptr i8, ptr %state, i64 {part.offsets[spec.name]}")
+        else:
+            lines += _load_pointer(name, "inputs", fed, spec.bytes > 0)
+            fed += 1
+        lines += _store_pointer(name, index)
+    for index, spec in enumerate(outputs):
+        name = f"output.{index}"
+        if part.has_state and spec.alias is not None:
+            lines.append(f"  %{name} = getelementptr i8, ptr %input.{spec.alias}, i64 0")
+        else:
+            lines += _load_pointer(name, "outputs", given, spec.bytes > 0)
+            given += 1
+        lines += _store_pointer(name, len(inputs) + index)
+    return lines
 
 
 def _check(name: str, pointer: str) -> list[str]:
@@ -229,23 +89,24 @@ def _check(name: str, pointer: str) -> list[str]:
     ]
 
 
-def _take_pointer(kind: str, index: int, position: int, needed: bool) -> list[str]:
-    name = f"{kind}.{index}"
-    lines = [
-        f"  %{name}.at = getelementptr ptr, ptr %{kind}s, i64 {index}",
-        f"  %{name} = load ptr, ptr %{name}.at",
-    ]
-    lines += _check(name, f"%{name}") if needed else []
+def _load_pointer(name: str, structure: str, number: int, needed: bool) -> list[str]:
     return [
-        *lines,
+        f"  %{name}.at = getelementptr ptr, ptr %{structure}, i64 {number}",
+        f"  %{name} = load ptr, ptr %{name}.at",
+        *(_check(name, f"%{name}") if needed else []),
+    ]
+
+
+def _store_pointer(name: str, position: int) -> list[str]:
+    return [
         f"  %{name}.to = getelementptr ptr, ptr %args, i64 {position}",
         f"  store ptr %{name}, ptr %{name}.to",
     ]
 
 
-def _constants(manifest: Manifest, side_file: bool, name: str) -> list[str]:
+def _constants(part: Part, side_file: bool) -> list[str]:
     if not side_file:
-        symbol = f"@{name}" if manifest.constants_bytes else "null"
+        symbol = f"@{part.constants_symbol}" if part.manifest.constants_bytes else "null"
         return [f"  %constants.all = getelementptr i8, ptr {symbol}, i64 0"]
     return [
         "  %constants.all = load atomic ptr, ptr @weights acquire, align 8",
@@ -256,11 +117,11 @@ def _constants(manifest: Manifest, side_file: bool, name: str) -> list[str]:
     ]
 
 
-def _version(versions: Sequence[Version]) -> list[str]:
+def _version(part: Part) -> list[str]:
     """The body to call and its constants."""
-    if len(versions) == 1:
+    if len(part.versions) == 1:
         return [
-            f"  %body = getelementptr i8, ptr @{versions[0].body}, i64 0",
+            f"  %body = getelementptr i8, ptr @{part.versions[0].body}, i64 0",
             "  %constants = getelementptr i8, ptr %constants.all, i64 0",
         ]
     return [
@@ -269,12 +130,26 @@ def _version(versions: Sequence[Version]) -> list[str]:
         "  br i1 %unsupported, label %fail.processor, label %supported",
         f"fail.processor:\n  ret i32 {status.UNSUPPORTED_PROCESSOR}",
         "supported:",
-        "  %row = getelementptr { ptr, i64, i32 }, ptr @versions, i32 %version",
+        f"  %row = getelementptr {{ ptr, i64 }}, ptr @bodies.{part.name}, i32 %version",
         "  %body = load ptr, ptr %row",
-        "  %offset.at = getelementptr { ptr, i64, i32 }, ptr %row, i32 0, i32 1",
+        "  %offset.at = getelementptr { ptr, i64 }, ptr %row, i32 0, i32 1",
         "  %offset = load i64, ptr %offset.at",
         "  %constants = getelementptr i8, ptr %constants.all, i64 %offset",
     ]
+
+
+def body_declarations(part: Part) -> str:
+    """The bodies of `part`, and a table of them where there are several."""
+    lines = [f"declare hidden i32 @{v.body}(ptr, ptr, ptr, i32)" for v in part.versions]
+    if len(part.versions) > 1:
+        rows = ", ".join(
+            f"{{ ptr, i64 }} {{ ptr @{v.body}, i64 {v.constants_at} }}" for v in part.versions
+        )
+        lines.append(
+            f"@bodies.{part.name} = internal constant [{len(part.versions)} x {{ ptr, i64 }}]"
+            f" [{rows}]"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _workspace(size: int) -> list[str]:

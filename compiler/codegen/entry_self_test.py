@@ -1,84 +1,105 @@
 """`int32_t P_self_test(int32_t threads)` as LLVM IR: a model tried on inputs made on the spot.
 
-Inputs come from a counter: element i of input k is the hash splitmix64(seed + k * 2^40 + i)
-(S. Vigna, xoshiro/xoshiro256**; finalizer of D. Stafford) mapped to few values that every dtype has
-exactly, so nothing but the seed is stored. Of each output some elements are compared with the
-interpreter's values, within a tolerance that is stored beside them.
+Each call of the vectors becomes a function `@test.N(state, threads)`, which fills inputs, calls the
+model's C function and compares some elements of each output with the interpreter's (vectors.py).
+Over a state, `P_self_test` makes one, runs the calls on it in order, and then looks at it as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tensorkiln.compiler.codegen.literals import double
+from tensorkiln.compiler.codegen.part import Part
+from tensorkiln.compiler.codegen.vectors import TEST_VALUES_TEXT, kind_of, stream_of
 from tensorkiln.runtime import status
-from tensorkiln.runtime.compiled import SelfTest
-from tensorkiln.runtime.errors import UnsupportedError
-from tensorkiln.runtime.manifest import Manifest, TensorSpec
-
-_GAMMA, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-_STREAM = 1 << 40
-# dtype -> its number in the IR below
-_KINDS = {
-    "bool": 0, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 3, "u32": 3, "i64": 4, "u64": 4,
-    "f16": 5, "bf16": 6, "f32": 7, "f64": 8,
-}  # fmt: skip
+from tensorkiln.runtime.compiled import Sample, SelfTest, VectorCall
+from tensorkiln.runtime.manifest import TensorSpec
 
 
-def test_input(spec: TensorSpec, position: int, seed: int) -> NDArray[np.generic]:
-    """What `P_self_test` gives to the input number `position`: floats from -1 to 127/128 in steps
-    of 1/128, integers from 0 to 9, bools."""
-    count = int(np.prod(spec.shape))
-    with np.errstate(over="ignore"):
-        z = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GAMMA)
-        z += np.uint64((seed + position * _STREAM) % 2**64)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(_FIRST)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(_SECOND)
-        z ^= z >> np.uint64(31)
-    if spec.dtype == "bool":
-        flat: NDArray[np.generic] = (z & np.uint64(1)).astype(np.bool_)
-    elif _kind(spec) < 5:
-        flat = (z % np.uint64(10)).astype(spec.numpy)
-    else:
-        flat = ((z & np.uint64(255)).astype(np.float32) / 128 - 1).astype(spec.numpy)
-    return flat.reshape(spec.shape)
+def self_test_functions(
+    prefix: str, parts: Sequence[Part], test: SelfTest, state: Sequence[TensorSpec], size: int
+) -> str:
+    """`P_self_test`, its calls and its data; `size` is that of the state in bytes, 0 for none."""
+    named = {part.name: part for part in parts}
+    texts = [TEST_VALUES_TEXT]
+    for number, call in enumerate(test.calls):
+        texts += _call(prefix, number, named[call.function], call, test)
+    texts += _whole(prefix, test, state, parts[0].offsets, size)
+    return "".join(texts)
 
 
-def _kind(spec: TensorSpec) -> int:
-    if spec.dtype not in _KINDS:
-        raise UnsupportedError(
-            f"tensor {spec.name!r}: test vectors cannot be made for dtype {spec.dtype}"
-        )
-    return _KINDS[spec.dtype]
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One tensor's samples: where it is, its dtype's number, and the symbol of the samples."""
+
+    pointer: str
+    kind: int
+    symbol: str
+    sample: Sample
 
 
-def self_test_function(prefix: str, manifest: Manifest, test: SelfTest) -> str:
-    """The function and its data."""
-    specs = (*manifest.inputs, *manifest.outputs)
-    split = len(manifest.inputs)
-    data, checks = [], []
-    for number, sample in enumerate(test.outputs):
+def _data(checks: Sequence[_Check]) -> list[str]:
+    texts = []
+    for check in checks:
         rows = ", ".join(
             f"{{ i64, double }} {{ i64 {at}, double {double(value)} }}"
-            for at, value in zip(sample.positions, sample.values, strict=True)
+            for at, value in zip(check.sample.positions, check.sample.values, strict=True)
         )
-        count = len(sample.positions)
+        count = len(check.sample.positions)
         body = f"[{rows}]" if count else "zeroinitializer"
-        data.append(f"@sample.{number} = internal constant [{count} x {{ i64, double }}] {body}\n")
-        checks.append((number, count, sample.tolerance))
-    offsets, size = _offsets(specs)
-    lines = [
-        f"define i32 @{prefix}_self_test(i32 %threads) {{",
-        "entry:",
-        f"  %pointers = alloca [{len(specs) + 1} x ptr], align 16",
+        texts.append(f"@{check.symbol} = internal constant [{count} x {{ i64, double }}] {body}\n")
+    return texts
+
+
+def _compare(checks: Sequence[_Check], before: str) -> list[str]:
+    """Blocks from `check.0` on that end in `leave` with the status; `before` are its other ways in."""
+    lines = []
+    for number, check in enumerate(checks):
+        lines += [
+            f"check.{number}:",
+            f"  %bad.{number} = call i1 @test_differs(ptr {check.pointer}, ptr @{check.symbol},"
+            f" i64 {len(check.sample.positions)}, i32 {check.kind},"
+            f" double {double(check.sample.tolerance)})",
+            f"  br i1 %bad.{number}, label %wrong, label %check.{number + 1}",
+        ]
+    wrong = f", [ {status.SELF_TEST_FAILED}, %wrong ]" if checks else ""
+    lines += [f"check.{len(checks)}:\n  br label %leave"]
+    lines += ["wrong:\n  br label %leave"] if checks else []
+    return [
+        *lines,
+        "leave:",
+        f"  %result = phi i32 {before}, [ 0, %check.{len(checks)} ]{wrong}",
+        "  call void @give(ptr null, ptr %memory)",
+        "  ret i32 %result",
+        "}\n",
+    ]
+
+
+def _memory(size: int) -> list[str]:
+    return [
         f"  %memory = call ptr @take(ptr null, i64 {size})",
         "  %none = icmp eq ptr %memory, null",
-        "  br i1 %none, label %fail.memory, label %fill",
+        "  br i1 %none, label %fail.memory, label %begin",
         f"fail.memory:\n  ret i32 {status.OUT_OF_MEMORY}",
-        "fill:",
+        "begin:",
+    ]
+
+
+def _call(prefix: str, number: int, part: Part, call: VectorCall, test: SelfTest) -> list[str]:
+    """`@test.NUMBER` and its data."""
+    sized = part.at(call.sizes)
+    inputs, outputs = sized.fed, sized.given
+    first_size = len(inputs) - len(call.sizes)
+    specs = (*inputs, *outputs)
+    offsets, size = _offsets(specs)
+    state = "ptr %state, " if part.has_state else ""
+    lines = [
+        f"define internal i32 @test.{number}(ptr %state, i32 %threads) {{",
+        "entry:",
+        f"  %pointers = alloca [{len(specs) + 1} x ptr], align 16",
+        *_memory(size),
     ]
     for index, (spec, offset) in enumerate(zip(specs, offsets, strict=True)):
         lines += [
@@ -86,40 +107,56 @@ def self_test_function(prefix: str, manifest: Manifest, test: SelfTest) -> str:
             f"  %p{index}.to = getelementptr ptr, ptr %pointers, i64 {index}",
             f"  store ptr %p{index}, ptr %p{index}.to",
         ]
-        if index < split:
-            stream = (test.seed + index * _STREAM) % 2**64
-            count = int(np.prod(spec.shape))
+        if index < first_size:
+            count = spec.bytes // spec.numpy.itemsize
             lines.append(
-                f"  call void @test_fill(ptr %p{index}, i64 {count}, i32 {_kind(spec)}, i64 {stream})"
+                f"  call void @test_fill(ptr %p{index}, i64 {count}, i32 {kind_of(spec)},"
+                f" i64 {stream_of(index, test.seed)}, i64 {test.limit})"
             )
+        elif index < len(inputs):
+            lines.append(f"  store i32 {call.sizes[index - first_size]}, ptr %p{index}, align 4")
+    checks = [
+        _Check(f"%p{len(inputs) + k}", kind_of(spec), f"sample.{number}.{k}", sample)
+        for k, (spec, sample) in enumerate(zip(outputs, call.outputs, strict=True))
+    ]
     lines += [
-        f"  %outputs = getelementptr ptr, ptr %pointers, i64 {split}",
-        f"  %status = call i32 @{prefix}_run(ptr %pointers, ptr %outputs, ptr null, i32 %threads)",
+        f"  %outputs = getelementptr ptr, ptr %pointers, i64 {len(inputs)}",
+        f"  %status = call i32 @{prefix}_{part.name}({state}ptr %pointers, ptr %outputs, ptr null,"
+        " i32 %threads)",
         "  %ran = icmp eq i32 %status, 0",
         "  br i1 %ran, label %check.0, label %leave",
+        *_compare(checks, "[ %status, %begin ]"),
     ]
-    for number, count, tolerance in checks:
-        kind = _kind(manifest.outputs[number])
+    return [*_data(checks), "\n".join(lines)]
+
+
+def _whole(
+    prefix: str,
+    test: SelfTest,
+    state: Sequence[TensorSpec],
+    offsets: Mapping[str, int],
+    size: int,
+) -> list[str]:
+    """`P_self_test` and the samples of the state after all calls."""
+    lines = [f"define i32 @{prefix}_self_test(i32 %threads) {{", "entry:"]
+    lines += _memory(max(size, 64))
+    if state:
+        lines.append(f"  call i32 @{prefix}_init(ptr %memory)")
+    ends = []
+    for number in range(len(test.calls)):
         lines += [
-            f"check.{number}:",
-            f"  %bad.{number} = call i1 @test_differs(ptr %p{split + number}, ptr @sample.{number},"
-            f" i64 {count}, i32 {kind}, double {double(tolerance)})",
-            f"  br i1 %bad.{number}, label %wrong, label %check.{number + 1}",
+            f"  %status.{number} = call i32 @test.{number}(ptr %memory, i32 %threads)",
+            f"  %good.{number} = icmp eq i32 %status.{number}, 0",
+            f"  br i1 %good.{number}, label %after.{number}, label %leave",
+            f"after.{number}:",
         ]
-    lines += [
-        f"check.{len(checks)}:\n  br label %leave",
-        "wrong:\n  br label %leave",
-        "leave:",
-        f"  %result = phi i32 [ %status, %fill ], [ 0, %check.{len(checks)} ],"
-        f" [ {status.SELF_TEST_FAILED}, %wrong ]",
-        "  call void @give(ptr null, ptr %memory)",
-        "  ret i32 %result",
-        "}",
-    ]
-    if not checks:
-        lines = [line for line in lines if not line.startswith("wrong")]
-        lines = [line.replace(f", [ {status.SELF_TEST_FAILED}, %wrong ]", "") for line in lines]
-    return "".join(data) + _SHARED + "\n".join(lines) + "\n"
+        ends.append(f"[ %status.{number}, %{'begin' if not number else f'after.{number - 1}'} ]")
+    checks = []
+    for number, (spec, sample) in enumerate(zip(state, test.state, strict=True)):
+        lines.append(f"  %s{number} = getelementptr i8, ptr %memory, i64 {offsets[spec.name]}")
+        checks.append(_Check(f"%s{number}", kind_of(spec), f"sample.state.{number}", sample))
+    lines += ["  br label %check.0", *_compare(checks, ", ".join(ends))]
+    return [*_data(checks), "\n".join(lines)]
 
 
 def _offsets(specs: Sequence[TensorSpec]) -> tuple[list[int], int]:
@@ -128,195 +165,3 @@ def _offsets(specs: Sequence[TensorSpec]) -> tuple[list[int], int]:
         offsets.append(end)
         end += -(-max(spec.bytes, 1) // 64) * 64
     return offsets, max(end, 64)
-
-
-# f16 <-> float by the scaling of exponents: 2^112 is 0x77800000, 2^-112 is 0x07800000.
-_SHARED = f"""
-define internal i64 @test_hash(i64 %stream, i64 %index) {{
-  %one = add i64 %index, 1
-  %step = mul i64 %one, {_GAMMA}
-  %start = add i64 %stream, %step
-  %a = lshr i64 %start, 30
-  %b = xor i64 %start, %a
-  %c = mul i64 %b, {_FIRST}
-  %d = lshr i64 %c, 27
-  %e = xor i64 %c, %d
-  %f = mul i64 %e, {_SECOND}
-  %g = lshr i64 %f, 31
-  %h = xor i64 %f, %g
-  ret i64 %h
-}}
-
-define internal void @test_fill(ptr %to, i64 %count, i32 %kind, i64 %stream) {{
-entry:
-  br label %next
-next:
-  %i = phi i64 [ 0, %entry ], [ %after, %stored ]
-  %more = icmp ult i64 %i, %count
-  br i1 %more, label %make, label %exit
-make:
-  %bits = call i64 @test_hash(i64 %stream, i64 %i)
-  %digit = urem i64 %bits, 10
-  %low = and i64 %bits, 255
-  %whole = uitofp i64 %low to float
-  %scaled = fmul float %whole, 0x3F80000000000000
-  %value = fsub float %scaled, 1.0
-  %value.bits = bitcast float %value to i32
-  switch i32 %kind, label %as.f64 [ i32 0, label %as.bool i32 1, label %as.i8 i32 2, label %as.i16
-    i32 3, label %as.i32 i32 4, label %as.i64 i32 5, label %as.f16 i32 6, label %as.bf16
-    i32 7, label %as.f32 ]
-as.bool:
-  %p0 = getelementptr i8, ptr %to, i64 %i
-  %v0 = trunc i64 %bits to i8
-  %w0 = and i8 %v0, 1
-  store i8 %w0, ptr %p0
-  br label %stored
-as.i8:
-  %p1 = getelementptr i8, ptr %to, i64 %i
-  %v1 = trunc i64 %digit to i8
-  store i8 %v1, ptr %p1
-  br label %stored
-as.i16:
-  %p2 = getelementptr i16, ptr %to, i64 %i
-  %v2 = trunc i64 %digit to i16
-  store i16 %v2, ptr %p2
-  br label %stored
-as.i32:
-  %p3 = getelementptr i32, ptr %to, i64 %i
-  %v3 = trunc i64 %digit to i32
-  store i32 %v3, ptr %p3
-  br label %stored
-as.i64:
-  %p4 = getelementptr i64, ptr %to, i64 %i
-  store i64 %digit, ptr %p4
-  br label %stored
-as.f16:
-  %p5 = getelementptr i16, ptr %to, i64 %i
-  %factor = bitcast i32 125829120 to float
-  %small = fmul float %value, %factor
-  %small.bits = bitcast float %small to i32
-  %size = and i32 %small.bits, 2147483647
-  %half = lshr i32 %size, 13
-  %sign = and i32 %value.bits, -2147483648
-  %sign.half = lshr i32 %sign, 16
-  %both = or i32 %half, %sign.half
-  %v5 = trunc i32 %both to i16
-  store i16 %v5, ptr %p5
-  br label %stored
-as.bf16:
-  %p6 = getelementptr i16, ptr %to, i64 %i
-  %upper = lshr i32 %value.bits, 16
-  %v6 = trunc i32 %upper to i16
-  store i16 %v6, ptr %p6
-  br label %stored
-as.f32:
-  %p7 = getelementptr float, ptr %to, i64 %i
-  store float %value, ptr %p7
-  br label %stored
-as.f64:
-  %p8 = getelementptr double, ptr %to, i64 %i
-  %v8 = fpext float %value to double
-  store double %v8, ptr %p8
-  br label %stored
-stored:
-  %after = add i64 %i, 1
-  br label %next
-exit:
-  ret void
-}}
-
-define internal double @test_value(ptr %from, i64 %i, i32 %kind) {{
-  switch i32 %kind, label %as.f64 [ i32 0, label %as.i8 i32 1, label %as.i8 i32 2, label %as.i16
-    i32 3, label %as.i32 i32 4, label %as.i64 i32 5, label %as.f16 i32 6, label %as.bf16
-    i32 7, label %as.f32 ]
-as.i8:
-  %p1 = getelementptr i8, ptr %from, i64 %i
-  %v1 = load i8, ptr %p1
-  %r1 = sitofp i8 %v1 to double
-  ret double %r1
-as.i16:
-  %p2 = getelementptr i16, ptr %from, i64 %i
-  %v2 = load i16, ptr %p2
-  %r2 = sitofp i16 %v2 to double
-  ret double %r2
-as.i32:
-  %p3 = getelementptr i32, ptr %from, i64 %i
-  %v3 = load i32, ptr %p3
-  %r3 = sitofp i32 %v3 to double
-  ret double %r3
-as.i64:
-  %p4 = getelementptr i64, ptr %from, i64 %i
-  %v4 = load i64, ptr %p4
-  %r4 = sitofp i64 %v4 to double
-  ret double %r4
-as.f16:
-  %p5 = getelementptr i16, ptr %from, i64 %i
-  %h5 = load i16, ptr %p5
-  %w5 = zext i16 %h5 to i32
-  %m5 = and i32 %w5, 32767
-  %s5 = shl i32 %m5, 13
-  %f5 = bitcast i32 %s5 to float
-  %factor = bitcast i32 2004877312 to float
-  %g5 = fmul float %f5, %factor
-  %e5 = and i32 %w5, 31744
-  %special = icmp eq i32 %e5, 31744
-  %top5 = or i32 %s5, 2139095040
-  %top = bitcast i32 %top5 to float
-  %size5 = select i1 %special, float %top, float %g5
-  %n5 = and i32 %w5, 32768
-  %negative = icmp ne i32 %n5, 0
-  %minus = fneg float %size5
-  %v5 = select i1 %negative, float %minus, float %size5
-  %r5 = fpext float %v5 to double
-  ret double %r5
-as.bf16:
-  %p6 = getelementptr i16, ptr %from, i64 %i
-  %h6 = load i16, ptr %p6
-  %w6 = zext i16 %h6 to i32
-  %s6 = shl i32 %w6, 16
-  %v6 = bitcast i32 %s6 to float
-  %r6 = fpext float %v6 to double
-  ret double %r6
-as.f32:
-  %p7 = getelementptr float, ptr %from, i64 %i
-  %v7 = load float, ptr %p7
-  %r7 = fpext float %v7 to double
-  ret double %r7
-as.f64:
-  %p8 = getelementptr double, ptr %from, i64 %i
-  %v8 = load double, ptr %p8
-  ret double %v8
-}}
-
-define internal i1 @test_differs(ptr %from, ptr %samples, i64 %count, i32 %kind, double %allowed) {{
-entry:
-  br label %next
-next:
-  %i = phi i64 [ 0, %entry ], [ %after, %good ]
-  %more = icmp ult i64 %i, %count
-  br i1 %more, label %compare, label %exit
-compare:
-  %row = getelementptr {{ i64, double }}, ptr %samples, i64 %i
-  %at = load i64, ptr %row
-  %wanted.at = getelementptr {{ i64, double }}, ptr %row, i32 0, i32 1
-  %wanted = load double, ptr %wanted.at
-  %got = call double @test_value(ptr %from, i64 %at, i32 %kind)
-  %equal = fcmp oeq double %got, %wanted
-  %got.nan = fcmp uno double %got, %got
-  %wanted.nan = fcmp uno double %wanted, %wanted
-  %nans = and i1 %got.nan, %wanted.nan
-  %difference = fsub double %got, %wanted
-  %size = call double @llvm.fabs.f64(double %difference)
-  %near = fcmp ole double %size, %allowed
-  %same = or i1 %equal, %nans
-  %fine = or i1 %same, %near
-  br i1 %fine, label %good, label %exit
-good:
-  %after = add i64 %i, 1
-  br label %next
-exit:
-  %differs = phi i1 [ false, %next ], [ true, %compare ]
-  ret i1 %differs
-}}
-declare double @llvm.fabs.f64(double)
-"""

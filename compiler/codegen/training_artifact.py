@@ -3,138 +3,99 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 
-from tensorkiln.compiler.codegen.artifact import KINDS, ArtifactFiles, WrittenArtifact, write_code
-from tensorkiln.compiler.codegen.entry import Entry
-from tensorkiln.compiler.codegen.entry_run import SHARE_SYMBOL
-from tensorkiln.compiler.codegen.entry_training import (
-    HEADER_BYTES,
-    INITIAL_SYMBOL,
-    PUBLIC,
-    Part,
-    training_text,
+from tensorkiln.compiler.codegen.artifact import LARGEST_EMBEDDED, describe
+from tensorkiln.compiler.codegen.artifact_files import (
+    ArtifactFiles,
+    WrittenArtifact,
+    output_for,
+    write_code,
 )
-from tensorkiln.compiler.codegen.header import c_identifier
-from tensorkiln.compiler.codegen.header_training import training_header
-from tensorkiln.compiler.codegen.link import find_linker
-from tensorkiln.compiler.codegen.objects import DataSymbol, RenamedObject, join_objects
-from tensorkiln.compiler.codegen.pool import pool_object
-from tensorkiln.compiler.codegen.target import emit_object, machine, optimize
-from tensorkiln.compiler.kernel.target import Target
-from tensorkiln.runtime.compiled import Compiled, aligned_bytes
-from tensorkiln.runtime.errors import ArtifactError, UnsupportedError
+from tensorkiln.compiler.codegen.entry import Contents
+from tensorkiln.compiler.codegen.entry_state import INITIAL_SYMBOL, STATE_HEADER_BYTES, State
+from tensorkiln.compiler.codegen.header_artifact import training_header
+from tensorkiln.compiler.codegen.objects import DataSymbol
+from tensorkiln.compiler.codegen.part import Part, Versions, combine
+from tensorkiln.runtime.compiled import SelfTest, aligned_bytes
+from tensorkiln.runtime.errors import ArtifactError
 from tensorkiln.runtime.manifest import TensorSpec
+from tensorkiln.runtime.training_manifest import Recipe, TrainingManifest
 
 _MAGIC = b"TensorKiln state\0\1"
 
 
 def write_training_artifact(
     state: Mapping[str, npt.NDArray[np.generic]],
-    step: Compiled,
-    predict: Compiled,
-    target: Target,
+    step: Versions,
+    predict: Versions,
     path: str | os.PathLike[str],
     prefix: str,
+    *,
+    self_test: SelfTest | None = None,
+    recipe: Recipe | None = None,
 ) -> WrittenArtifact:
     """Write a model that trains, and its header, to `path` (.so, .a or .o).
 
-    Inputs of `step` and `predict` with a name of `state` are the state, whose initial values are
-    embedded. ArtifactError as in `write_artifact`.
+    `step` and `predict` are compiled for the same targets: one, or several levels of x86-64. Their
+    inputs with a name of `state` are the state, whose initial values are embedded. `self_test`
+    becomes a function that tries both, `recipe` goes into the manifest. ArtifactError as in
+    `write_artifact`.
     """
-    output = Path(path)
-    if output.suffix not in KINDS:
-        raise ArtifactError(f"{output}: an artifact's name ends in one of {', '.join(KINDS)}")
-    if "linux" not in target.triple:
-        raise UnsupportedError(f"artifacts for {target.triple} cannot be written, only for Linux")
-    if c_identifier(prefix) != prefix:
-        raise ArtifactError(f"prefix {prefix!r} is not a usable C identifier")
-    linker = find_linker(target) if output.suffix == ".so" else None
-    specs = _specs(state, (step, predict))
-    offsets, size = _places(specs)
-    initial = aligned_bytes(size)
-    initial[:] = 0
-    for spec in specs:
-        array = np.ascontiguousarray(state[spec.name])
-        start = offsets[spec.name]
-        initial[start : start + spec.bytes] = array.reshape(-1).view(np.uint8)
+    if [target for _, target in step] != [target for _, target in predict]:
+        raise ArtifactError(f"{path}: the step and the prediction are for different targets")
+    output = output_for(path, step[0][1], prefix)
+    parts = (combine("train_step", step), combine("predict", predict))
+    manifests = [describe(part, prefix, self_test is not None) for part in parts]
+    manifest = TrainingManifest(_specs(state, parts), manifests[0], manifests[1], recipe)
+    if manifest.state_bytes > LARGEST_EMBEDDED:
+        raise ArtifactError(
+            f"{path}: {manifest.state_bytes} bytes of initial state are too many to be embedded"
+        )
+    TrainingManifest.from_json(manifest.to_json(), prefix)  # that it can be loaded
     parts = (
-        Part("train_step", step.manifest, "tk_body_step", "tk_constants_step"),
-        Part("predict", predict.manifest, "tk_body_predict", "tk_constants_predict"),
+        replace(parts[0], offsets=manifest.offsets),
+        replace(parts[1], offsets=manifest.offsets),
     )
-    text = training_text(
-        prefix,
-        parts,
-        specs,
-        offsets,
-        size,
-        _header(specs),
-        _manifest(prefix, parts, specs, offsets),
-    )
-    entry = _entry(text, prefix, target)
-    data = [DataSymbol(INITIAL_SYMBOL, initial.data)]
-    bodies: list[bytes | RenamedObject] = []
-    for part, compiled in zip(parts, (step, predict), strict=True):
-        names = {"tk_body": part.body, "tk_parallel_for": SHARE_SYMBOL}
-        bodies.append(RenamedObject(compiled.object_code, names))
-        if part.manifest.constants_bytes:
-            data.append(DataSymbol(part.constants, compiled.constants.data))
-    joined = join_objects([*bodies, entry.object_code, pool_object(target)], entry.public, data)
-    with ArtifactFiles(output.parent) as files:
-        header = output.with_suffix(".h")
-        files.text(header, training_header(prefix, parts, specs, offsets, size, target.triple))
-        write_code(files, output, joined, entry, linker)
+    initial = _initial(state, manifest)
+    kept = State(manifest.state, initial, _file_header(manifest.state))
+    contents = Contents(prefix, manifest.to_json(), parts, None, self_test, kept)
+    data = [DataSymbol(INITIAL_SYMBOL, initial.data), *(d for part in parts for d in part.data())]
+    with ArtifactFiles(output.path.parent) as files:
+        files.text(output.header, training_header(manifest))
+        write_code(files, output, contents, data)
         files.publish()
-    return WrittenArtifact(output, header, None)
+    return WrittenArtifact(output.path, output.header, None)
 
 
 def _specs(
-    state: Mapping[str, npt.NDArray[np.generic]], models: Sequence[Compiled]
-) -> list[TensorSpec]:
+    state: Mapping[str, npt.NDArray[np.generic]], parts: tuple[Part, Part]
+) -> tuple[TensorSpec, ...]:
     """The state's tensors that a function uses."""
-    used = {
-        spec.name: spec for model in models for spec in model.manifest.inputs if spec.name in state
-    }
-    return [used[name] for name in state if name in used]
+    used = {spec.name: spec for part in parts for spec in part.manifest.inputs}
+    return tuple(used[name] for name in state if name in used)
 
 
-def _places(specs: Sequence[TensorSpec]) -> tuple[dict[str, int], int]:
-    offsets, end = {}, 0
-    for spec in specs:
-        offsets[spec.name] = end
-        end += -(-spec.bytes // 64) * 64
-    return offsets, max(end, 64)
+def _initial(
+    state: Mapping[str, npt.NDArray[np.generic]], manifest: TrainingManifest
+) -> npt.NDArray[np.uint8]:
+    """The block with the initial values."""
+    block = aligned_bytes(manifest.state_bytes)
+    block[:] = 0
+    for spec in manifest.state:
+        array = np.ascontiguousarray(state[spec.name])
+        start = manifest.offsets[spec.name]
+        block[start : start + spec.bytes] = array.reshape(-1).view(np.uint8)
+    return block
 
 
-def _header(specs: Sequence[TensorSpec]) -> bytes:
+def _file_header(specs: tuple[TensorSpec, ...]) -> bytes:
     """What files of this state start with: equal for models of equal state."""
     text = repr([(spec.name, spec.shape, spec.dtype) for spec in specs])
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    return (_MAGIC + digest).ljust(HEADER_BYTES, b"\0")
-
-
-def _manifest(
-    prefix: str, parts: Sequence[Part], specs: Sequence[TensorSpec], offsets: Mapping[str, int]
-) -> str:
-    rows = [
-        {"name": s.name, "shape": s.shape, "dtype": s.dtype, "offset": offsets[s.name]}
-        for s in specs
-    ]
-    functions = {part.name: json.loads(part.manifest.to_json()) for part in parts}
-    return json.dumps({"prefix": prefix, "state": rows, **functions})
-
-
-def _entry(text: str, prefix: str, target: Target) -> Entry:
-    module = llvm.parse_assembly(text)
-    module.triple = target.triple
-    module.data_layout = str(machine(target).target_data)
-    module.verify()
-    optimize(module, target)
-    return Entry(emit_object(module, target), tuple(f"{prefix}_{name}" for name in PUBLIC))
+    return (_MAGIC + digest).ljust(STATE_HEADER_BYTES, b"\0")

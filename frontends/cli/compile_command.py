@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tensorkiln.compiler.codegen.artifact import KINDS, write_artifact
+from tensorkiln.compiler.codegen.artifact import write_artifact
+from tensorkiln.compiler.codegen.artifact_files import KINDS, WrittenArtifact
 from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import isa_names, target_named
-from tensorkiln.compiler.codegen.training_artifact import write_training_artifact
-from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.compiler.self_test import make_self_test
 from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.cli.progress import Progress
@@ -22,13 +22,15 @@ from tensorkiln.frontends.cli.usage import (
     add_dims,
     add_json,
     add_target,
+    add_training,
     add_winograd,
     cache_of,
-    dims_of,
     open_dims_of,
+    training_of,
 )
 from tensorkiln.frontends.onnx import import_model
-from tensorkiln.frontends.training import LOSSES, OPTIMIZERS, train_onnx
+from tensorkiln.frontends.open_dims import dim_sizes
+from tensorkiln.frontends.training_export import TrainingExport
 from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.manifest import Manifest, TensorSpec
 
@@ -63,18 +65,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         "--self-test", action="store_true",
         help="put test vectors into the file, for `verify` and the C function NAME_self_test",
     )  # fmt: skip
-    training = parser.add_argument_group("a model that is trained in C")
-    training.add_argument(
-        "--train", choices=tuple(LOSSES), metavar="LOSS",
-        help=f"write init, train_step, predict, save and load; LOSS: {', '.join(LOSSES)}",
-    )  # fmt: skip
-    training.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="default: adam")
-    training.add_argument("--learning-rate", type=float, default=0.001, help="default: 0.001")
-    training.add_argument(
-        "--trainable", action="append", metavar="NAME",
-        help="an initializer to train; may be repeated (default: all of f32 with a dim, except the"
-        " statistics of batch norms)",
-    )  # fmt: skip
+    add_training(parser, "write init, train_step, predict, save and load, called from C")
     add_winograd(parser)
     add_cache(parser)
     add_json(parser)
@@ -101,6 +92,7 @@ def run(options: Any) -> int:
     if options.train:
         return _training(options, output, name)
     targets = list(map(target_named, options.isa or [options.target]))
+    sizes = dim_sizes(open_dims_of(options))
     with Progress(options.verbose) as progress:
         made = [
             compile_onnx(
@@ -113,51 +105,48 @@ def run(options: Any) -> int:
         test = None
         if options.self_test:
             progress.step("making test vectors")
-            function = import_model(options.model, dims=dims_of(options), name=name)
-            test = make_self_test(function, made)
+            test = make_self_test(
+                lambda point: import_model(options.model, dims=sizes.at(point), name=name), made
+            )
         progress.step(f"writing {output}")
         written = write_artifact(
             made[0], targets[0], output, weights=options.weights, prefix=name,
             others=list(zip(made[1:], targets[1:], strict=True)), self_test=test,
         )  # fmt: skip
-    files = [path for path in (written.path, written.header, written.weights) if path is not None]
-    if options.json:
-        print(json.dumps({"files": list(map(str, files)), **summary(made[0].manifest)}))
-        return 0
-    for path in files:
-        print(f"{path}  {path.stat().st_size} bytes")
+    _tell(options, written, summary(made[0].manifest))
     return 0
 
 
 def _training(options: Any, output: Path, name: str) -> int:
     """Writes a training artifact."""
-    if options.isa or options.self_test or options.weights != "embed":
-        raise UsageError("--train goes without --isa, --self-test and --weights file")
-    target = target_named(options.target)
+    if options.weights != "embed":
+        raise UsageError(
+            "--weights file goes without --train: what is trained is the program's state, and its"
+            " initial values are in the file that is written"
+        )
+    sizes = dim_sizes(open_dims_of(options))
     with Progress(options.verbose) as progress:
         progress.step(f"reading {options.model}")
-        model = train_onnx(
-            options.model, loss=options.train, optimizer=options.optimizer,
-            learning_rate=options.learning_rate, dims=dims_of(options),
-            trainable=options.trainable,
+        how = TrainingExport(
+            list(map(target_named, options.isa or [options.target])), options.self_test,
+            cache_of(options), options.without, progress.step,
         )  # fmt: skip
-        model.check()
-        step, predict = (
-            compile_function(
-                function, target, progress.watch(function.name), cache_of(options), options.without
-            )
-            for function in (model.step, model.predict)
+        written, step, predict = how.write(
+            lambda point: training_of(options, sizes.at(point)), sizes.symbols, output, name
         )
-        progress.step(f"writing {output}")
-        written = write_training_artifact(model.state, step, predict, target, output, name)
-    files = [written.path, written.header]
+    parts = {"train_step": summary(step.manifest), "predict": summary(predict.manifest)}
+    _tell(options, written, parts)
+    return 0
+
+
+def _tell(options: Any, written: WrittenArtifact, what: Mapping[str, object]) -> None:
+    """Prints the names of the files, or with --json what is in them as well."""
+    files = [path for path in (written.path, written.header, written.weights) if path is not None]
     if options.json:
-        parts = {"train_step": summary(step.manifest), "predict": summary(predict.manifest)}
-        print(json.dumps({"files": list(map(str, files)), **parts}))
-        return 0
+        print(json.dumps({"files": list(map(str, files)), **what}))
+        return
     for path in files:
         print(f"{path}  {path.stat().st_size} bytes")
-    return 0
 
 
 def summary(manifest: Manifest) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from tensorkiln.compiler.ir.text import print_function
 from tensorkiln.compiler.kernel.program import print_program
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import Stages, compile_ptx, lower
-from tensorkiln.frontends.cli.compile_command import summary
+from tensorkiln.frontends.cli.compile_command import summary, tensor
 from tensorkiln.frontends.cli.graph_text import graph_text
+from tensorkiln.frontends.cli.manifest_text import manifest_text, training_text
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
@@ -25,12 +27,13 @@ from tensorkiln.frontends.cli.usage import (
     add_dims,
     add_json,
     add_target,
-    dims_of,
+    add_training,
+    function_of,
 )
-from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.onnx.load import load_model
 from tensorkiln.runtime.load import read_manifest
 from tensorkiln.runtime.manifest import Manifest
+from tensorkiln.runtime.training_manifest import TrainingManifest
 
 STAGES = ("graph", "ir", "fused", "kernels", "llvm", "asm", "ptx")
 _ARTIFACTS = (".so", ".o")
@@ -55,6 +58,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--gpu", choices=tuple(FIRST_ISA), default="sm_80", help="the GPU of ptx (default: sm_80)"
     )
+    add_training(parser, "print the training step made of the model")
     add_dims(parser)
     add_json(parser)
     return parser
@@ -63,13 +67,14 @@ def add(commands: Commands) -> argparse.ArgumentParser:
 def run(options: Any) -> int:
     """Prints one stage, or a manifest."""
     artifact = options.model.endswith(_ARTIFACTS)
-    if artifact and options.stage:
-        raise UsageError("--stage is for ONNX models; of an artifact, the manifest is printed")
+    if artifact and (options.stage or options.train):
+        raise UsageError(
+            "--stage and --train are for ONNX models; of an artifact, the manifest is printed"
+        )
     if not artifact and not options.stage:
         raise UsageError(f"give --stage, one of {', '.join(STAGES)}")
     if artifact:
-        manifest = read_manifest(options.model)
-        print(json.dumps(summary(manifest)) if options.json else manifest_text(manifest))
+        _print_manifest(read_manifest(options.model), options.json)
         return 0
     with Progress(options.verbose) as progress:
         text = stage_text(options, progress)
@@ -80,14 +85,35 @@ def run(options: Any) -> int:
     return 0
 
 
+def _print_manifest(manifest: Manifest | TrainingManifest, as_json: bool) -> None:
+    if not isinstance(manifest, TrainingManifest):
+        print(json.dumps(summary(manifest)) if as_json else manifest_text(manifest))
+        return
+    if not as_json:
+        print(training_text(manifest))
+        return
+    offsets = manifest.offsets
+    report = {
+        "prefix": manifest.artifact.prefix,
+        "state": [{**tensor(spec), "offset": offsets[spec.name]} for spec in manifest.state],
+        "state_bytes": manifest.state_bytes,
+        "recipe": None if manifest.recipe is None else asdict(manifest.recipe),
+        "train_step": summary(manifest.fed(manifest.step)),
+        "predict": summary(manifest.fed(manifest.predict)),
+    }
+    print(json.dumps(report))
+
+
 def stage_text(options: Any, progress: Progress) -> str:
     """The model's text at `options.stage`."""
     progress.step(f"reading {options.model}")
+    if options.stage == "graph" and options.train:
+        raise UsageError("--train: the stage graph is what the file has, before training is added")
     if options.stage == "graph":
         model, _ = load_model(options.model)
         return graph_text(model)
     name = Path(options.model).stem
-    function = import_model(options.model, dims=dims_of(options), name=name)
+    function = function_of(options, name)
     if options.stage == "ir":
         return print_function(function, options.elide)
     if options.stage == "ptx":
@@ -108,36 +134,3 @@ def assembly(stages: Stages, target: Target) -> str:
     module = llvm.parse_assembly(stages.llvm)
     optimize(module, target)
     return emit_assembly(module, target)
-
-
-def manifest_text(manifest: Manifest) -> str:
-    """A manifest for people."""
-    lines = [f"model       {manifest.model}", f"target      {manifest.triple}, {manifest.cpu}"]
-    for kind, specs in (("input", manifest.inputs), ("output", manifest.outputs)):
-        for spec in specs:
-            shape = ",".join(map(str, spec.shape))
-            alias = (
-                "" if spec.alias is None else f", in place of {manifest.inputs[spec.alias].name}"
-            )
-            lines.append(f"{kind:<11} {spec.name}  {spec.dtype}[{shape}]{alias}")
-    if manifest.sizes is not None:
-        shapes = zip(manifest.inputs, manifest.sizes.inputs, strict=False)
-        results = zip(manifest.outputs, manifest.sizes.outputs, strict=True)
-        lines.append(
-            f"sizes       {', '.join(map(str, manifest.sizes.ranges))}; above are the largest"
-        )
-        lines += [f"  {spec.name}  {spec.dtype}[{shape}]" for spec, shape in (*shapes, *results)]
-        for part in manifest.sizes.parts:
-            ends = ", ".join(map(str, part.ranges))
-            lines.append(f"  code for {ends}: workspace {part.workspace_bytes} bytes")
-    lines += [
-        f"constants   {manifest.constants_bytes} bytes",
-        f"workspace   {manifest.workspace_bytes} bytes",
-        f"peak        {manifest.peak_bytes} bytes",
-        f"work        {manifest.flops} flops, {manifest.bytes} bytes moved",
-        f"kernels     {len(manifest.kernels)}",
-    ]
-    for kernel in manifest.kernels:
-        nodes = ", ".join(kernel.nodes)
-        lines.append(f"  {kernel.name}  {kernel.flops} flops, {kernel.bytes} bytes  {nodes}")
-    return "\n".join(lines)

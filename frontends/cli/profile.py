@@ -93,7 +93,7 @@ def profile(
     plain = load_compiled(generate(function, lower(function, host), host), threads)
     unclocked = BoundEngine(plain, _arrays(plain, feeds), 0)
     totals, runs = _measure(traced, trace, feeds, seconds)
-    peak, copying = _rates(traced.threads)
+    peak, copying = machine_rates(traced.threads)
     calls = stages.program.calls
     taken = _durations(runs, len(calls))
     gaps = [total - row.sum() for total, (row, _) in zip(totals, taken, strict=True)]
@@ -166,7 +166,7 @@ def _durations(
     return found
 
 
-def _rates(threads: int) -> tuple[float, float]:
+def machine_rates(threads: int) -> tuple[float, float]:
     """Multiply-add operations and copied bytes a second that this machine reaches."""
     host = target_named("host")
     copies = [copy_ceiling(host, _COPIED_FLOATS, streaming) for streaming in (False, True)]

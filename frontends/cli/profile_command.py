@@ -8,21 +8,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tensorkiln.frontends.cli.arrays import read_inputs
 from tensorkiln.frontends.cli.profile import Profile, Timing, profile
+from tensorkiln.frontends.cli.profile_artifact import artifact_table, profile_artifact
 from tensorkiln.frontends.cli.profile_html import page
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
     UsageError,
     add_dims,
+    add_inputs,
     add_json,
     add_threads,
+    add_training,
     dims_of,
-    named_files,
+    feeds_of,
+    model_and_feeds,
+    sizes_at,
 )
-from tensorkiln.frontends.onnx import import_model
-from tensorkiln.runtime.manifest import TensorSpec
+from tensorkiln.frontends.cli.verify_training import trained_inputs
+from tensorkiln.runtime.load import load
+from tensorkiln.runtime.trainer import Trainer
 
 _LONGEST_NODES = 48
 
@@ -35,18 +40,11 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         description="Compiles an ONNX model for this machine with a clock around every kernel, runs"
         " it for a while, and prints for each kernel the median time, its share, and the shares it"
         " reaches of the multiply-add peak (f32) and of the rate of copying in memory. Data that"
-        " stays in caches can be read faster than it can be copied in memory: over 100%.",
+        " stays in caches can be read faster than it can be copied in memory: over 100%. Of a shared"
+        " object, whose kernels have no clocks, it times the calls.",
     )
-    parser.add_argument("model", help="an ONNX file")
-    parser.add_argument(
-        "arrays", nargs="*", metavar="FILE",
-        help="inputs: .npz by name, .npy in the model's order (others: random)",
-    )  # fmt: skip
-    parser.add_argument(
-        "-i", "--input", action="append", default=[], metavar="NAME=FILE.npy", dest="named",
-        help="one input by name; may be repeated",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    parser.add_argument("model", help="an ONNX file, or a shared object made by `compile`")
+    add_inputs(parser)
     parser.add_argument(
         "--seconds", type=float, default=2.0, help="how long to run the model (default: 2)"
     )
@@ -58,6 +56,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         "--html", type=Path, metavar="FILE.html",
         help="write a report with the graph of kernels; one file, no network",
     )  # fmt: skip
+    add_training(parser, "profile the training step made of the model")
     add_dims(parser)
     add_threads(parser)
     add_json(parser)
@@ -68,12 +67,11 @@ def run(options: Any) -> int:
     """Profiles and prints."""
     if not 0 < options.seconds <= 3600:
         raise UsageError("--seconds must be more than 0 and at most 3600")
+    if options.model.endswith(".so"):
+        return _artifact(options)
     with Progress(options.verbose) as progress:
         progress.step(f"reading {options.model}")
-        name = Path(options.model).stem
-        function = import_model(options.model, dims=dims_of(options), name=name)
-        specs = [TensorSpec(v.name, v.shape, v.dtype.name) for v in function.parameters]
-        feeds = read_inputs(specs, options.arrays, named_files(options.named), options.seed)
+        function, feeds = model_and_feeds(options, Path(options.model).stem)
         progress.step("compiling and running")
         found = profile(function, feeds, options.threads, options.seconds)
     if options.trace is not None:
@@ -81,6 +79,27 @@ def run(options: Any) -> int:
     if options.html is not None:
         options.html.write_text(page(found), encoding="utf-8")
     print(json.dumps(_report(found)) if options.json else table(found))
+    return 0
+
+
+def _artifact(options: Any) -> int:
+    """Times the functions of a shared object."""
+    if options.train or options.trace is not None or options.html is not None:
+        raise UsageError("--train, --trace and --html are for ONNX models, not for shared objects")
+    model = load(options.model, options.threads)
+    dims = dims_of(options)
+    if isinstance(model, Trainer):
+        specs = list(trained_inputs(model, dims).values())
+        manifest = model.manifest
+        most = {s.name: s for s in (*manifest.step.inputs, *manifest.predict.inputs)}
+        largest = all(most[spec.name] == spec for spec in specs)
+    else:
+        specs = list(sizes_at(model, dims)[0])
+        largest = specs == list(model.manifest.inputs[: len(specs)])
+    with Progress(options.verbose) as progress:
+        progress.step("running")
+        found = profile_artifact(model, feeds_of(options, specs), options.seconds, largest)
+    print(json.dumps(asdict(found)) if options.json else artifact_table(found))
     return 0
 
 

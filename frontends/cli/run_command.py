@@ -17,26 +17,27 @@ from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.cached import compile_onnx
-from tensorkiln.frontends.cli.arrays import Array, read_inputs, write_outputs
+from tensorkiln.frontends.cli.arrays import Array, write_outputs
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
     UsageError,
     add_cache,
     add_dims,
+    add_inputs,
     add_json,
     add_threads,
     add_winograd,
     cache_of,
     dims_of,
-    named_files,
+    feeds_of,
     sizes_at,
 )
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.feeds import conform
 from tensorkiln.runtime.jit import load_compiled
-from tensorkiln.runtime.load import load
+from tensorkiln.runtime.load import load_model
 from tensorkiln.runtime.manifest import TensorSpec
 from tensorkiln.runtime.open_executable import OpenExecutable
 from tensorkiln.runtime.open_sizes import OpenSpec
@@ -53,15 +54,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         " random: normal floats, integers from 0 to 9.",
     )
     parser.add_argument("model", help="an ONNX file, or a shared object made by `compile`")
-    parser.add_argument(
-        "arrays", nargs="*", metavar="FILE",
-        help="inputs: .npz by name, .npy in the model's order",
-    )  # fmt: skip
-    parser.add_argument(
-        "-i", "--input", action="append", default=[], metavar="NAME=FILE.npy", dest="named",
-        help="one input by name; may be repeated",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    add_inputs(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE",
         help="save the outputs: all to FILE.npz, or the only one to FILE.npy",
@@ -83,7 +76,6 @@ def add(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: Any) -> int:
     """Runs once and prints or saves the outputs."""
-    named = named_files(options.named)
     output: Path | None = options.output
     if output is not None and output.suffix not in (".npz", ".npy"):
         raise UsageError(f"--output {output}: its name must end in .npz or .npy")
@@ -91,8 +83,7 @@ def run(options: Any) -> int:
         model = _open(options, progress)
         if output is not None and output.suffix == ".npy" and len(model.outputs) != 1:
             raise UsageError(f"--output {output}: {len(model.outputs)} outputs need an .npz file")
-        specs = _specs(model, options)
-        feeds = read_inputs(specs, options.arrays, named, options.seed)
+        feeds = feeds_of(options, _specs(model, options))
         progress.step("running")
         start = time.perf_counter()
         results = model.run(feeds)
@@ -145,7 +136,7 @@ def _open(options: Any, progress: Progress) -> Runnable:
             raise UsageError(
                 "--interpreted and --check-bounds are for ONNX models, not for shared objects"
             )
-        loaded = load(options.model, options.threads)
+        loaded = load_model(options.model, options.threads)
         if options.dims and not isinstance(loaded, OpenExecutable):
             raise UsageError("--dim is for models that were compiled for a range of sizes")
         return loaded

@@ -8,6 +8,13 @@ from typing import Any, TypeAlias
 
 from tensorkiln.compiler.cache import Cache, default_cache
 from tensorkiln.compiler.codegen.target import NAMES
+from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.self_test import specs_of
+from tensorkiln.compiler.training import TrainingModel
+from tensorkiln.frontends.cli.arrays import Array, read_inputs
+from tensorkiln.frontends.onnx import import_model
+from tensorkiln.frontends.training import train_onnx
+from tensorkiln.frontends.training_rules import LOSSES, OPTIMIZERS
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.manifest import TensorSpec
 from tensorkiln.runtime.open_executable import OpenExecutable
@@ -44,6 +51,70 @@ def add_winograd(parser: argparse.ArgumentParser) -> None:
         help="compute 3x3 convolutions directly: slower, but with a quarter of the weights'"
         " memory and the rounding of a plain sum",
     )  # fmt: skip
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Adds the files that give inputs, -i and --seed."""
+    parser.add_argument(
+        "arrays", nargs="*", metavar="FILE",
+        help="inputs: .npz by name, .npy in the model's order (others: random)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-i", "--input", action="append", default=[], metavar="NAME=FILE.npy", dest="named",
+        help="one input by name; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+
+
+def feeds_of(options: Any, specs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """An array for each input, from the files given or at random."""
+    return read_inputs(specs, options.arrays, named_files(options.named), options.seed)
+
+
+def add_training(parser: argparse.ArgumentParser, text: str) -> None:
+    """Adds --train and what belongs to it; `text` says what --train does here."""
+    training = parser.add_argument_group("a model that is trained")
+    training.add_argument(
+        "--train", choices=tuple(LOSSES), metavar="LOSS", help=f"{text}; LOSS: {', '.join(LOSSES)}"
+    )
+    training.add_argument(
+        "--optimizer", choices=tuple(OPTIMIZERS), default="adam", metavar="NAME",
+        help=f"{', '.join(OPTIMIZERS)} (default: adam)",
+    )  # fmt: skip
+    training.add_argument("--learning-rate", type=float, default=0.001, help="default: 0.001")
+    training.add_argument(
+        "--trainable", action="append", metavar="NAME",
+        help="an initializer to train; may be repeated (default: all of f32 with a dim, except the"
+        " statistics of batch norms)",
+    )  # fmt: skip
+
+
+def training_of(options: Any, dims: Mapping[str, int]) -> TrainingModel:
+    """The model with the training that the options tell, for these sizes of its dims."""
+    return train_onnx(
+        options.model, loss=options.train, optimizer=options.optimizer,
+        learning_rate=options.learning_rate, dims=dims, trainable=options.trainable,
+    )  # fmt: skip
+
+
+def model_and_feeds(options: Any, name: str) -> tuple[Function, dict[str, Array]]:
+    """The model of the options, or its training step with --train, and an array for each parameter.
+
+    The state of a step has its initial values.
+    """
+    if not options.train:
+        function = function_of(options, name)
+        return function, feeds_of(options, specs_of(function))
+    model = training_of(options, dims_of(options))
+    fed = [spec for spec in specs_of(model.step) if spec.name not in model.state]
+    return model.step, {**model.state, **feeds_of(options, fed)}
+
+
+def function_of(options: Any, name: str) -> Function:
+    """The model of the options in tensor IR, or its training step with --train."""
+    if options.train:
+        return training_of(options, dims_of(options)).step
+    return import_model(options.model, dims=dims_of(options), name=name)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -122,8 +193,7 @@ def dims_of(options: Any) -> dict[str, int]:
     for name, size in open_dims_of(options).items():
         if isinstance(size, tuple):
             raise UsageError(
-                f"--dim {name}={size[0]}..{size[1]}: give one size here; `tensorkiln compile` takes"
-                " ranges, but not with --train or --self-test"
+                f"--dim {name}={size[0]}..{size[1]}: give one size here; only `tensorkiln compile` takes ranges"
             )
         sizes[name] = size
     return sizes

@@ -12,13 +12,13 @@ from tensorkiln.frontends.cli.verify import AGREES, DIFFERS, SKIPPED, Check
 from tensorkiln.runtime.errors import ModelError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.load import run_self_test
+from tensorkiln.runtime.manifest import ArtifactInfo
 from tensorkiln.runtime.open_executable import OpenExecutable
 
 
-def self_test(path: str, executable: Executable | OpenExecutable) -> Check:
+def self_test(path: str, info: ArtifactInfo) -> Check:
     """Runs the test vectors that were put into the artifact."""
-    info = executable.manifest.artifact
-    if info is None or not info.self_test:
+    if not info.self_test:
         return Check("self-test", SKIPPED, "the artifact has no test vectors (compile --self-test)")
     wrong = run_self_test(path)
     if wrong is not None:

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from tensorkiln.compiler.codegen.target import NAMES, target_named
-from tensorkiln.frontends.cli.arrays import Array, read_inputs
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
     UsageError,
     add_dims,
+    add_inputs,
     add_json,
+    add_training,
     dims_of,
-    named_files,
+    feeds_of,
+    model_and_feeds,
     sizes_at,
 )
 from tensorkiln.frontends.cli.verify import (
@@ -30,10 +32,16 @@ from tensorkiln.frontends.cli.verify import (
     same_bits,
 )
 from tensorkiln.frontends.cli.verify_artifact import against_model, self_test
+from tensorkiln.frontends.cli.verify_training import (
+    against_training,
+    same_bits_trained,
+    trained_inputs,
+)
 from tensorkiln.frontends.onnx import import_model
+from tensorkiln.frontends.training import train_onnx
 from tensorkiln.runtime.load import load
-from tensorkiln.runtime.manifest import TensorSpec
 from tensorkiln.runtime.open_executable import OpenExecutable
+from tensorkiln.runtime.trainer import Trainer
 
 DIFFERENT = 4
 _LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
@@ -53,15 +61,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
         epilog=f"exit code {DIFFERENT}: something differs",
     )
     parser.add_argument("model", help="an ONNX file, or a shared object made by `compile`")
-    parser.add_argument(
-        "arrays", nargs="*", metavar="FILE",
-        help="inputs: .npz by name, .npy in the model's order (others: random)",
-    )  # fmt: skip
-    parser.add_argument(
-        "-i", "--input", action="append", default=[], metavar="NAME=FILE.npy", dest="named",
-        help="one input by name; may be repeated",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    add_inputs(parser)
     parser.add_argument(
         "--target", action="append", choices=NAMES, default=[], dest="targets", metavar="NAME",
         help=f"a target to compile for; may be repeated (default: host, {', '.join(_LEVELS)})",
@@ -69,6 +69,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--against", metavar="MODEL.onnx", help="of a shared object: the model it was made from"
     )
+    add_training(parser, "verify the training step made of the model")
     add_dims(parser)
     add_json(parser)
     return parser
@@ -79,6 +80,8 @@ def run(options: Any) -> int:
     artifact = options.model.endswith(".so")
     if artifact and options.targets:
         raise UsageError("--target is for ONNX models; a shared object has its targets in it")
+    if artifact and options.train:
+        raise UsageError("--train is for ONNX models; a shared object has its training in it")
     if options.against and not artifact:
         raise UsageError("--against is for shared objects")
     checks: list[Check] = []
@@ -101,12 +104,9 @@ def run(options: Any) -> int:
 
 def _model_checks(options: Any, progress: Progress) -> Iterator[Check]:
     progress.step(f"reading {options.model}")
-    name = Path(options.model).stem
-    function = import_model(options.model, dims=dims_of(options), name=name)
-    specs = [TensorSpec(v.name, v.shape, v.dtype.name) for v in function.parameters]
-    feeds = _feeds(options, specs)
+    function, feeds = model_and_feeds(options, Path(options.model).stem)
     progress.step("interpreting")
-    verifier = Verifier(function, [feeds[spec.name] for spec in specs])
+    verifier = Verifier(function, [feeds[v.name] for v in function.parameters])
     progress.step("comparing passes")
     yield verifier.passes()
     for target in options.targets or ("host", *_LEVELS):
@@ -120,10 +120,14 @@ def _model_checks(options: Any, progress: Progress) -> Iterator[Check]:
 
 def _artifact_checks(options: Any) -> Iterator[Check]:
     executable = load(options.model)
-    yield self_test(options.model, executable)
+    assert executable.manifest.artifact is not None
+    yield self_test(options.model, executable.manifest.artifact)
+    if isinstance(executable, Trainer):
+        yield from _trainer_checks(options, executable)
+        return
     open_dims = dims_of(options) if isinstance(executable, OpenExecutable) else {}
     signature = sizes_at(executable, open_dims)
-    feeds = _feeds(options, list(signature[0]))
+    feeds = feeds_of(options, signature[0])
     arrays = [feeds[spec.name] for spec in signature[0]]
     yield same_bits(executable, arrays, THREADS)
     if options.against:
@@ -131,8 +135,23 @@ def _artifact_checks(options: Any) -> Iterator[Check]:
         yield against_model(executable, signature, function, arrays)
 
 
-def _feeds(options: Any, specs: list[TensorSpec]) -> dict[str, Array]:
-    return read_inputs(specs, options.arrays, named_files(options.named), options.seed)
+def _trainer_checks(options: Any, trainer: Trainer) -> Iterator[Check]:
+    dims = dims_of(options)
+    recipe = trainer.manifest.recipe
+    open_sizes = (
+        trainer.manifest.step.sizes is not None or trainer.manifest.predict.sizes is not None
+    )
+    feeds = feeds_of(options, list(trained_inputs(trainer, dims if open_sizes else {}).values()))
+    yield same_bits_trained(trainer, feeds, THREADS)
+    if not options.against:
+        return
+    if recipe is None:
+        raise UsageError("--against: this training was made of a graph, not of an ONNX model")
+    model = train_onnx(
+        options.against, loss=recipe.loss, optimizer=recipe.optimizer, dims=dims,
+        learning_rate=recipe.learning_rate, trainable=recipe.trainable,
+    )  # fmt: skip
+    yield against_training(trainer, model, feeds)
 
 
 def _line(check: Check) -> str:

@@ -16,7 +16,7 @@ from artifacts.toolchain import tool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorkiln.compiler.codegen import artifact, link
+from tensorkiln.compiler.codegen import artifact_files, link
 from tensorkiln.compiler.codegen.artifact import write_artifact
 from tensorkiln.compiler.codegen.objects import join_objects
 from tensorkiln.compiler.codegen.target import target_named
@@ -92,7 +92,7 @@ def test_interruption_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.M
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(artifact, "write_archive", interrupt)
+    monkeypatch.setattr(artifact_files, "write_archive", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_artifact(affine(500), HOST, written.path, weights="file")
     assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
@@ -102,7 +102,7 @@ def test_full_disk_is_an_artifact_error(tmp_path: Path, monkeypatch: pytest.Monk
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(artifact, "write_archive", full)
+    monkeypatch.setattr(artifact_files, "write_archive", full)
     with pytest.raises(ArtifactError, match="No space left"):
         write_artifact(affine(), HOST, tmp_path / "affine.a")
     assert os.listdir(tmp_path) == []

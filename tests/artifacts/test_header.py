@@ -9,7 +9,8 @@ import pytest
 from artifacts.bodies import affine, counter
 from artifacts.toolchain import STRICT, output_of, tool
 
-from tensorkiln.compiler.codegen.header import c_identifier, field_names, header_text
+from tensorkiln.compiler.codegen.header import c_identifier, field_names
+from tensorkiln.compiler.codegen.header_artifact import model_header
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.manifest import ArtifactInfo, Manifest, TensorSpec
 
@@ -60,7 +61,7 @@ def test_header_compiles_without_warnings(tmp_path: Path, compiler: str, side_fi
     for manifest in (affine().manifest, counter().manifest, all_dtypes(), nothing()):
         weights = f"{manifest.model}.weights" if side_file else None
         info = ArtifactInfo(c_identifier(manifest.model), weights, "00")
-        text = header_text(replace(manifest, artifact=info))
+        text = model_header(replace(manifest, artifact=info))
         (tmp_path / f"{manifest.model}.h").write_text(text)
         lines += [f'#include "{manifest.model}.h"'] * 2
     source = tmp_path / ("main.c" if compiler == "c99" else "main.cc")

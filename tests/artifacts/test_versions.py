@@ -14,12 +14,13 @@ from artifacts.toolchain import HERE, compile_c, output_of, tool
 import tensorkiln as tf
 from tensorkiln.benchmarks.models import lenet
 from tensorkiln.compiler.codegen.artifact import write_artifact
-from tensorkiln.compiler.codegen.entry_self_test import test_input as generated
 from tensorkiln.compiler.codegen.target import isa_names, target_named
+from tensorkiln.compiler.codegen.vectors import vector_input
 from tensorkiln.compiler.ir.parse import parse_function
 from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.compiler.self_test import make_self_test
 from tensorkiln.frontends.cli.main import main
+from tensorkiln.runtime.compiled import Sample, SelfTest
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.errors import ArtifactError, UnsupportedError
 from tensorkiln.runtime.load import load, read_manifest, run_self_test
@@ -145,16 +146,23 @@ def test_inputs_of_every_dtype_are_the_same_in_c(dtype: str, tmp_path: Path) -> 
         "  return %c, %d\n}\n"
     )
     compiled = compile_function(function)
-    test = make_self_test(function, [compiled])
-    exact = replace(test, outputs=tuple(replace(o, tolerance=0.0) for o in test.outputs))
-    path = write_artifact(compiled, target_named("host"), tmp_path / "f.so", self_test=exact).path
+    test = make_self_test(lambda point: function, [compiled])
+    (call,) = test.calls
+    exact = tuple(replace(sample, tolerance=0.0) for sample in call.outputs)
+
+    def of(samples: tuple[Sample, ...]) -> SelfTest:
+        return replace(test, calls=(replace(call, outputs=samples),))
+
+    path = write_artifact(
+        compiled, target_named("host"), tmp_path / "f.so", self_test=of(exact)
+    ).path
     assert run_self_test(path) is None
-    values = generated(TensorSpec("a", (7, 13), dtype), 0, 1)
+    values = vector_input(TensorSpec("a", (7, 13), dtype), 0, 1)
     assert len(np.unique(values.astype(np.float64))) >= 2
-    shifted = tuple(replace(o, values=tuple(v + 1 for v in o.values)) for o in exact.outputs)
+    shifted = tuple(replace(o, values=tuple(v + 1 for v in o.values)) for o in exact)
     wrong = write_artifact(
         compiled, target_named("host"), tmp_path / "g.so",
-        self_test=replace(exact, outputs=shifted),
+        self_test=of(shifted),
     ).path  # fmt: skip
     assert run_self_test(wrong) is not None
 
@@ -165,7 +173,7 @@ def test_a_model_that_is_wrong_gets_no_vectors() -> None:
     )
     other = parse_function("func @f(%a: f32[4]) -> (f32[4]) {\n  return %a\n}\n")
     with pytest.raises(ArtifactError, match="fails its self-test"):
-        make_self_test(function, [compile_function(other)])
+        make_self_test(lambda point: function, [compile_function(other)])
 
 
 def test_an_artifact_without_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "frontends.onnx": ("compiler", "runtime"),
     "frontends.cli.bench.peers": (),
     "frontends.cli": (
-        "", "frontends.graph", "frontends.onnx", "frontends.cached", "frontends.training",
+        "", "frontends.graph", "frontends.onnx", "frontends.cached", "frontends.open_dims",
+        "frontends.training", "frontends.training_export", "frontends.training_rules",
         "benchmarks.models", "benchmarks.micro", "benchmarks.suite",
         "compiler", "runtime",
     ),

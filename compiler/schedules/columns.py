@@ -25,6 +25,8 @@ from tensorkiln.compiler.schedules.accumulate import step
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group, reduction_of
 
 CHUNK = 1024
+TASKS = 4  # that share out well over two threads
+LEAST_LINES = 4  # that are read next to each other
 ROWS = 4
 LEAST_COLUMNS = 256
 LEAST_ROWS = 16
@@ -54,20 +56,28 @@ def schedule_columns(group: Group, target: Target) -> Kernel:
     lanes = group.lanes(target.vector_bits)
     shape = group.outputs[0].buffer.shape
     outer, inner = shape[:-1], shape[-1]
-    chunks = -(-inner // CHUNK)
     parallel = group.work >= PARALLEL_WORK
+    width = _chunk_width(math.prod(outer), inner, lanes) if parallel else CHUNK
+    chunks = -(-inner // width)
     tasks = (*outer, chunks)
     with body.over(math.prod(tasks), LoopKind.PARALLEL if parallel else LoopKind.SERIAL) as task:
         *index, chunk = ix.unflatten(task, tasks)
-        full = inner // CHUNK
-        parts = ([CHUNK] if full else []) + ([inner % CHUNK] if inner % CHUNK else [])
+        full = inner // width
+        parts = ([width] if full else []) + ([inner % width] if inner % width else [])
         for size in parts:
             with ExitStack() as stack:
                 if len(parts) == 2:
-                    condition = Binary("lt" if size == CHUNK else "eq", chunk, ix.const(full))
+                    condition = Binary("lt" if size == width else "eq", chunk, ix.const(full))
                     stack.enter_context(body.when(condition))
-                _chunk(body, group, tuple(index), ix.mul(chunk, CHUNK), size, lanes)
+                _chunk(body, group, tuple(index), ix.mul(chunk, width), size, lanes)
     return group.kernel(body)
+
+
+def _chunk_width(outer: int, columns: int, lanes: int) -> int:
+    """Columns of a task: a chunk, or fewer where that would make too few tasks to share out."""
+    wanted = max(1, TASKS // outer)
+    step = LEAST_LINES * lanes
+    return min(CHUNK, max(step, -(-columns // (wanted * step)) * step))
 
 
 def _chunk(body: Body, group: Group, outer: Index, start: Expr, size: int, lanes: int) -> None:

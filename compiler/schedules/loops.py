@@ -133,7 +133,7 @@ def _nest(
     if not parallel or count == 1:
         descend(0, ())
         return
-    if packing and len(outer) == 2 and outer[1] >= 2 * BAND and inner % lanes == 0:
+    if packing and len(outer) == 2 and outer[1] >= 2 * BAND:
         _bands(body, (outer[0], outer[1]), inner, lanes, element)
         return
     # As many outer dims as make enough tasks to share out evenly; the rest are plain loops.

@@ -14,6 +14,7 @@ Threads share the panels out and meet after each phase; the order of every sum i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import TypeAlias
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Binary, Buffer, Const, Expr, Fma, Index, Load
+from tensorkiln.compiler.kernel.instructions import prefetch
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
@@ -35,6 +37,7 @@ from tensorkiln.runtime.errors import UnsupportedError
 
 # Operations of a phase's step below which threads that meet after it cost more than they give.
 PARALLEL_PHASE = 1 << 18
+FETCH_BYTES = 1 << 20  # inputs at least this large come from beyond the second-level cache
 
 
 def schedule_recurrent(group: Group, target: Target) -> Kernel:
@@ -215,6 +218,8 @@ class _Recurrent:
         time = self._time_of(source, part.phase)
         with body.over(part.depth, hint="k") as inner:
             k = ix.add(part.first, inner)
+            if part.rows == tile.rows < sums.shape[0]:
+                self._fetch_inputs(part, tile, sums.shape[0], k, at)
 
             def multiply(place: Index) -> None:
                 i, g, column = place
@@ -229,6 +234,27 @@ class _Recurrent:
 
             self._each(tile, part.rows, sums, multiply)
         self._each(tile, part.rows, sums, lambda p: body.store(sums, there(p), Load(acc, p)))
+
+    def _fetch_inputs(
+        self, part: _Part, tile: RecurrentTile, rows: int, k: Expr, at: tuple[Expr, Expr]
+    ) -> None:
+        """Prefetches what the cells of a block will read: the tiles before them, each its share.
+
+        Rows of an input lie far apart, so the processor would not do it by itself.
+        """
+        trips = rows // tile.rows * self.units
+        trip = ix.add(ix.mul(ix.floordiv(part.top, tile.rows), self.units), k)
+        for x, gates in zip(self.parts.inputs, self.parts.gates, strict=False):
+            place = self.body.places.get(x)
+            lines = (rows, gates, tile.vectors)
+            count = math.prod(lines)
+            if place is None or x.type.bytes < FETCH_BYTES or x.shape[3] == 1 or count > trips:
+                continue
+            line = Binary("min", ix.floordiv(trip, trips // count), ix.const(count - 1))
+            i, gate, vector = ix.unflatten(line, lines)
+            unit = ix.add(at[1], ix.mul(vector, tile.lanes))
+            index = (self.time, ix.add(at[0], i), gate, unit)
+            self.body.emit(prefetch(place.buffer, place.index(index)))
 
     def _time_of(self, state: int, phase: int) -> Expr:
         """The row of a state's history that a phase sees."""

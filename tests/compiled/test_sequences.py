@@ -11,6 +11,7 @@ from tensorkiln.compiler.ir.dtypes import F32
 from tensorkiln.compiler.ir.function import Array, Function, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.interpret_program import interpret_program
+from tensorkiln.compiler.kernel.program import print_program
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.compiler.ops.formula import formulas
 from tensorkiln.compiler.ops.recurrent_parts import Phase, Seen, recurrence
@@ -57,6 +58,7 @@ FUNCTIONS = {
     "causal": lambda: _attention(150, 290, 4, 16, True),
     "recurrence": lambda: _recurrence(5, 17, 130),
     "recurrence_of_one_row": lambda: _recurrence(3, 1, 300),
+    "recurrence_of_large_inputs": lambda: _recurrence(40, 17, 200),
 }
 
 
@@ -84,6 +86,16 @@ def test_kernels_interpreted_agree(kind: str, name: str) -> None:
     interpret_program(program, [*feeds, *found])
     for got, wanted in zip(found, evaluate(function, feeds), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_cells_inputs_are_fetched_ahead_where_they_are_large() -> None:
+    def lowered(steps: int, batch: int) -> str:
+        function = optimize_function(_recurrence(steps, batch, 200))
+        return print_program(lower_function(function, target_named("x86-64-v4")))
+
+    assert "prefetch" in lowered(40, 17)
+    assert "prefetch" not in lowered(4, 17)
+    assert "prefetch" not in lowered(700, 1)  # a row is a line or two of each panel
 
 
 def test_a_nan_reaches_all_that_see_it() -> None:

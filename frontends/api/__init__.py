@@ -59,6 +59,7 @@ _SUBMODULES = frozenset(
         "test",
         "train",
         "version",
+        "xla",
     }
 )
 

@@ -23,6 +23,19 @@ from tensorkiln.frontends.graph.files.saved_model_loader import (
     load,
     maybe_saved_model_directory,
 )  # fmt: skip
+from tensorkiln.frontends.graph.files.signature_constants import (
+    CLASSIFY_INPUTS,
+    CLASSIFY_METHOD_NAME,
+    CLASSIFY_OUTPUT_CLASSES,
+    CLASSIFY_OUTPUT_SCORES,
+    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
+    PREDICT_INPUTS,
+    PREDICT_METHOD_NAME,
+    PREDICT_OUTPUTS,
+    REGRESS_INPUTS,
+    REGRESS_METHOD_NAME,
+    REGRESS_OUTPUTS,
+)  # fmt: skip
 from tensorkiln.frontends.graph.files.signatures_of_models import (
     build_signature_def,
     build_tensor_info,
@@ -32,5 +45,6 @@ from tensorkiln.frontends.graph.files.signatures_of_models import (
     predict_signature_def,
     regression_signature_def,
 )  # fmt: skip
+from tensorkiln.frontends.graph.files.tag_constants import GPU, SERVING, TPU, TRAINING
 
 Builder = SavedModelBuilder

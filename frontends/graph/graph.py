@@ -35,6 +35,7 @@ class Graph:
         self._device = ""
         self._device_function: Callable[[Operation], object] | None = None
         self._overrides: dict[str, str] = {}
+        self._marks: tuple[Callable[[Operation], Mapping[str, object]], ...] = ()
         self._finalized = False
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
@@ -61,6 +62,8 @@ class Graph:
             self._device, user_location(full_name), len(self._operations) + 1,
         )  # fmt: skip
         operation.device = chosen(self._device, self._device_function, operation)
+        for marks in self._marks:
+            operation.attributes.update(marks(operation))
         self._operations[full_name] = operation
         self._control.record(operation)
         return operation
@@ -266,6 +269,16 @@ class Graph:
             yield
         finally:
             self._overrides = before
+
+    @contextmanager
+    def marking(self, marks: Callable[[Operation], Mapping[str, object]]) -> Iterator[None]:
+        """Ops made inside also get the attributes that `marks` gives for them."""
+        before = self._marks
+        self._marks = (*before, marks)
+        try:
+            yield
+        finally:
+            self._marks = before
 
     # -- collections -----------------------------------------------------------------------
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.frontends.graph import dtypes, operators
 from tensorkiln.frontends.graph.apply import graph_of, make
+from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.division import no_zero_divisor
 from tensorkiln.frontends.graph.dtypes import FLOATS, NUMBERS, DType
 from tensorkiln.frontends.graph.functions import binary_function, unary_function
-from tensorkiln.frontends.graph.kinds import Lower, OpKind, Result, register
+from tensorkiln.frontends.graph.host import HostContext
+from tensorkiln.frontends.graph.kinds import Host, Lower, OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import (
@@ -27,6 +32,7 @@ from tensorkiln.frontends.graph.rules import (
     predicate,
     unary,
 )  # fmt: skip
+from tensorkiln.frontends.graph.shapes import ShapeError, brackets, compatible, merge, show
 from tensorkiln.frontends.graph.tensor import Tensor
 
 
@@ -149,6 +155,16 @@ def truediv(x: object, y: object, name: str | None = None) -> Tensor:
     return operators.true_divide(x, y, name or "truediv")
 
 
+def divide(x: object, y: object, name: str | None = None) -> Tensor:
+    """Python 3's division, `x / y`."""
+    return truediv(x, y, name)
+
+
+def realdiv(x: object, y: object, name: str | None = None) -> Tensor:
+    """x / y of floats, with broadcasting."""
+    return make("RealDiv", (x, y), name)
+
+
 def floordiv(x: object, y: object, name: str | None = None) -> Tensor:
     """Division rounded towards minus infinity."""
     return operators.binary("FloorDiv", name or "floordiv", x, y)
@@ -169,7 +185,10 @@ def add_n(inputs: Sequence[object], name: str | None = None) -> Tensor:
 def scalar_mul(scalar: object, x: object, name: str | None = None) -> Tensor:
     """A scalar times a tensor."""
     tensor = convert_to_tensor(x)
-    return make("Mul", (convert_to_tensor(scalar, base(tensor), "scalar"), tensor), name)
+    factor = convert_to_tensor(scalar, base(tensor), "scalar")
+    if factor.sizes not in ((), None):
+        raise ValueError("Only scalar multiply works, got shape " + show(factor.sizes))
+    return make("Mul", (factor, tensor), name)
 
 
 _FLOAT = {"T": FLOATS}
@@ -192,15 +211,41 @@ _UNARY_FORMULAS: dict[str, Callable[[Formula], Formula]] = {
 }  # fmt: skip
 _BINARY_IR = {
     "Add": "add", "Sub": "subtract", "Mul": "multiply", "RealDiv": "divide", "Pow": "power",
-    "Maximum": "maximum", "Minimum": "minimum", "Atan2": "atan2", "TruncateDiv": "divide",
-    "TruncateMod": "remainder",
+    "Maximum": "maximum", "Minimum": "minimum", "Atan2": "atan2",
 }  # fmt: skip
+_TRUNCATING = {"TruncateDiv": "divide", "TruncateMod": "remainder"}
 _COMPARISONS = {
     "Equal": "EQ", "NotEqual": "NE", "Less": "LT", "LessEqual": "LE", "Greater": "GT",
     "GreaterEqual": "GE",
 }  # fmt: skip
 _BITWISE = {"BitwiseAnd": "and", "BitwiseOr": "or", "BitwiseXor": "xor"}
 _LOGICAL = {"LogicalAnd": "and", "LogicalOr": "or"}
+
+
+def _sum_infer(op: Operation) -> Sequence[Result]:
+    sizes = op.inputs[0].sizes
+    for tensor in op.inputs[1:]:
+        if not compatible(sizes, tensor.sizes):
+            left, right = sizes or (), tensor.sizes or ()
+            if len(left) != len(right):
+                raise ShapeError(f"Shapes must be equal rank, but are {len(left)} and {len(right)}")
+            place = next(k for k, (a, b) in enumerate(zip(left, right, strict=True)) if a != b)
+            raise ShapeError(
+                f"Dimension {place} in both shapes must be equal, but are {left[place]} and "
+                f"{right[place]}. Shapes are {brackets(left)} and {brackets(right)}."
+            )
+        sizes = merge(sizes, tensor.sizes)
+    return [(base(op.inputs[0]), sizes)]
+
+
+def _texts_compared(wanted: bool) -> Host:
+    def host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+        return [np.asarray((arrays[0] == arrays[1]) == wanted, np.bool_)]
+
+    return host
+
+
+_TEXTS = {"Equal": _texts_compared(True), "NotEqual": _texts_compared(False)}
 _FLAT = ("Ceil", "Floor", "Rint", "Sign")
 
 register(
@@ -211,7 +256,10 @@ register(
       for k, n in _UNARY_FLOAT_IR.items()),
     *(OpKind(k, "x:T", like_input, formula(f), _NUMBER) for k, f in _UNARY_FORMULAS.items()),
     *(OpKind(k, "x:T y:T", broadcasted, binary(n), _NUMBER) for k, n in _BINARY_IR.items()),
-    *(OpKind(k, "x:T y:T", compared, comparison(n), differentiable=False)
+    *(OpKind(k, "x:T y:T", broadcasted, no_zero_divisor(binary(n)), _NUMBER)
+      for k, n in _TRUNCATING.items()),
+    *(OpKind(k, "x:T y:T", compared, comparison(n), differentiable=False,
+             host=_TEXTS.get(k))
       for k, n in _COMPARISONS.items()),
     *(OpKind(k, "x:T y:T", broadcasted, binary(n), {"T": dtypes.INTEGERS}, differentiable=False)
       for k, n in _BITWISE.items()),
@@ -224,18 +272,18 @@ register(
     OpKind("IsInf", "x:T", predicate, formula(_is_inf), _FLOAT, differentiable=False),
     OpKind("IsFinite", "x:T", predicate, unary("is_finite"), _FLOAT, differentiable=False),
     OpKind("Round", "x:T", like_input, _rounded, _NUMBER, differentiable=False),
-    OpKind("FloorDiv", "x:T y:T", broadcasted, _quotient_corrected(_floor_div), _NUMBER,
-           differentiable=False),
-    OpKind("FloorMod", "x:T y:T", broadcasted, _quotient_corrected(_floor_mod), _NUMBER),
+    OpKind("FloorDiv", "x:T y:T", broadcasted, no_zero_divisor(_quotient_corrected(_floor_div)),
+           _NUMBER, differentiable=False),
+    OpKind("FloorMod", "x:T y:T", broadcasted, no_zero_divisor(_quotient_corrected(_floor_mod)),
+           _NUMBER),
     OpKind("SquaredDifference", "x:T y:T", broadcasted, formula(_squared_difference), _NUMBER),
     OpKind("Cast", "x:T", _cast_infer, _cast),
-    OpKind("AddN", "inputs:T*", like_input, _add_n, _NUMBER),
+    OpKind("AddN", "inputs:T*", _sum_infer, _add_n, _NUMBER),
 )  # fmt: skip
 
 add = binary_function("Add", "x + y, with broadcasting.")
 subtract = binary_function("Sub", "x - y, with broadcasting.")
 multiply = binary_function("Mul", "x * y, with broadcasting.")
-divide = binary_function("RealDiv", "x / y of floats, with broadcasting.")
 pow_ = binary_function("Pow", "x to the power y.")
 maximum = binary_function("Maximum", "The larger of x and y; the gradient of a tie goes to x.")
 minimum = binary_function("Minimum", "The smaller of x and y; the gradient of a tie goes to x.")
@@ -263,6 +311,13 @@ def abs_(x: object, name: str | None = None) -> Tensor:
         return make("ComplexAbs" if tensor.dtype.is_complex else "Abs", (tensor,), scope)
 
 
+def round_(x: object, name: str | None = None) -> Tensor:
+    """Rounded to the nearest integer, half to even; integers are returned as they are."""
+    with graph_of([x]).as_default():
+        tensor = convert_to_tensor(x, name="x")
+        return tensor if tensor.dtype.is_integer else make("Round", (tensor,), name)
+
+
 sign = unary_function("Sign", "-1, 0 or 1.")
 sqrt = unary_function("Sqrt", "The square root.")
 rsqrt = unary_function("Rsqrt", "One over the square root.")
@@ -283,7 +338,6 @@ sigmoid = unary_function("Sigmoid", "1 / (1 + exp(-x)).")
 ceil = unary_function("Ceil", "Rounded up.")
 floor = unary_function("Floor", "Rounded down.")
 rint = unary_function("Rint", "Rounded to the nearest integer, half to even.")
-round_ = unary_function("Round", "Rounded to the nearest integer, half to even.")
 erf = unary_function("Erf", "The error function.")
 erfc = unary_function("Erfc", "One minus the error function.")
 square = unary_function("Square", "x times x.")

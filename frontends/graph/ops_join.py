@@ -11,6 +11,7 @@ from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dimension import Size
+from tensorkiln.frontends.graph.index_checks import invalid
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
@@ -152,6 +153,12 @@ def _split_infer(op: Operation) -> Sequence[Result]:
 def _split_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     x, count = values[1], op.integer("num_split")
     axis = lowering.integer(op, 0, values) % len(x.shape)
+    if x.shape[axis] % count:
+        raise invalid(
+            op,
+            "Number of ways to split should evenly divide the split dimension, but got split_dim "
+            f"{axis} (size = {x.shape[axis]}) and num_split {count}",
+        )
     return _parts(lowering, x, axis, [x.shape[axis] // count] * count)
 
 
@@ -173,6 +180,13 @@ def _split_v_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -
     x, sizes = values[0], lowering.integers(op, 1, values)
     axis = lowering.integer(op, 2, values) % len(x.shape)
     rest = x.shape[axis] - sum(sizes) - 1
+    if rest < 0 if -1 in sizes else rest != -1:
+        raise invalid(
+            op,
+            "Determined shape must either match input shape along split_dim exactly if fully "
+            "specified, or be less than the size of the input along split_dim if not fully "
+            f"specified.  Got: {sum(size for size in sizes if size >= 0)}",
+        )
     return _parts(lowering, x, axis, [rest if size == -1 else size for size in sizes])
 
 

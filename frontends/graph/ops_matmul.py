@@ -13,11 +13,12 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import NUMBERS
+from tensorkiln.frontends.graph.index_checks import invalid
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base, with_rank
-from tensorkiln.frontends.graph.shapes import ShapeError, broadcast
+from tensorkiln.frontends.graph.shapes import ShapeError, brackets, broadcast
 from tensorkiln.frontends.graph.tensor import Tensor
 
 
@@ -55,6 +56,11 @@ def _check_inner(x: int | None, y: int | None) -> None:
 
 def _matmul_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     a, b = values
+    if a.shape[0 if op.flag("transpose_a") else 1] != b.shape[1 if op.flag("transpose_b") else 0]:
+        raise invalid(
+            op,
+            f"Matrix size-incompatible: In[0]: {brackets(a.shape)}, In[1]: {brackets(b.shape)}",
+        )
     over_a, over_b = (0 if op.flag("transpose_a") else 1), (1 if op.flag("transpose_b") else 0)
     return [shorthand.dot_general(lowering.builder, a, b, (), (), (over_a,), (over_b,))]
 

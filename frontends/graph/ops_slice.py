@@ -10,6 +10,7 @@ from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph.apply import apply_op, make
 from tensorkiln.frontends.graph.errors import InvalidArgumentError
+from tensorkiln.frontends.graph.index_checks import invalid
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
@@ -136,6 +137,8 @@ def _slice_infer(op: Operation) -> Sequence[Result]:
     if tensor.sizes is None or size is None:
         return [(base(tensor), None if tensor.sizes is None else (None,) * len(tensor.sizes))]
     sizes: list[int | None] = list(size)
+    if len(size) != len(tensor.sizes) or (begin is not None and len(begin) != len(size)):
+        raise ShapeError(f"Shape must be rank {len(size)} but is rank {len(tensor.sizes)}")
     for axis, (count, length) in enumerate(zip(size, tensor.sizes, strict=True)):
         start = None if begin is None else begin[axis]
         if count == -1:
@@ -154,6 +157,11 @@ def _slice_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> 
         ]
         return [shorthand.dynamic_slice(builder, x, places, count)]
     start = lowering.integers(op, 1, values)
+    for axis, (s, c, length) in enumerate(zip(start, count, x.shape, strict=True)):
+        if not 0 <= s <= length:
+            raise invalid(op, f"Expected begin[{axis}] in [0, {length}], but got {s}")
+        if not -1 <= c <= length - s:
+            raise invalid(op, f"Expected size[{axis}] in [0, {length - s}], but got {c}")
     stop = [
         length if c == -1 else s + c for s, c, length in zip(start, count, x.shape, strict=True)
     ]

@@ -72,7 +72,7 @@ def test_several_meta_graphs_assets_and_a_first_op_as_text(tmp_path: Path) -> No
         builder.add_meta_graph([SERVING], {KEY: signature})
         with pytest.raises(AssertionError, match="already been saved"):
             builder.add_meta_graph_and_variables(sess, ["again"])
-    assert builder.save(as_text=True) == f"{tmp_path}/m/saved_model.pbtxt"
+    assert builder.save(as_text=True) == f"{tmp_path}/m/saved_model.pbtxt".encode()
     assert (tmp_path / "m/assets/words.txt").read_text() == "a b"
     np.testing.assert_array_equal(predict(tmp_path / "m", ["gpu", SERVING]), expected)
     np.testing.assert_array_equal(predict(tmp_path / "m", [SERVING]), expected)
@@ -127,7 +127,7 @@ def test_assets_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
         sess.run(tf.global_variables_initializer())
         builder = tf.saved_model.Builder(f"{tmp_path}/m")
         builder.add_meta_graph_and_variables(sess, [SERVING], None, [asset], main_op=tf.no_op())
-        path = Path(builder.save())
+        path = Path(builder.save().decode())
     message = tf.saved_model.loader.read_saved_model(f"{tmp_path}/m")
     message.meta_graphs[0].asset_file_def[0].filename = "../../words.txt"
     path.write_bytes(message.SerializeToString())

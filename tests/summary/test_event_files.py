@@ -176,7 +176,12 @@ def test_graphs(tmp_path: Path) -> None:
         writer.add_graph(graph_def=graph.as_graph_def(), graph=None)
         with pytest.raises(ValueError, match="Please pass only graph, or graph_def"):
             writer.add_graph(graph, graph_def=graph.as_graph_def())
-    first, second = (tf.GraphDef.FromString(e.graph_def) for e in events(tmp_path)[1:])
+    kinds = ["file_version", "graph_def", "meta_graph_def", "graph_def"]  # as in TensorFlow's files
+    written = events(tmp_path)
+    assert [event.WhichOneof("what") for event in written] == kinds
+    first, second = (tf.GraphDef.FromString(written[k].graph_def) for k in (1, 3))
+    meta = tf.MetaGraphDef.FromString(written[2].meta_graph_def)
+    assert meta.graph_def == first
     names = [node.name for node in first.node]
     assert names == [op.name for op in graph.get_operations()]
     assert "inner/total" in names

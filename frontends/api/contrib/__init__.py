@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_SUBMODULES = frozenset({"framework", "layers", "opt", "rnn", "seq2seq", "util"})
+_SUBMODULES = frozenset({"compiler", "framework", "layers", "opt", "rnn", "seq2seq", "util"})
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The version of graph definitions that TensorFlow 1.15 writes.
 _PRODUCER = 134
-_KEPT = ("_class", "_XlaCompile")
+_KEPT = ("_class", "_XlaCompile", "_XlaScope", "_XlaSeparateCompiledGradients")
 _EXPORTED_AS = {"InTopK": "InTopKV2"}
 
 

@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.files import aside
 from tensorkiln.frontends.graph.files.attributes import attribute_proto
+from tensorkiln.frontends.graph.files.data_types import name_of
 from tensorkiln.frontends.graph.files.import_graph import as_graph_def
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.node_order import parse_input
@@ -128,6 +129,24 @@ def _resolved(text: str, inputs: Mapping[str, str]) -> str:
         text = inputs[name]
         name = text.removesuffix(":0")
     return text
+
+
+# Attributes that hold the type of what these nodes work on; for numbers of 32 bits and texts
+# TensorFlow's kernels for a GPU keep their operands in the host's memory.
+_HOST_TYPES: dict[str, tuple[str, ...]] = {
+    "Const": ("dtype",),
+    "DynamicStitch": ("T",),
+    "ParallelDynamicStitch": ("T",),
+}
+_HOST_TYPES |= {"Cast": ("SrcT", "DstT")}
+
+
+def must_run_on_cpu(node: Proto, pin_variables_on_cpu: bool = False) -> bool:
+    """True for nodes that TensorFlow computes on the processor even where there is a GPU."""
+    if node.op in _VARIABLES:
+        return pin_variables_on_cpu
+    kinds = {name_of(node.attr[key].type) for key in _HOST_TYPES.get(node.op, ())}
+    return "DT_INT32" in kinds or (node.op == "Const" and "DT_STRING" in kinds)
 
 
 def tensor_shape_from_node_def_name(graph: Graph, input_name: str) -> object:

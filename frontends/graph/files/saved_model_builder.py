@@ -138,15 +138,15 @@ class SavedModelBuilder:
         message.asset_file_def.append(asset)
         message.collection_def[names.ASSETS_KEY].any_list.value.add().Pack(asset)
 
-    def save(self, as_text: bool = False) -> str:
-        """Writes the description; the result is its path."""
+    def save(self, as_text: bool = False) -> bytes:
+        """Writes the description; the result is its path, as bytes."""
         name = names.SAVED_MODEL_FILENAME_PBTXT if as_text else names.SAVED_MODEL_FILENAME_PB
         path = os.path.join(self._folder, name)
         data = self._model.SerializeToString()
         if as_text:
             data = text_format.MessageToString(self._model).encode()
         aside.write_whole(path, data)
-        return path
+        return os.fsencode(path)
 
 
 def _asset_path(tensor: Tensor) -> str:

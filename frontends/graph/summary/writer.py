@@ -9,15 +9,22 @@ from types import TracebackType
 from typing import ClassVar
 
 from tensorkiln.frontends.graph.files.messages import Proto
+from tensorkiln.frontends.graph.files.proto_graph import GraphDef
+from tensorkiln.frontends.graph.files.proto_meta import MetaGraphDef
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.summary.event_file import EventFile
 from tensorkiln.frontends.graph.summary.proto_summary import Event, Summary
 
 
+def _bytes_of(graph: Graph) -> bytes:
+    data: bytes = graph.as_graph_def(add_shapes=True).SerializeToString()
+    return data
+
+
 class FileWriter:
     """Writes events to a file `events.out.tfevents.<seconds>.<host>` in the folder `logdir`.
 
-    With `graph` (or the old `graph_def`) the graph is written first.  Events reach the disk when
+    With `graph` (or the old `graph_def`) the graph is written first, and as a meta graph.  Events reach the disk when
     `max_queue` of them wait, after `flush_secs` seconds, and by flush and close.
     """
 
@@ -39,6 +46,8 @@ class FileWriter:
         self._run_tags: set[str] = set()
         if graph is not None or graph_def is not None:
             self.add_graph(graph, graph_def=graph_def)
+        if isinstance(graph, Graph):
+            self.add_meta_graph(MetaGraphDef(graph_def=GraphDef.FromString(_bytes_of(graph))))
 
     def get_logdir(self) -> str:
         """The folder."""
@@ -71,7 +80,7 @@ class FileWriter:
             raise ValueError("Please pass only graph, or graph_def (deprecated), but not both.")
         given = graph if graph is not None else graph_def
         if isinstance(given, Graph):
-            data = given.as_graph_def(add_shapes=True).SerializeToString()
+            data = _bytes_of(given)
         elif hasattr(given, "SerializeToString"):
             data = given.SerializeToString()
         else:

@@ -117,6 +117,7 @@ def _compile_part(
             opened,
             {s.name: capacities[s.name] for s in opened},
         )
+    bounded = replace(bounded, least={s.name: part[s.name][0] for s in opened})
     sizes = open_sizes(bounded, part)
     name = "_".join([bounded.function.name, *(f"{s}{n}" for s, n in capacities.items())])
     dump = Dump.from_environment(name)

@@ -8,10 +8,11 @@ a tile: the arrays have room for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.balance import Rows, balanced
 from tensorkiln.compiler.kernel.expr import (
     INDEX,
     Binary,
@@ -23,6 +24,7 @@ from tensorkiln.compiler.kernel.expr import (
     Var,
     children,
 )
+from tensorkiln.compiler.kernel.limits import Limit, gaps, least_place, prefix
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Block,
@@ -44,18 +46,23 @@ from tensorkiln.compiler.kernel.substitute import (
 )
 from tensorkiln.compiler.kernel.trim import height_of, row_loops, trimmed
 
-Limits = Mapping[str, Sequence[Expr | None]]  # of a buffer's dims: how many places are needed
+Limits = Mapping[str, Sequence[Limit | None]]  # of a buffer's dims: how many places are needed
 _LARGEST_CHOICE = 4  # bounds of one loop that are compared when it starts
 
 
 def restrict(
-    kernel: Kernel, limits: Limits, sizes: Sequence[Buffer], lets: Sequence[Let]
+    kernel: Kernel,
+    limits: Limits,
+    sizes: Sequence[Buffer],
+    lets: Sequence[Let],
+    least: Mapping[str, int],
 ) -> Kernel:
     """The kernel with loops that end at `limits`, expressions of the names that `lets` make.
 
-    `sizes` are the scalars which these read, new inputs behind the others.
+    `sizes` are the scalars which these read, new inputs behind the others; `least` is the smallest
+    number that each name can be.
     """
-    body = _Restriction(limits, names_of(kernel)).block(kernel.body, {})
+    body = _Restriction(kernel, limits, least).block(kernel.body, {})
     inputs = kernel.parameters[: len(kernel.parameters) - kernel.outputs]
     return replace(
         kernel, parameters=(*inputs, *sizes, *kernel.written), body=(*lets, *body)
@@ -63,9 +70,11 @@ def restrict(
 
 
 class _Restriction:
-    def __init__(self, limits: Limits, taken: set[str]) -> None:
+    def __init__(self, kernel: Kernel, limits: Limits, least: Mapping[str, int]) -> None:
+        self.kernel = kernel
         self.limits = limits
-        self.taken = taken
+        self.least = least
+        self.taken = names_of(kernel)
 
     def block(self, block: Block, named: Mapping[str, Expr]) -> Block:
         """The block restricted; `named` are the lets around it."""
@@ -88,7 +97,7 @@ class _Restriction:
         body = self.block(stmt.body, named)
         if isinstance(stmt, If):
             return replace(stmt, body=body)
-        restricted = replace(stmt, body=body)
+        restricted = replace(stmt, body=self._in_gaps(stmt, body, named))
         if stmt.kind not in (LoopKind.SERIAL, LoopKind.PARALLEL) or stmt.step != 1:
             return restricted
         stop = self._stop(stmt, named)
@@ -117,7 +126,7 @@ class _Restriction:
                 stop
                 for place, limit in zip(index, limits, strict=True)
                 if limit is not None
-                and (stop := _first(substitute_expr(place, names), loop.var, inner, limit))
+                and (stop := _first(substitute_expr(place, names), loop.var, inner, prefix(limit)))
                 is not None
             ]
             if not stops:
@@ -131,58 +140,108 @@ class _Restriction:
             most = Binary("max", most, other)
         return most
 
-    def _tile(self, section: Block, done: Block, named: Mapping[str, Expr]) -> Block | None:
-        """The section with tiles of fewer rows beside it, None if it is no tile of rows."""
-        private = set(_allocated(section))
-        inner = {name for s in section for name in _bound((s,))}
-        if not any(isinstance(s, Alloc) for s in section):
-            return None
-        rows: set[str] = set()
-        lefts: list[Expr] = []
-        for buffer, index, names in _stores(section, dict(named)):
-            if buffer.name in private:
-                continue
-            limits = self.limits.get(buffer.name)
-            found = None if limits is None else _row(index, limits, names, inner)
-            if found is None:
-                return None
-            rows.add(found[0])
-            if found[1] not in lefts:
-                lefts.append(found[1])
-        if len(lefts) != 1:
-            return None
-        same = row_loops(done, rows)
-        if same is None or height_of(done, same) < 2:
-            return None
-        return trimmed(done, same, lefts[0], lambda hint: fresh_name(self.taken, hint))
-
-    def _guarded(self, section: Block, done: Block, named: Mapping[str, Expr]) -> Block:
-        """The section under a condition, if it is for a tile that may lie beyond the limits."""
-        private = set(_allocated(section))
-        if not any(isinstance(s, Alloc) for s in section):
+    def _in_gaps(self, loop: For, done: Block, named: Mapping[str, Expr]) -> Block:
+        """A loop's body under the condition that places of its own are not between those needed."""
+        if loop.kind not in (LoopKind.SERIAL, LoopKind.PARALLEL):
             return done
-        inner = {name for s in section for name in _bound((s,))}
-        conditions: list[Expr] = []
+        inner = set(_bound(loop.body))
+        found: list[list[Expr]] = []
+        for index, limits, names in self._places(loop.body, named) or ():
+            own = [
+                condition
+                for place, limit in zip(index, limits, strict=True)
+                if limit is not None
+                for condition in gaps(substitute_expr(place, names), limit, inner)
+                if ix.depends(condition, loop.var.name)
+            ]
+            if own not in found:
+                found.append(own)
+        if len(found) != 1:
+            return done
+        for condition in found[0]:
+            done = (If(condition, done),)
+        return done
+
+    def _places(
+        self, section: Block, named: Mapping[str, Expr]
+    ) -> list[tuple[Index, Sequence[Limit | None], dict[str, Expr]]] | None:
+        """Where a section stores what others read; None if it is stored where there is no limit."""
+        private = set(_allocated(section))
+        found = []
         for buffer, index, names in _stores(section, dict(named)):
             if buffer.name in private:
                 continue
             limits = self.limits.get(buffer.name)
             if limits is None:
-                return done
-            found = [
-                Binary("lt", least, limit)
+                return None
+            found.append((index, limits, names))
+        return found
+
+    def _tile(self, section: Block, done: Block, named: Mapping[str, Expr]) -> Block | None:
+        """The section with tiles of fewer rows beside it, None if it is no tile of rows."""
+        if not any(isinstance(s, Alloc) for s in section):
+            return None
+        inner = {name for s in section for name in _bound((s,))}
+        rows: set[str] = set()
+        tops: list[tuple[Expr, Limit]] = []
+        for index, limits, names in self._places(section, named) or ():
+            found = _row(index, limits, names, inner)
+            if found is None:
+                return None
+            rows.add(found[0])
+            if found[1:] not in tops:
+                tops.append(found[1:])
+        if len(tops) != 1:
+            return None
+        same = row_loops(done, rows)
+        if same is None or height_of(done, same) < 2:
+            return None
+        tile = Rows(*tops[0], same, height_of(done, same))
+        if self._stands_alone(section):
+            around = {name: value for name, value in named.items() if name not in inner}
+            shared = balanced(done, tile, around, self._fresh)
+            if shared is not None:
+                lets, moved, left = shared
+                shortest = tile.heights(self.least).start
+                return (*lets, *trimmed(moved, same, left, self._fresh, shortest))
+        first, needed = tile.place()
+        return trimmed(done, same, ix.sub(needed, first), self._fresh)
+
+    def _stands_alone(self, section: Block) -> bool:
+        """True if the rest of the kernel neither writes what it reads nor reads what it writes."""
+        own = set(map(id, walk(section)))
+        others = tuple(s for s in walk(self.kernel.body) if id(s) not in own)
+        leaves = [s for s in others if not isinstance(s, For | If)]
+        reads, writes = (set(_read_by(section)), set(_written_by(section)))
+        return not (
+            reads & set(_written_by(leaves)) - set(_allocated(section))
+            or writes & set(_read_by(leaves))
+        )
+
+    def _fresh(self, hint: str) -> str:
+        return fresh_name(self.taken, hint)
+
+    def _guarded(self, section: Block, done: Block, named: Mapping[str, Expr]) -> Block:
+        """The section under a condition, if it is for a tile that may lie beyond the limits."""
+        if not any(isinstance(s, Alloc) for s in section):
+            return done
+        inner = {name for s in section for name in _bound((s,))}
+        conditions: list[list[Expr]] = []
+        for index, limits, names in self._places(section, named) or ():
+            found: list[Expr] = [
+                Binary("lt", least, prefix(limit))
                 for place, limit in zip(index, limits, strict=True)
                 if limit is not None
-                and (least := _least(substitute_expr(place, names), inner)) is not None
+                and (least := least_place(substitute_expr(place, names), inner)) is not None
                 and least != ix.ZERO
             ]
-            if not found:
-                return done
-            if found[0] not in conditions:
-                conditions.append(found[0])
+            if found not in conditions:
+                conditions.append(found)
         if len(conditions) != 1:
             return done
-        return (If(conditions[0], done),)
+        for condition in conditions[0]:
+            done = (If(condition, done),)
+        return done
 
 
 def _sections(block: Block) -> Iterator[Block]:
@@ -213,9 +272,9 @@ def _sections(block: Block) -> Iterator[Block]:
 
 
 def _row(
-    index: Index, limits: Sequence[Expr | None], named: Mapping[str, Expr], inner: set[str]
-) -> tuple[str, Expr] | None:
-    """The inner variable that counts rows from an outer place on, and how many are needed there."""
+    index: Index, limits: Sequence[Limit | None], named: Mapping[str, Expr], inner: set[str]
+) -> tuple[str, Expr, Limit] | None:
+    """The inner variable that counts rows from an outer place on, that place, and its limit."""
     for place, limit in zip(index, limits, strict=True):
         if limit is None:
             continue
@@ -223,23 +282,8 @@ def _row(
         own = [t for t in terms if any(ix.depends(t, name) for name in inner)]
         if len(own) == 1 and isinstance(own[0], Var) and terms[own[0]] == 1:
             base = ix.from_linear({t: c for t, c in terms.items() if t != own[0]}, constant)
-            return own[0].name, ix.sub(limit, base)
+            return own[0].name, base, limit
     return None
-
-
-def _least(place: Expr, inner: set[str]) -> Expr | None:
-    """The smallest that an index can be, as an expression without the names in `inner`."""
-    terms, constant = ix.linear(place)
-    least: Expr = ix.const(constant)
-    for atom, coefficient in terms.items():
-        if any(ix.depends(atom, name) for name in inner):
-            low = min(coefficient * end for end in ix.bounds(atom))
-            if low < -(1 << 40):
-                return None
-            least = ix.add(least, ix.const(low))
-        else:
-            least = ix.add(least, ix.mul(atom, coefficient))
-    return least
 
 
 def _first(place: Expr, var: Var, inner: set[str], limit: Expr) -> Expr | None:
@@ -249,7 +293,7 @@ def _first(place: Expr, var: Var, inner: set[str], limit: Expr) -> Expr | None:
         if factor <= 0 or not ix.depends(own, var.name):
             continue
         others = {atom: c for atom, c in terms.items() if atom != own}
-        rest = _least(ix.from_linear(others, constant), inner)
+        rest = least_place(ix.from_linear(others, constant), inner)
         if rest is None:
             return None
         steps = ix.floordiv(ix.add(ix.sub(limit, rest), ix.const(factor - 1)), factor)
@@ -294,6 +338,36 @@ def _allocated(block: Block) -> Iterator[str]:
     for stmt in walk(block):
         if isinstance(stmt, Alloc):
             yield stmt.buffer.name
+
+
+def _written_by(block: Iterable[Stmt]) -> Iterator[str]:
+    """Names of buffers that statements may write."""
+    for buffer, _, _ in _stores(tuple(block), {}):
+        yield buffer.name
+
+
+def _read_by(block: Iterable[Stmt]) -> Iterator[str]:
+    """Names of buffers that statements may read."""
+    for stmt in block:
+        for each in walk((stmt,)):
+            match each:
+                case Store(_, index, value):
+                    yield from _loaded((*index, value))
+                case Let(_, value) | If(value, _):
+                    yield from _loaded((value,))
+                case For(_, start, stop):
+                    yield from _loaded((start, stop))
+                case Invoke(instruction, windows) if instruction.body:
+                    yield from (w.buffer.name for w in windows)
+                case _:
+                    pass
+
+
+def _loaded(exprs: Iterable[Expr]) -> Iterator[str]:
+    for expr in exprs:
+        if isinstance(expr, Load):
+            yield expr.buffer.name
+        yield from _loaded(children(expr))
 
 
 def _uses(stmt: Stmt, buffer: str) -> bool:

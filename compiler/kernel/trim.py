@@ -71,12 +71,14 @@ def height_of(body: Block, rows: set[str]) -> int:
     return found
 
 
-def trimmed(body: Block, rows: set[str], left: Expr, fresh: Callable[[str], str]) -> Block:
+def trimmed(
+    body: Block, rows: set[str], left: Expr, fresh: Callable[[str], str], shortest: int = 1
+) -> Block:
     """The body where `left`, the number of rows that are needed, is its height or more; else a
-    copy of just that height."""
+    copy of just that height. It is never below `shortest`, but where nothing is needed."""
     height = height_of(body, rows)
     made: list[Stmt] = []
-    for count in range(1, height):
+    for count in range(shortest, height):
         exact = Binary("eq", left, ix.const(count))
         made.append(If(exact, _cut(body, rows, count, fresh)))
     made.append(If(Binary("ge", left, ix.const(height)), body))

@@ -2,87 +2,184 @@
 
 A fused function at capacity (compiler/sizes) computes every place of its arrays; a call asks for
 the first ones of its results only.  Going backward, each op tells what of its operands the part
-that is needed of its result needs: the first so many places of each dim, or all.  Saying all is
-always right, so ops without a rule say that.
+that is needed of its result needs, as factors of each dim.  Saying all is always right, so ops
+without a rule say that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from tensorkiln.compiler.ir.dims import Affine, Dim, scale_dim
+import numpy as np
+
+from tensorkiln.compiler.ir.dims import Affine, Dim, add_dims, scale_dim
+from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.composite_attention import attention_operands
 from tensorkiln.compiler.ops.dot import sides
 from tensorkiln.compiler.ops.record import Element
-from tensorkiln.compiler.sizes.factors import Dims, Factor, Factors, normal, regroup
+from tensorkiln.compiler.sizes.factors import (
+    Dims,
+    Factor,
+    Factors,
+    capacity,
+    closed,
+    closed_dims,
+    normal,
+    regroup,
+)
 
-Need: TypeAlias = tuple[Dim, ...]  # the first places of each dim that are needed
+Need: TypeAlias = Dims  # how much of each dim is needed
 
 
-def prefix(dim: Factors) -> Dim:
-    """The first places of a dim that hold everything in use."""
-    outer, *inner = normal(dim)
-    places = outer.extent
-    for factor in inner:
-        places = scale_dim(places, factor.size)
-    return places
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of values that tell sizes.
+
+    `counts` are scalars (and what repeats them) that are sizes or integers; `places` are vectors
+    of 0, 1, 2, ...; `masks` are true at the first so many places of a dim.
+    """
+
+    counts: dict[Value, Dim]
+    places: dict[Value, None]
+    masks: dict[Value, tuple[int, Dim]]
 
 
-def needs(function: Function, results: Sequence[Dims]) -> dict[Value, Need]:
-    """What is needed of every value of a fused function whose results are used as `results` say."""
+def needs(
+    function: Function, results: Sequence[Dims], sizes: Mapping[Value, Dim]
+) -> dict[Value, Need]:
+    """What is needed of every value of a fused function whose results are used as `results` say.
+
+    `sizes` are the parameters that tell the sizes of a call.
+    """
+    known = _Known(dict(sizes), {}, {})
+    for op in function.ops:
+        _learn(op, known)
     found: dict[Value, Need] = {}
     for value, dims in zip(function.results, results, strict=True):
-        _ask(found, value, tuple(map(prefix, dims)))
+        _ask(found, value, tuple(map(normal, dims)))
     for position in function.aliases:  # state is kept whole
-        _ask(found, function.results[position], function.results[position].shape)
+        _ask(found, function.results[position], whole(function.results[position]))
     for op in reversed(function.ops):
-        for operand, need in zip(op.operands, _of_op(op, found), strict=True):
+        for operand, need in zip(op.operands, _of_op(op, found, known), strict=True):
             _ask(found, operand, need)
     return found
+
+
+def whole(value: Value) -> Need:
+    """All of a value."""
+    return tuple(map(normal, closed_dims(value.shape)))
+
+
+def _learn(op: Op, known: _Known) -> None:
+    """Takes note of results that are sizes or masks."""
+    counts, masks = known.counts, known.masks
+    match op.name:
+        case "fusion":
+            (region,) = op.regions
+            _rename(known, op.operands, region.parameters)
+            for each in region.ops:
+                _learn(each, known)
+            _rename(known, region.results, op.results)
+        case "broadcast_in_dim":
+            (x,) = op.operands
+            if x in counts:
+                counts[op.result] = counts[x]
+            elif x in masks:
+                axis, dim = masks[x]
+                masks[op.result] = (op.ints("dimensions")[axis], dim)
+        case "compare" if op.string("direction") in ("LT", "GT") and op.result.type.rank == 1:
+            place, number = op.operands if op.string("direction") == "LT" else op.operands[::-1]
+            if number in counts and place in known.places:
+                masks[op.result] = (0, counts[number])
+        case "iota" if op.result.type.rank == 1:
+            known.places[op.result] = None
+        case "constant" if op.result.dtype is I32:
+            array = op.array("value")
+            if array.ndim == 0:
+                counts[op.result] = int(array)
+            elif array.ndim == 1 and bool((array == np.arange(array.size)).all()):
+                known.places[op.result] = None
+        case "add" | "multiply":
+            a, b = (counts.get(v) for v in op.operands)
+            if a is not None and b is not None:
+                _combine(op, a, b, counts)
+        case _:
+            pass
+
+
+def _combine(op: Op, a: Dim, b: Dim, counts: dict[Value, Dim]) -> None:
+    if op.name == "add":
+        counts[op.result] = add_dims(a, b)
+    elif isinstance(b, int):
+        counts[op.result] = scale_dim(a, b)
+    elif isinstance(a, int):
+        counts[op.result] = scale_dim(b, a)
+
+
+def _rename(known: _Known, old: Sequence[Value], new: Sequence[Value]) -> None:
+    for a, b in zip(old, new, strict=True):
+        if a in known.counts:
+            known.counts[b] = known.counts[a]
+        if a in known.masks:
+            known.masks[b] = known.masks[a]
+        if a in known.places:
+            known.places[b] = None
 
 
 def _ask(found: dict[Value, Need], value: Value, need: Need) -> None:
     before = found.get(value)
     if before is not None:
-        pairs = zip(before, need, value.shape, strict=True)
-        need = tuple(a if a == b else size for a, b, size in pairs)
+        pairs = zip(before, need, whole(value), strict=True)
+        need = tuple(a if a == b else every for a, b, every in pairs)
     found[value] = need
 
 
-def _of_op(op: Op, found: Mapping[Value, Need]) -> list[Need]:
-    wanted = [found.get(v) for v in op.results]
-    whole = [v.shape for v in op.operands]
-    asked = [w for w in wanted if w is not None]
-    if not asked or all(_is_whole(w, v) for w, v in zip(wanted, op.results, strict=True)):
-        return list(whole)
+def _of_op(op: Op, found: Mapping[Value, Need], known: _Known) -> list[Need]:
+    every = [whole(v) for v in op.operands]
+    asked = [found[v] for v in op.results if v in found]
+    if not asked:
+        return every
     if op.name == "fusion":
-        return _of_region(op, found)
-    if len(asked) > 1 or len(op.results) > 1:
-        return list(whole)
+        return _of_region(op, found, known)
+    if len(op.results) > 1:
+        return every
+    if op.name == "select":
+        return _select(op, asked[0], known)
+    if op.name == "attention":
+        return _attention(op, asked[0], known)
     rule = _RULES.get(op.name)
-    return list(rule(op, asked[0])) if rule is not None else list(whole)
+    return list(rule(op, asked[0])) if rule is not None else every
 
 
-def _is_whole(need: Need | None, value: Value) -> bool:
-    return need is not None and need == value.shape
-
-
-def _of_region(op: Op, found: Mapping[Value, Need]) -> list[Need]:
+def _of_region(op: Op, found: Mapping[Value, Need], known: _Known) -> list[Need]:
     (region,) = op.regions
     inner: dict[Value, Need] = {}
     for result, value in zip(op.results, region.results, strict=True):
-        _ask(inner, value, found.get(result, result.shape))
+        _ask(inner, value, found.get(result, whole(result)))
     for each in reversed(region.ops):
-        for operand, need in zip(each.operands, _of_op(each, inner), strict=True):
+        for operand, need in zip(each.operands, _of_op(each, inner, known), strict=True):
             _ask(inner, operand, need)
-    return [inner.get(p, p.shape) for p in region.parameters]
+    return [inner.get(p, whole(p)) for p in region.parameters]
 
 
 def _elementwise(op: Op, need: Need) -> list[Need]:
     shape = op.result.shape
-    return [need if v.shape == shape else v.shape for v in op.operands]
+    return [need if v.shape == shape else whole(v) for v in op.operands]
+
+
+def _select(op: Op, need: Need, known: _Known) -> list[Need]:
+    """Behind a mask nothing is needed of what it keeps out."""
+    condition, on_true, on_false = _elementwise(op, need)
+    mask = known.masks.get(op.operands[0])
+    if mask is not None and isinstance(mask[1], Affine):
+        axis, dim = mask
+        inside = (Factor(op.result.shape[axis], dim),)
+        on_true = (*on_true[:axis], inside, *on_true[axis + 1 :])
+    return [condition, on_true, on_false]
 
 
 def _broadcast(op: Op, need: Need) -> list[Need]:
@@ -90,7 +187,7 @@ def _broadcast(op: Op, need: Need) -> list[Need]:
     axes = op.ints("dimensions")
     return [
         tuple(
-            need[axis] if size == op.result.shape[axis] else size
+            need[axis] if size == op.result.shape[axis] else closed(size)
             for size, axis in zip(x.shape, axes, strict=True)
         )
     ]
@@ -98,9 +195,8 @@ def _broadcast(op: Op, need: Need) -> list[Need]:
 
 def _reshape(op: Op, need: Need) -> list[Need]:
     (x,) = op.operands
-    factors = tuple((Factor(size, n),) for size, n in zip(op.result.shape, need, strict=True))
-    dims = regroup(factors, x.shape)
-    return [x.shape if dims is None else tuple(map(prefix, dims))]
+    dims = regroup(need, x.shape)
+    return [whole(x) if dims is None else tuple(map(normal, dims))]
 
 
 def _transpose(op: Op, need: Need) -> list[Need]:
@@ -112,11 +208,11 @@ def _transpose(op: Op, need: Need) -> list[Need]:
 
 def _slice(op: Op, need: Need) -> list[Need]:
     (x,) = op.operands
-    whole = zip(op.ints("start"), op.ints("strides"), x.shape, need, strict=True)
+    rows = zip(op.ints("start"), op.ints("strides"), x.shape, need, strict=True)
     return [
         tuple(
-            n if start == 0 and stride == 1 and isinstance(n, Affine) else size
-            for start, stride, size, n in whole
+            _resized(n, size) if start == 0 and stride == 1 else closed(size)
+            for start, stride, size, n in rows
         )
     ]
 
@@ -125,17 +221,25 @@ def _pad(op: Op, need: Need) -> list[Need]:
     x, fill = op.operands
     rows = zip(op.ints("low"), op.ints("interior"), x.shape, need, strict=True)
     kept = tuple(
-        n if low == 0 and inner == 0 and isinstance(n, Affine) else size
+        _resized(n, size) if low == 0 and inner == 0 else closed(size)
         for low, inner, size, n in rows
     )
-    return [kept, fill.shape]
+    return [kept, whole(fill)]
+
+
+def _resized(dim: Factors, size: int) -> Factors:
+    """The same first places of a dim of another size."""
+    if len(dim) > 1 or not dim[0].is_open:
+        return dim if capacity(dim) == size else closed(size)
+    return (Factor(size, dim[0].extent),)
 
 
 def _concatenate(op: Op, need: Need) -> list[Need]:
     axis = op.integer("dimension")
     return [
         tuple(
-            size if k == axis else n for k, (size, n) in enumerate(zip(v.shape, need, strict=True))
+            closed(size) if k == axis else n
+            for k, (size, n) in enumerate(zip(v.shape, need, strict=True))
         )
         for v in op.operands
     ]
@@ -145,7 +249,9 @@ def _reduce(op: Op, need: Need) -> list[Need]:
     (x,) = op.operands
     folded = op.ints("dimensions")
     kept = iter(need)
-    return [tuple(size if axis in folded else next(kept) for axis, size in enumerate(x.shape))]
+    return [
+        tuple(closed(size) if axis in folded else next(kept) for axis, size in enumerate(x.shape))
+    ]
 
 
 def _dot(op: Op, need: Need) -> list[Need]:
@@ -154,7 +260,7 @@ def _dot(op: Op, need: Need) -> list[Need]:
     batch, rest = need[: len(left.batch)], iter(need[len(left.batch) :])
     found = []
     for value, side in ((a, left), (b, right)):
-        own: list[Dim] = list(value.shape)
+        own = list(whole(value))
         for axis, n in zip(side.batch, batch, strict=True):
             own[axis] = n
         for axis in side.free:
@@ -165,10 +271,10 @@ def _dot(op: Op, need: Need) -> list[Need]:
 
 def _convolution(op: Op, need: Need) -> list[Need]:
     x, kernel = op.operands
-    own: list[Dim] = list(x.shape)
+    own = list(whole(x))
     if op.integer("batch_groups") == 1:
         own[op.ints("lhs_spec")[0]] = need[op.ints("out_spec")[0]]
-    return [tuple(own), kernel.shape]
+    return [tuple(own), whole(kernel)]
 
 
 def _window(op: Op, need: Need) -> list[Need]:
@@ -176,7 +282,7 @@ def _window(op: Op, need: Need) -> list[Need]:
     rows = zip(op.ints("window"), op.ints("strides"), x.shape, op.result.shape, need, strict=True)
     return [
         tuple(
-            n if window == stride == 1 and size == made else size
+            n if window == stride == 1 and size == made else closed(size)
             for window, stride, size, made, n in rows
         )
     ]
@@ -186,11 +292,11 @@ def _winograd_input(op: Op, need: Need) -> list[Need]:
     """Tiles lie in the order of batch, row, column."""
     (x,) = op.operands
     batch = op.ints("spec")[0]
-    own: list[Dim] = list(x.shape)
+    own = list(whole(x))
     tiles = op.result.shape[1] // x.shape[batch]
-    dims = regroup(((Factor(op.result.shape[1], need[1]),),), (x.shape[batch], tiles))
+    dims = regroup((need[1],), (x.shape[batch], tiles))
     if dims is not None:
-        own[batch] = prefix(dims[0])
+        own[batch] = normal(dims[0])
     return [tuple(own)]
 
 
@@ -198,22 +304,25 @@ def _winograd_output(op: Op, need: Need) -> list[Need]:
     x = op.operands[0]
     batch = op.ints("spec")[0]
     tiles = x.shape[1] // op.result.shape[batch]
-    return [(x.shape[0], scale_dim(need[batch], tiles), x.shape[2])]
+    return [(closed(x.shape[0]), normal((*need[batch], Factor(tiles, tiles))), closed(x.shape[2]))]
 
 
-def _attention(op: Op, need: Need) -> list[Need]:
+def _attention(op: Op, need: Need, known: _Known) -> list[Need]:
     """Batch and heads come first in all operands; rows of queries are those of the result."""
+    given = attention_operands(op)
     query, *others = op.operands
     leading = query.type.rank - 2
-    found: list[Need] = [(*need[: leading + 1], query.shape[-1])]
+    found: list[Need] = [(*need[: leading + 1], closed(query.shape[-1]))]
+    count = known.counts.get(given.used) if given.used is not None else None
     for value in others:
         same = value.type.rank == query.type.rank
-        found.append(
-            tuple(
-                need[k] if same and k < leading and size == query.shape[k] else size
-                for k, size in enumerate(value.shape)
-            )
-        )
+        own = [
+            need[k] if same and k < leading and size == query.shape[k] else closed(size)
+            for k, size in enumerate(value.shape)
+        ]
+        if isinstance(count, Affine) and value in (given.k, given.v):
+            own[1] = (Factor(value.shape[1], count),)
+        found.append(tuple(own))
     return found
 
 
@@ -223,9 +332,9 @@ def _gather(op: Op, need: Need) -> list[Need]:
     offsets = op.ints("offset_dims")
     batch = iter(n for axis, n in enumerate(need) if axis not in offsets)
     own = tuple(
-        size if axis == vector else next(batch) for axis, size in enumerate(indices.shape)
-    )  # fmt: skip
-    return [x.shape, own]
+        closed(size) if axis == vector else next(batch) for axis, size in enumerate(indices.shape)
+    )
+    return [whole(x), own]
 
 
 _ELSEWHERE = ("dynamic_slice", "dynamic_update_slice", "bitcast_convert", "reverse")
@@ -247,7 +356,6 @@ _RULES: Mapping[str, Callable[[Op, Need], Sequence[Need]]] = {
     "dot_general": _dot,
     "convolution": _convolution,
     "reduce_window": _window,
-    "attention": _attention,
     "winograd_input": _winograd_input,
     "winograd_output": _winograd_output,
 }

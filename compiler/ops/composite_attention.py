@@ -1,15 +1,18 @@
 """attention: softmax(scale * q k^T + mask) v, for many heads at once (Vaswani et al., 2017).
 
 q is [B, Tq, H, D], k [B, Tk, K, D], v [B, Tk, K, E] and the result [B, Tq, H, E]; head h of q reads
-head h * K // H of k and v (grouped heads: Ainslie et al., GQA, 2023).  A fourth operand is added
-to the scores; it is [B or 1, H or 1, Tq or 1, Tk or 1].  If `causal` is set, query i sees only the keys up
-to i + `offset`.  A query that sees no key gives NaN, as a softmax of minus infinities does.
+head h * K // H of k and v (grouped heads: Ainslie et al., GQA, 2023).  A further operand of their
+dtype, the mask, is added to the scores; it is [B or 1, H or 1, Tq or 1, Tk or 1].  An operand i32[]
+behind all others is the number of keys in use: what lies behind them does not count, be it NaN.  If
+`causal` is set, query i sees only the keys up to i + `offset`.  A query that sees no key gives NaN, as
+a softmax of minus infinities does.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.dims import Dim
 from tensorkiln.compiler.ir.dtypes import F32, F64, I32
@@ -30,9 +33,11 @@ from tensorkiln.compiler.ops.record import (
 
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: there are 3 or 4 operands.  C2: all have one dtype, f32 or f64, and rank 4.  C3: q, k and
-    v agree in B, k and v in Tk and K, q and k in D.  C4: K divides H.  C5: the mask's dims are
-    those of the scores or 1."""
+    """C1: there are 3 or 4 operands, and perhaps a last one i32[].  C2: all others have one dtype,
+    f32 or f64, and rank 4.  C3: q, k and v agree in B, k and v in Tk and K, q and k in D.  C4: K
+    divides H.  C5: the mask's dims are those of the scores or 1."""
+    if types and types[-1] == TensorType((), I32):
+        types = types[:-1]
     require(len(types) in (3, 4), f"C1: takes 3 or 4 operands, not {len(types)}")
     texts = ", ".join(map(str, types))
     one = all(t.dtype == types[0].dtype and t.rank == 4 for t in types)
@@ -50,8 +55,27 @@ def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     return (types[0].with_shape((batch, queries, heads, v[3])),)
 
 
+@dataclass(frozen=True, slots=True)
+class AttentionOperands:
+    """The operands of an attention by name."""
+
+    q: Value
+    k: Value
+    v: Value
+    mask: Value | None
+    used: Value | None  # how many keys count
+
+
+def attention_operands(op: Op) -> AttentionOperands:
+    """What is what of the operands of an attention."""
+    q, k, v, *more = op.operands
+    used = more.pop() if more and more[-1].type.rank == 0 else None
+    return AttentionOperands(q, k, v, more[0] if more else None, used)
+
+
 def _body(builder: Builder, op: Op) -> Sequence[Value]:
-    q, k, v = op.operands[:3]
+    given = attention_operands(op)
+    q, k, v = given.q, given.k, given.v
     batch, queries, heads, _ = q.type.shape
     keys, groups = k.type.shape[1:3]
     assert isinstance(heads, int)
@@ -65,8 +89,12 @@ def _body(builder: Builder, op: Op) -> Sequence[Value]:
     x = Formula(builder, scores) * op.number("scale")
     if op.flag("causal"):
         x = _seen(builder, (queries, keys), op.integer("offset")).select(x, -math.inf)
-    if len(op.operands) == 4:
-        x = x + Formula(builder, op.operands[3])
+    if given.mask is not None:
+        x = x + Formula(builder, given.mask)
+    if given.used is not None:
+        x = _used(builder, x.value.type.shape, 3, given.used).select(x, -math.inf)
+        there = _used(builder, v.type.shape, 1, given.used)
+        v = there.select(Formula(builder, v), 0.0).value
     weights = builder.one("softmax", (x.value,), axis=3)
     weights = shorthand.reshape(builder, weights, (batch, groups, share, queries, keys))
     # [B, K, H/K, Tq, E]
@@ -80,6 +108,12 @@ def _seen(builder: Builder, shape: tuple[Dim, Dim], offset: int) -> Formula:
     query = Formula(builder, shorthand.iota(builder, shape, 0, I32))
     key = Formula(builder, shorthand.iota(builder, shape, 1, I32))
     return key.compare("LE", query + offset)
+
+
+def _used(builder: Builder, shape: tuple[Dim, ...], axis: int, number: Value) -> Formula:
+    """True at the first `number` places along `axis`."""
+    place = Formula(builder, shorthand.iota(builder, shape, axis, I32))
+    return place.compare("LT", Formula(builder, number))
 
 
 def _cost(op: Op) -> Cost:

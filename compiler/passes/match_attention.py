@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import F32, F64
+from tensorkiln.compiler.ir.dtypes import F32, F64, I32
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
+from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.dot import Side, sides
 from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
@@ -25,7 +27,8 @@ def match_attention(function: Function) -> Function:
 
     A scale (of the scores or of an operand), a choice between scores and a very small number by
     a constant triangle (causal attention), and masks that are added may stand between, each or
-    none, in this order; behind the softmax, a choice of zero for whole queries.  Nobody else may
+    none, in this order; behind the softmax, a choice of zero for whole queries.  Keys of an open
+    number (compiler/sizes) are found by the masks that keep what is not in use out.  Nobody else may
     read what stands between.  Operands are turned as attention wants them, which undoes what
     models do to split heads.  The same real numbers are summed, in another order, but that values
     of keys that a query does not see do not count, be they infinite.
@@ -39,16 +42,21 @@ class _Scores:
 
     scale: float = 1.0
     offset: int | None = None
+    used: Value | None = None  # the number of keys that count
     masks: list[Value] = field(default_factory=list)
 
 
 def _attention(rewriter: Rewriter, op: Op) -> Replacement:
-    weights, v = op.operands
+    left, right = sides(op.attributes, (op.operands[0].type.rank, op.operands[1].type.rank))
+    zeroed: list[Value] = []
+    weights, v = (
+        _whole(rewriter, x, side.contracting, zeroed)
+        for x, side in zip(op.operands, (left, right), strict=True)
+    )
     dropped, weights = _dropped(rewriter, weights)
     softmax = rewriter.producer(weights, "softmax")
     if softmax is None or op.result.dtype not in (F32, F64) or not rewriter.has_one_use(weights):
         return None
-    left, right = sides(op.attributes, (weights.type.rank, v.type.rank))
     batches = weights.type.rank - 2
     last = weights.type.rank - 1
     fits = left.batch == tuple(range(batches)) and left.contracting == (last,)
@@ -56,7 +64,7 @@ def _attention(rewriter: Rewriter, op: Op) -> Replacement:
         return None
     found = _Scores()
     product = _product(rewriter, softmax.operands[0], found)
-    if product is None:
+    if product is None or any(number is not found.used for number in zeroed):
         return None
     queries, keys = sides(product.attributes, (batches + 2, batches + 2))
     ordered = [_ordered(side, batches) for side in (queries, keys)]
@@ -67,9 +75,10 @@ def _attention(rewriter: Rewriter, op: Op) -> Replacement:
     k = _turned(rewriter, k, keys, keys.free, keys.contracting)
     v = _turned(rewriter, v, right, right.contracting, right.free)
     mask = [_joined(rewriter, found.masks)] if found.masks else []
+    used = [] if found.used is None else [found.used]
     attention = rewriter.one(
         "attention",
-        (q, k, v, *mask),
+        (q, k, v, *mask, *used),
         scale=found.scale,
         causal=found.offset is not None,
         offset=found.offset or 0,
@@ -96,6 +105,51 @@ def _dropped(rewriter: Rewriter, weights: Value) -> tuple[Op | None, Value]:
     if rows is None or last in rows.ints("dimensions") or number is None or float(number) != 0:
         return None, weights
     return rows, inner
+
+
+def _whole(rewriter: Rewriter, x: Value, axes: Sequence[int], zeroed: list[Value]) -> Value:
+    """An operand of the second product before zeros took the place of what is not in use.
+
+    The number of keys in use goes to `zeroed`: it must be the one that the scores have.
+    """
+    choice = rewriter.producer(x, "select")
+    if choice is None or len(axes) != 1:
+        return x
+    condition, inner, zero = choice.operands
+    value = rewriter.splat(zero)
+    number = _in_use(rewriter, condition, axes[0])
+    if number is None or value is None or float(value) != 0:
+        return x
+    zeroed.append(number)
+    return inner
+
+
+def _in_use(rewriter: Rewriter, condition: Value, axis: int) -> Value | None:
+    """The number n, i32[], where a condition says that places along `axis` are below n."""
+    op = rewriter.producer(condition, "broadcast_in_dim")
+    if op is not None and op.ints("dimensions") == (axis,):
+        condition = op.operands[0]
+    elif axis or condition.type.rank != 1:
+        return None
+    test = rewriter.producer(condition, "compare")
+    if test is None or test.string("direction") not in ("LT", "GT"):
+        return None
+    below = test.string("direction") == "LT"
+    place, number = test.operands if below else test.operands[::-1]
+    spread = rewriter.producer(number, "broadcast_in_dim")
+    known = rewriter.literal(place)
+    counts = rewriter.producer(place, "iota") is not None or (
+        known is not None and bool((known == np.arange(known.size)).all())
+    )
+    if spread is None or not counts or spread.operands[0].type != TensorType((), I32):
+        return None
+    return spread.operands[0]
+
+
+def _is_low(rewriter: Rewriter, value: Value) -> bool:
+    """True for a score that hides its key."""
+    low = rewriter.splat(value)
+    return low is not None and float(low) <= HIDDEN
 
 
 def _unscaled(rewriter: Rewriter, value: Value, found: _Scores) -> Value:
@@ -145,6 +199,10 @@ def _step(rewriter: Rewriter, op: Op, found: _Scores) -> Value | None:
             if _is_score(rewriter, scores):
                 found.masks.append(_narrow(rewriter, mask))
                 return scores
+    if op.name == "select" and found.used is None and _is_low(rewriter, op.operands[2]):
+        found.used = _in_use(rewriter, op.operands[0], op.result.type.rank - 1)
+        if found.used is not None:
+            return op.operands[1]
     if op.name == "select" and found.offset is None and found.scale == 1.0:
         found.offset = _offset(rewriter, op)
         return None if found.offset is None else op.operands[1]
@@ -188,8 +246,7 @@ def _joined(rewriter: Rewriter, masks: list[Value]) -> Value:
 def _offset(rewriter: Rewriter, op: Op) -> int | None:
     """How far a query sees, if `op` hides the keys above a diagonal and none sees nothing."""
     condition, _, hidden = op.operands
-    low = rewriter.splat(hidden)
-    if low is None or float(low) > HIDDEN:
+    if not _is_low(rewriter, hidden):
         return None
     table = _matrix(rewriter, condition)
     if table is None or not table.size or not table[0, 0]:

@@ -25,9 +25,11 @@ from contextlib import AbstractContextManager, ExitStack
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
+    INDEX,
     Binary,
     Buffer,
     Const,
+    Convert,
     Expr,
     Fma,
     Index,
@@ -38,6 +40,7 @@ from tensorkiln.compiler.kernel.expr import (
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
+from tensorkiln.compiler.ops.composite_attention import attention_operands
 from tensorkiln.compiler.schedules.attention_tiling import AttentionTile, attention_tile
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 from tensorkiln.compiler.schedules.strips import strips
@@ -53,8 +56,9 @@ class _Attention:
     def __init__(self, group: Group, op: Op, tile: AttentionTile, target: Target) -> None:
         self.group, self.op, self.tile, self.fma = group, op, tile, target.has_fma
         self.body: Body = group.body()
-        self.q, self.k, self.v = op.operands[:3]
-        self.mask = op.operands[3] if len(op.operands) > 3 else None
+        given = attention_operands(op)
+        self.q, self.k, self.v = given.q, given.k, given.v
+        self.mask, self.used = given.mask, given.used
         self.batch, self.queries, self.heads, self.depth = self.q.shape
         self.keys, self.groups = self.k.shape[1:3]
         self.width = self.v.shape[3]
@@ -63,6 +67,7 @@ class _Attention:
         self.zero = Const(0.0, self.dtype)
         self.wide = min(tile.vectors, -(-self.width // tile.lanes)) * tile.lanes
         self.blocks = -(-self.keys // tile.keys)
+        self.count: Expr = ix.const(self.keys)  # of keys that are in use
 
     def build(self) -> Kernel:
         body, t = self.body, self.tile
@@ -70,6 +75,10 @@ class _Attention:
         count = math.prod(tasks)
         parallel = count > 1 and self.group.work >= PARALLEL_WORK
         with body.over(count, LoopKind.PARALLEL if parallel else LoopKind.SERIAL, "task") as task:
+            if self.used is not None:
+                number = Convert(body.read(self.used, ()), INDEX)
+                within = Binary("max", ix.ZERO, Binary("min", ix.const(self.keys), number))
+                self.count = body.let(within)
             self.b, self.h, block = ix.unflatten(task, tasks)
             self.shared = ix.floordiv(self.h, self.heads // self.groups)
             self.first = body.let(ix.mul(block, t.queries))
@@ -92,7 +101,7 @@ class _Attention:
         self._begin()
         seen = self._seen()
         blocks: Expr = ix.const(self.blocks)
-        if self.op.flag("causal"):
+        if self.op.flag("causal") or self.used is not None:
             blocks = ix.floordiv(ix.add(seen, ix.const(t.keys - 1)), t.keys)
         with body.between(ix.ZERO, blocks, self.blocks) as number:
             start = ix.mul(number, t.keys)
@@ -108,9 +117,9 @@ class _Attention:
     def _seen(self) -> Expr:
         """How many keys the block's last query sees."""
         if not self.op.flag("causal"):
-            return ix.const(self.keys)
+            return self.count
         last = ix.add(self.first, ix.const(self.tile.queries + self.op.integer("offset")))
-        return self.body.let(Binary("max", ix.ZERO, Binary("min", ix.const(self.keys), last)))
+        return self.body.let(Binary("max", ix.ZERO, Binary("min", self.count, last)))
 
     def _begin(self) -> None:
         """Copies the queries, scaled, and clears what is summed up; rows that are none are zero."""
@@ -213,8 +222,8 @@ class _Attention:
         """A score with the mask added, minus infinity where there is no key to see."""
         body, query = self.body, ix.add(self.first, row)
         valid: Expr | None = None
-        if self.keys % self.tile.columns:
-            valid = Binary("lt", key, ix.const(self.keys))
+        if self.used is not None or self.keys % self.tile.columns:
+            valid = Binary("lt", key, self.count)
         if self.mask is not None:
             with ExitStack() as stack:
                 exists = self._exists(query) if self.mask.shape[2] > 1 else None

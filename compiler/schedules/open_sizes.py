@@ -12,23 +12,29 @@ from dataclasses import dataclass, replace
 from tensorkiln.compiler.ir.dims import Affine, Dim
 from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import Expr
+from tensorkiln.compiler.kernel.limits import Limit
 from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, align, map_steps
 from tensorkiln.compiler.kernel.restrict import restrict
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
-from tensorkiln.compiler.lower.demand import Need, needs
+from tensorkiln.compiler.lower.demand import Need, needs, whole
 from tensorkiln.compiler.lower.layout import Layout, row_major
-from tensorkiln.compiler.schedules.transfer import size_expr, size_reads, transfer_kernel
+from tensorkiln.compiler.schedules.transfer import (
+    size_expr,
+    size_name,
+    size_reads,
+    transfer_kernel,
+)
 from tensorkiln.compiler.sizes.bound import Bounded
-from tensorkiln.compiler.sizes.factors import is_open
+from tensorkiln.compiler.sizes.factors import Factors, is_open, prefix
 
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """The sizes of a call: capacities, and the slots of the arguments that tell them."""
+    """The sizes of a call: their bounds, and the slots of the arguments that tell them."""
 
     capacities: Mapping[str, int]
+    least: Mapping[str, int]
     slots: Mapping[str, Slot]
 
     def of(self, dims: Sequence[Dim]) -> list[Slot]:
@@ -41,7 +47,8 @@ def open_program(program: Program, function: Function, bounded: Bounded, target:
     """`program`, of the fused `function`, for calls of any sizes that `bounded` allows."""
     first = len(function.parameters) - len(bounded.symbols)
     sizes = _Sizes(
-        dict(bounded.capacities),
+        bounded.capacities,
+        bounded.least,
         {s.name: Slot("argument", first + k) for k, s in enumerate(bounded.symbols)},
     )
     kernels: list[Kernel] = list(program.kernels)
@@ -54,7 +61,8 @@ def open_program(program: Program, function: Function, bounded: Bounded, target:
             kernels.append(kernel)
         return numbers[key]
 
-    wanted = needs(function, bounded.outputs)
+    scalars = zip(function.parameters[first:], bounded.symbols, strict=True)
+    wanted = needs(function, bounded.outputs, {v: Affine(((s, 1),)) for v, s in scalars})
     steps: list[Step] = []
     for step in program.steps:
         if isinstance(step, Call) and step.op is not None:
@@ -101,35 +109,42 @@ def _restricted(
     assert call.op is not None
     results = call.op.results
     layouts = call.layouts[len(call.op.operands) :]
-    limits: dict[str, list[Expr | None]] = {}
+    limits: dict[str, list[Limit | None]] = {}
     dims: list[Dim] = []
     for buffer, value, layout in zip(kernel.written, results, layouts, strict=True):
-        need = wanted.get(value, value.shape)
-        dims += need
+        need = wanted.get(value, whole(value))
+        dims += [factor.extent for dim in need for factor in dim]
         limits[buffer.name] = _physical(need, layout, sizes)
     if not any(isinstance(dim, Affine) for dim in dims):
         return call
     reads = size_reads(dims, sizes.capacities)
-    restricted = restrict(kernel, limits, [b for b, _ in reads], [let for _, let in reads])
+    least = {size_name(name): size for name, size in sizes.least.items()}
+    lets = [let for _, let in reads]
+    restricted = restrict(kernel, limits, [b for b, _ in reads], lets, least)
     inputs = call.slots[: len(call.slots) - len(results)]
     slots = (*inputs, *sizes.of(dims), *call.slots[len(inputs) :])
     return replace(call, kernel=number(restricted), slots=slots)
 
 
-def _physical(need: Need, layout: object, sizes: _Sizes) -> list[Expr | None]:
+def _physical(need: Need, layout: object, sizes: _Sizes) -> list[Limit | None]:
     """How many places of each dim of the buffer are needed, None for all."""
     order = layout if isinstance(layout, Layout) else row_major(len(need))
     blocks = dict(order.blocks)
-    found: list[Expr | None] = []
-    for axis in order.order:
-        dim = need[axis]
-        if not isinstance(dim, Affine):
-            found.append(None)
-            continue
-        by = blocks.get(axis, 1)
-        places = size_expr(dim, sizes.capacities)
-        found.append(ix.floordiv(ix.add(places, ix.const(by - 1)), by))
+    found = [_limit(need[axis], blocks.get(axis, 1), sizes) for axis in order.order]
     return found + [None] * len(order.blocks)
+
+
+def _limit(dim: Factors, block: int, sizes: _Sizes) -> Limit | None:
+    """The limit of a dim that lies in blocks of `block` places; partial blocks are needed."""
+    if not is_open(dim):
+        return None
+    *outer, inner = dim
+    if inner.size % block:
+        outer, inner = [], prefix(dim)
+    places = size_expr(inner.extent, sizes.capacities)
+    blocks = ix.floordiv(ix.add(places, ix.const(block - 1)), block)
+    factors = [(f.size, size_expr(f.extent, sizes.capacities)) for f in outer]
+    return (*factors, (-(-inner.size // block), blocks))
 
 
 def _without_unused(program: Program) -> Program:

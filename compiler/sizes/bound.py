@@ -13,26 +13,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from tensorkiln.compiler.ir.dims import Symbol
-from tensorkiln.compiler.ir.function import Attribute, Function, Value
+from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.sizes.apply import apply_ops
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
-from tensorkiln.compiler.sizes.factors import Dims, actual, closed_dims, normal
+from tensorkiln.compiler.sizes.factors import Dims, normal
 from tensorkiln.compiler.sizes.rules_contract import CONTRACT_RULES
+from tensorkiln.compiler.sizes.rules_control import CONTROL_RULES
 from tensorkiln.compiler.sizes.rules_elements import ELEMENT_RULES
 from tensorkiln.compiler.sizes.rules_fold import FOLD_RULES
+from tensorkiln.compiler.sizes.rules_random import RANDOM_RULES
 from tensorkiln.compiler.sizes.rules_sequences import SEQUENCE_RULES
 from tensorkiln.compiler.sizes.rules_slices import SLICE_RULES
 from tensorkiln.compiler.sizes.rules_windows import WINDOW_RULES
-from tensorkiln.compiler.sizes.samples import Make, Sampled, Space, equal_arrays, sample
+from tensorkiln.compiler.sizes.samples import Make, Space, sample
 from tensorkiln.runtime.errors import UnsupportedError
 
 RULES: Mapping[str, Rule] = {
     **ELEMENT_RULES, **FOLD_RULES, **CONTRACT_RULES, **WINDOW_RULES, **SLICE_RULES,
-    **SEQUENCE_RULES,
+    **SEQUENCE_RULES, **CONTROL_RULES, **RANDOM_RULES,
 }  # fmt: skip
 # Composites with a rule of their own; the others become primitives first.
 KEPT = tuple(r.name for r in REGISTRY if r.name in RULES)
@@ -42,12 +43,13 @@ KEPT = tuple(r.name for r in REGISTRY if r.name in RULES)
 class Bounded:
     """A function at capacity; `inputs` and `outputs` say how much of each array a call uses.
 
-    The last parameters, one a symbol and in their order, are the sizes.
+    The last parameters, one a symbol and in their order, are the sizes, which are at least `least`.
     """
 
     function: Function
     symbols: tuple[Symbol, ...]
     capacities: Mapping[str, int]
+    least: Mapping[str, int]
     inputs: tuple[Dims, ...]
     outputs: tuple[Dims, ...]
 
@@ -60,7 +62,7 @@ def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) 
     space = Space(symbols, capacities)
     functions = sample(lambda point: expand_composites(make(point), keep=KEPT), space)
     first = functions[0]
-    bounder = Bounder(first.name)
+    bounder = Bounder(first.name, RULES)
     values: dict[Value, Open] = {}
     for position, parameter in enumerate(first.parameters):
         shapes = [f.parameters[position].shape for f in functions]
@@ -69,14 +71,7 @@ def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) 
         values[parameter] = Open(new, dims)
     inputs = tuple(values[p].dims for p in first.parameters)
     bounder.size_parameters(space.symbols)
-    for ops in zip(*(f.ops for f in functions), strict=True):
-        sampled = Sampled(ops, space)
-        operands = [values[v] for v in ops[0].operands]
-        with bounder.builder.at(ops[0].location):
-            results = _apply(bounder, sampled, operands)
-        _check(sampled, results)
-        values.update(zip(ops[0].results, results, strict=True))
-    results = [values[v] for v in first.results]
+    results = apply_ops(bounder, functions, space, list(values.values()))
     function = bounder.builder.finish(
         [r.value for r in results], first.result_names, dict(first.aliases)
     )
@@ -84,6 +79,7 @@ def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) 
         function,
         space.symbols,
         dict(capacities),
+        {s.name: s.minimum for s in space.symbols},
         inputs,
         tuple(normal_dims(r.dims) for r in results),
     )
@@ -103,41 +99,3 @@ def _parameter_dims(parameter: Value, shapes: Sequence[tuple[int, ...]], space: 
             raise UnsupportedError(f"a dim of input {parameter.name!r} is {listed}: no open size")
         dims.append(dim)
     return tuple(dims)
-
-
-def _apply(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    op = sampled.op
-    rule = RULES.get(op.name)
-    if rule is not None and (any(x.is_open for x in operands) or _changes(sampled)):
-        return rule(bounder, sampled, operands)
-    if rule is None and (any(x.is_open for x in operands) or _changes(sampled)):
-        raise sampled.unsupported("this op has no rule for open sizes")
-    made = bounder.builder.append(op, [x.value for x in operands])
-    return [Open(value, closed_dims(value.shape)) for value in made]
-
-
-def _changes(sampled: Sampled) -> bool:
-    """True if the op itself depends on the sizes: its results' shapes or its attributes."""
-    op = sampled.op
-    return any(
-        [v.type for v in other.results] != [v.type for v in op.results]
-        or any(not _equal(value, other.attributes.get(key)) for key, value in op.attributes.items())
-        for other in sampled.ops[1:]
-    )
-
-
-def _equal(a: Attribute, b: Attribute | None) -> bool:
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return equal_arrays([a, b])
-    return type(a) is type(b) and a == b
-
-
-def _check(sampled: Sampled, results: Sequence[Open]) -> None:
-    """What a rule says of sizes must be what they are at every point."""
-    for index, result in enumerate(results):
-        if result.value.shape != sampled.op.results[index].shape:
-            raise AssertionError(f"{sampled.op.name}: {result.value} at capacity")
-        for op, point in zip(sampled.ops, sampled.space.points, strict=True):
-            sizes = tuple(actual(dim, point) for dim in result.dims)
-            if sizes != op.results[index].shape:
-                raise sampled.unsupported(f"its result is {op.results[index].type} at {point}")

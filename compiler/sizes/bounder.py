@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -47,9 +47,10 @@ Rule: TypeAlias = "Callable[[Bounder, Sampled, Sequence[Open]], Sequence[Open]]"
 class Bounder:
     """A function under construction whose shapes are capacities."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, rules: Mapping[str, Rule]) -> None:
         self.builder = Builder(REGISTRY, name)
-        self._sizes: dict[Symbol, Value] = {}
+        self.rules = rules
+        self.sizes: dict[Symbol, Value] = {}
         self._extents: dict[Dim, Value] = {}
         self._masks: dict[tuple[tuple[int, ...], Dims], Value | None] = {}
 
@@ -57,7 +58,7 @@ class Bounder:
         """Adds the parameters that tell the sizes of a call: i32 scalars, one a symbol."""
         for symbol in symbols:
             kind = TensorType((), I32)
-            self._sizes[symbol] = self.builder.parameter(f"{PREFIX}{symbol.name}", kind)
+            self.sizes[symbol] = self.builder.parameter(f"{PREFIX}{symbol.name}", kind)
 
     def extent(self, dim: Dim) -> Value:
         """A number of elements as an i32 scalar."""
@@ -70,7 +71,7 @@ class Bounder:
             return scalar(self.builder, dim, I32)
         total: Value | None = scalar(self.builder, dim.constant, I32) if dim.constant else None
         for symbol, coefficient in dim.terms:
-            term = self._sizes[symbol]
+            term = self.sizes[symbol]
             if coefficient != 1:
                 factor = scalar(self.builder, coefficient, I32)
                 term = binary(self.builder, "multiply", term, factor)
@@ -81,11 +82,11 @@ class Bounder:
     def number(self, fit: Fit, dtype: DType) -> Value:
         """A scalar that depends on the sizes."""
         builder = self.builder
-        # integers are added up as integers, everything else in the dtype of the constant
-        kind = dtype if dtype.is_float else I32
+        # small integers are added up as i32, everything else in the dtype of the constant
+        kind = dtype if dtype.is_float or dtype.bits == 64 else I32
         base: Value | None = None
         for symbol in fit.symbols:
-            term = convert(builder, self._sizes[symbol], kind)
+            term = convert(builder, self.sizes[symbol], kind)
             base = term if base is None else binary(builder, "multiply", base, term)
         assert base is not None
         if fit.kind.endswith("root"):

@@ -78,6 +78,13 @@ def normal(dim: Factors) -> Factors:
     return tuple(kept) or closed(1)
 
 
+def prefix(dim: Factors) -> Factor:
+    """The first places of a dim, as one factor, that hold everything in use."""
+    outer, *inner = dim
+    count = math.prod(factor.size for factor in inner)
+    return Factor(outer.size * count, scale_dim(outer.extent, count))
+
+
 def regroup(dims: Dims, shape: Sequence[int]) -> Dims | None:
     """The dims after a reshape to `shape`; None where a dim would hold a part of an open factor."""
     if not any(map(is_open, dims)):

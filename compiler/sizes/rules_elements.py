@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Element
-from tensorkiln.compiler.ops.shorthand import binary, broadcast_in_dim
+from tensorkiln.compiler.ops.shorthand import (
+    binary,
+    broadcast_in_dim,
+    dynamic_slice,
+    iota,
+    pad,
+    reshape,
+    scalar,
+)
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open, normal, regroup
-from tensorkiln.compiler.sizes.samples import Fit, Sampled, equal_arrays, is_prefix
+from tensorkiln.compiler.sizes.samples import Fit, Sampled, equal_arrays, same_start
 
 _LARGEST_FITTED = 64  # elements of a constant that are looked at one by one
 
@@ -71,11 +81,33 @@ def _transpose(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> 
 
 
 def _reverse(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    """Reversed at capacity, what is in use lies at the end of open dims: it is moved to the start."""
     (x,) = operands
-    if any(is_open(x.dims[axis]) for axis in sampled.op.ints("dimensions")):
-        raise sampled.unsupported("it reverses a dim of open size")
+    builder = bounder.builder
+    (value,) = builder.append(sampled.op, [x.value])
+    opened = [axis for axis in sampled.op.ints("dimensions") if is_open(x.dims[axis])]
+    if not opened:
+        return [Open(value, x.dims)]
+    shape = value.shape
+    starts: list[Value] = [scalar(builder, 0, I32)] * len(shape)
+    for axis in opened:
+        if len(normal(x.dims[axis])) > 1:
+            raise sampled.unsupported(f"it reverses dim {axis}, a product of open sizes")
+        extent = bounder.extent(normal(x.dims[axis])[0].extent)
+        starts[axis] = binary(builder, "subtract", scalar(builder, shape[axis], I32), extent)
+    more = [shape[axis] if axis in opened else 0 for axis in range(len(shape))]
+    longer = pad(builder, value, [0] * len(more), more, value=scalar(builder, 0, value.dtype))
+    return [Open(dynamic_slice(builder, longer, starts, shape), x.dims)]
+
+
+def _bitcast(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    """Elements of another width add or take the innermost dim."""
+    (x,) = operands
     (made,) = bounder.builder.append(sampled.op, [x.value])
-    return [Open(made, x.dims)]
+    rank = made.type.rank
+    if rank < len(x.dims) and is_open(x.dims[-1]):
+        raise sampled.unsupported("it joins elements along a dim of open size")
+    return [Open(made, (*x.dims, *map(closed, made.shape[len(x.dims) :]))[:rank])]
 
 
 def _fresh(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
@@ -86,12 +118,34 @@ def _fresh(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequ
 
 def _constant(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     arrays = [op.array("value") for op in sampled.ops]
-    if all(is_prefix(array, arrays[0]) for array in arrays):
+    if all(same_start(array, arrays[0]) for array in arrays):
         return _fresh(bounder, sampled, operands)
+    counted = _counted(bounder, sampled)
+    if counted is not None:
+        return [Open(counted, tuple(sampled.dim(axis) for axis in range(counted.type.rank)))]
     value = _fitted(bounder, sampled)
     if value is None:
         raise sampled.unsupported("its numbers depend on the sizes in a way that is not understood")
     return [Open(value, tuple(map(closed, value.shape)))]
+
+
+def _counted(bounder: Bounder, sampled: Sampled) -> Value | None:
+    """Consecutive integers from a place that depends on the sizes, as of positions behind others."""
+    arrays = [op.array("value") for op in sampled.ops]
+    first, builder = arrays[0], bounder.builder
+    if first.dtype.kind not in "iu" or any(a.size == 0 for a in arrays):
+        return None
+    if any((a.reshape(-1) != a.reshape(-1)[0] + np.arange(a.size)).any() for a in arrays):
+        return None
+    starts = [float(a.reshape(-1)[0]) for a in arrays]
+    inner = [a.shape for a in arrays if math.prod(a.shape[1:]) != a.size and a.shape[0] != 1]
+    fit = sampled.space.fit_number(starts)
+    if fit is None or inner or len({a.ndim for a in arrays}) > 1 or not first.ndim:
+        return None
+    dtype = sampled.op.result.dtype
+    count = iota(builder, (first.size,), 0, dtype)
+    begin = broadcast_in_dim(builder, bounder.number(fit, dtype), (first.size,), ())
+    return reshape(builder, binary(builder, "add", count, begin), first.shape)
 
 
 def _fitted(bounder: Bounder, sampled: Sampled) -> Value | None:
@@ -129,6 +183,7 @@ _OWN: Mapping[str, Rule] = {
     "constant": _constant,
     "iota": _fresh,
     "broadcast_in_dim": _broadcast,
+    "bitcast_convert": _bitcast,
     "reshape": _reshape,
     "transpose": _transpose,
     "reverse": _reverse,

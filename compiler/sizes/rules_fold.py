@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ops.reducers import extreme, identity
+from tensorkiln.compiler.ops.shorthand import convert
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
-from tensorkiln.compiler.sizes.factors import Dims, is_open
+from tensorkiln.compiler.sizes.factors import Dims, capacity, closed, is_open
 from tensorkiln.compiler.sizes.samples import Sampled
 
 
@@ -82,13 +84,22 @@ def _top_k(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequ
 
 
 def _sort(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    op = sampled.op
+    """Along an open dim, what is not in use goes to the end by a key of its own, before others."""
+    op, builder = sampled.op, bounder.builder
     axis = op.integer("dimension")
-    dims = operands[0].dims
-    if is_open(dims[axis]):
-        raise sampled.unsupported("it sorts along a dim of open size")
-    made = bounder.builder.append(op, [x.value for x in operands])
-    return [Open(v, dims) for v in made]
+    values = [x.value for x in operands]
+    dims = tuple(
+        next((x.dims[k] for x in operands if is_open(x.dims[k])), dim)
+        for k, dim in enumerate(operands[0].dims)
+    )
+    along = tuple(d if k == axis else closed(capacity(d)) for k, d in enumerate(dims))
+    used = bounder.valid(values[0].shape, along)
+    if used is None:
+        return [Open(v, dims) for v in builder.append(op, values)]
+    unused = convert(builder, builder.one("not", (used,)), I32)
+    attributes = {**op.attributes, "descending": (0, *op.ints("descending"))}
+    made = builder.op("sort", (unused, *values), attributes)
+    return [Open(v, dims) for v in made[1:]]
 
 
 FOLD_RULES: Mapping[str, Rule] = {

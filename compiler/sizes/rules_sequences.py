@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tensorkiln.compiler.ops.recurrent_parts import parts_of
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import is_open
-from tensorkiln.compiler.sizes.samples import Sampled, is_prefix
+from tensorkiln.compiler.sizes.samples import Sampled, same_start
 
 
 def _recurrence(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
@@ -36,7 +36,7 @@ def _check_regions(sampled: Sampled) -> None:
             alike = len({op.name for op in ops}) == 1
             if alike and ops[0].name == "constant":
                 first = ops[0].array("value")
-                alike = all(is_prefix(op.array("value"), first) for op in ops)
+                alike = all(same_start(op.array("value"), first) for op in ops)
             if not alike:
                 raise sampled.unsupported("its cell depends on the sizes")
         if len({len(other.ops) for other in (region, *others)}) > 1:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tensorkiln.compiler.ir.dims import Dim, add_dims
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Value
-from tensorkiln.compiler.ops.shorthand import dynamic_slice, pad, scalar
+from tensorkiln.compiler.ops.shorthand import binary, convert, dynamic_slice, pad, scalar
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import Factors, is_open, normal
 from tensorkiln.compiler.sizes.samples import Sampled
@@ -125,28 +125,67 @@ def _gather(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Seq
 
 
 def _dynamic_slice(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    x = operands[0]
-    (made,) = bounder.builder.append(sampled.op, [o.value for o in operands])
-    dims: list[Factors] = []
-    for axis, dim in enumerate(x.dims):
-        whole = all(
-            o.result.shape[axis] == o.operands[0].shape[axis] for o in sampled.ops
-        )  # fmt: skip
-        if is_open(dim) and not whole:
-            raise sampled.unsupported(f"it takes a box out of dim {axis}, whose size is open")
-        dims.append(dim if whole else sampled.dim(axis))
+    x, *starts = operands
+    clamped = _clamped(bounder, sampled, x, starts)
+    (made,) = bounder.builder.append(sampled.op, [x.value, *clamped])
+    dims = [
+        dim if _is_whole(sampled, axis) else sampled.dim(axis) for axis, dim in enumerate(x.dims)
+    ]
     return [Open(made, tuple(dims))]
 
 
 def _update(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    x, part = operands[:2]
-    for axis, (dim, own) in enumerate(zip(x.dims, part.dims, strict=True)):
-        whole = all(
-            o.operands[0].shape[axis] == o.operands[1].shape[axis] for o in sampled.ops
-        )  # fmt: skip
-        if (is_open(dim) or is_open(own)) and not whole:
-            raise sampled.unsupported(f"it writes a box into dim {axis}, whose size is open")
-    (made,) = bounder.builder.append(sampled.op, [o.value for o in operands])
+    x, part, *starts = operands
+    for axis, own in enumerate(part.dims):
+        if is_open(own) and not _is_whole(sampled, axis):
+            raise sampled.unsupported(f"the box that it writes is of open size in dim {axis}")
+    clamped = _clamped(bounder, sampled, x, starts)
+    (made,) = bounder.builder.append(sampled.op, [x.value, part.value, *clamped])
+    return [Open(made, x.dims)]
+
+
+def _is_whole(sampled: Sampled, axis: int) -> bool:
+    """True if the box is as large as what it is taken from or written to, at every size."""
+    box = 1 if sampled.op.name == "dynamic_update_slice" else None
+    return all(
+        (o.result if box is None else o.operands[box]).shape[axis] == o.operands[0].shape[axis]
+        for o in sampled.ops
+    )
+
+
+def _clamped(
+    bounder: Bounder, sampled: Sampled, x: Open, starts: Sequence[Open]
+) -> Sequence[Value]:
+    """Where the box begins: so that it fits into what is in use, as it would without capacities."""
+    builder, op = bounder.builder, sampled.op
+    box = op.operands[1].shape if op.name == "dynamic_update_slice" else op.result.shape
+    found = []
+    for axis, (dim, start) in enumerate(zip(x.dims, starts, strict=True)):
+        if not is_open(dim) or _is_whole(sampled, axis):
+            found.append(start.value)
+            continue
+        if len(normal(dim)) > 1:
+            raise sampled.unsupported(f"its box lies in dim {axis}, a product of open sizes")
+        if len({o.results[0].shape[axis] for o in sampled.ops}) > 1 and op.name == "dynamic_slice":
+            raise sampled.unsupported(f"the box that it takes is of open size in dim {axis}")
+        kind = start.value.dtype
+        extent = convert(builder, bounder.extent(normal(dim)[0].extent), kind)
+        last = binary(builder, "subtract", extent, scalar(builder, box[axis], kind))
+        found.append(binary(builder, "minimum", start.value, last))
+    return found
+
+
+def _scatter(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    """Updates that are not in use go to places that do not exist."""
+    x, indices, updates = operands
+    windows = sampled.op.ints("update_window_dims")
+    for axis in windows:
+        if is_open(updates.dims[axis]):
+            raise sampled.unsupported(f"the windows that it writes are of open size in dim {axis}")
+    if not indices.value.dtype.is_signed:
+        raise sampled.unsupported("its indices have no sign")
+    masked = bounder.masked_with(indices, range(len(indices.dims)), -1)
+    (made,) = bounder.builder.append(sampled.op, [x.value, masked, updates.value])
     return [Open(made, x.dims)]
 
 
@@ -157,4 +196,5 @@ SLICE_RULES: Mapping[str, Rule] = {
     "gather": _gather,
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _update,
+    "scatter": _scatter,
 }

@@ -198,7 +198,11 @@ def _points(symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> list[di
 
 def sample(make: Make, space: Space) -> list[Function]:
     """The model at every point; UnsupportedError if it is another program at another size."""
-    functions = [make(point) for point in space.points]
+    return aligned([make(point) for point in space.points], space)
+
+
+def aligned(functions: list[Function], space: Space) -> list[Function]:
+    """The functions themselves; UnsupportedError if they are not alike op by op."""
     first = functions[0]
     for function in functions[1:]:
         if len(function.ops) != len(first.ops):
@@ -207,7 +211,7 @@ def sample(make: Make, space: Space) -> list[Function]:
         theirs = {v: k for k, v in enumerate(_values(function))}
         for a, b in zip(first.ops, function.ops, strict=True):
             reads = [position[v] for v in a.operands] == [theirs[v] for v in b.operands]
-            if a.name != b.name or not reads:
+            if a.name != b.name or not reads or len(a.regions) != len(b.regions):
                 raise space.unsupported(a, f"at another size {b.name} is in its place")
     return functions
 
@@ -234,9 +238,9 @@ def equal_arrays(arrays: Sequence[Array]) -> bool:
     )
 
 
-def is_prefix(array: Array, of: Array) -> bool:
-    """True if `array` is the box at the start of `of`."""
-    part = of[tuple(slice(0, n) for n in array.shape)]
-    return part.shape == array.shape and np.array_equal(
-        part, array, equal_nan=part.dtype.kind == "f"
-    )
+def same_start(a: Array, b: Array) -> bool:
+    """True if the boxes at the start of `a` and `b` that both have are equal."""
+    if a.ndim != b.ndim:
+        return False
+    common = tuple(slice(0, min(sizes)) for sizes in zip(a.shape, b.shape, strict=True))
+    return np.array_equal(a[common], b[common], equal_nan=a.dtype.kind == "f")

@@ -70,6 +70,22 @@ def _empty(dtype: DType) -> Sample:
     )  # fmt: skip
 
 
+def _used(base: Sample, used: int, label: str) -> Sample:
+    """The first `used` keys in use, numbers that are none behind them."""
+    arrays = [array.copy() for array in base.arrays]
+    arrays[1][:, used:] = np.nan
+    arrays[2][:, used:] = np.nan
+
+    def expected(q: Any, k: Any, v: Any, *others: Any) -> Any:
+        mask = [m[..., :used] if m.shape[3] > 1 else m for m in others[:-1]]
+        return base.expected(q, k[:, :used], v[:, :used], *mask)
+
+    return Sample(
+        "attention", (*arrays, np.array(used, np.int32)), expected, base.attributes, label=label,
+        slack=8, differentiate=(),
+    )  # fmt: skip
+
+
 SAMPLES = tuple(
     sample
     for dtype in (F32, F64)
@@ -84,6 +100,9 @@ SAMPLES = tuple(
         _sample((1, 40, 531, 2, 2, 8, 32), dtype, offset=491),
         _sample((1, 70, 300, 1, 1, 5, 40), dtype, mask=(1, 1, 70, 300)),
         _hidden(dtype),
+        _used(_sample((2, 3, 5, 2, 1, 4, 3), dtype), 3, "used"),
+        _used(_sample((1, 40, 531, 2, 2, 8, 32), dtype, offset=491), 300, "causal used"),
+        _used(_sample((1, 17, 70, 1, 1, 5, 9), dtype, mask=(1, 1, 17, 70)), 33, "masked used"),
         _empty(dtype),
         _sample((1, 0, 3, 2, 2, 3, 2), dtype),
         _sample((1, 20, 9, 1, 1, 700, 900), dtype),

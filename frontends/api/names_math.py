@@ -11,7 +11,7 @@ from tensorkiln.frontends.graph.norms import (
     norm,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_bits import bitcast, saturate_cast
-from tensorkiln.frontends.graph.ops_elementwise import cast, divide, floor_div, mod
+from tensorkiln.frontends.graph.ops_elementwise import cast, floor_div, mod, realdiv
 from tensorkiln.frontends.graph.ops_incomplete import betainc, igamma, igammac
 from tensorkiln.frontends.graph.ops_quantize import (
     fake_quant_with_min_max_args,
@@ -42,7 +42,7 @@ from tensorkiln.frontends.graph.regularizers import no_regularizer
 from tensorkiln.frontends.graph.tensor import Tensor
 
 orthogonal_initializer = Orthogonal
-realdiv, floormod = divide, mod
+floormod = mod
 
 
 def to_complex64(x: object, name: str = "ToComplex64") -> Tensor:

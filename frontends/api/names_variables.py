@@ -16,7 +16,14 @@ from tensorkiln.frontends.graph.modes import (
     nothing_to_do,
     resource_variables_enabled,
 )
+from tensorkiln.frontends.graph.ops_hash import (
+    fingerprint,
+    string_to_hash_bucket,
+    string_to_hash_bucket_fast,
+    string_to_hash_bucket_strong,
+)
 from tensorkiln.frontends.graph.ops_select import where_v2
+from tensorkiln.frontends.graph.ops_state import count_up_to
 from tensorkiln.frontends.graph.ops_string import (
     as_string,
     decode_base64,

@@ -7,6 +7,12 @@ from tensorkiln.frontends.graph.candidate_sampling import (
     log_uniform_candidate_sampler,
     uniform_candidate_sampler,
 )
+from tensorkiln.frontends.graph.candidate_unigrams import (
+    all_candidate_sampler,
+    compute_accidental_hits,
+    fixed_unigram_candidate_sampler,
+    learned_unigram_candidate_sampler,
+)
 from tensorkiln.frontends.graph.ctc import ctc_greedy_decoder, ctc_loss
 from tensorkiln.frontends.graph.ctc_beam import ctc_beam_search_decoder
 from tensorkiln.frontends.graph.embedding import embedding_lookup

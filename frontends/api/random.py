@@ -4,6 +4,11 @@ from tensorkiln.frontends.graph.candidate_sampling import (
     log_uniform_candidate_sampler,
     uniform_candidate_sampler,
 )
+from tensorkiln.frontends.graph.candidate_unigrams import (
+    all_candidate_sampler,
+    fixed_unigram_candidate_sampler,
+    learned_unigram_candidate_sampler,
+)
 from tensorkiln.frontends.graph.ops_random import get_seed, set_random_seed, truncated_normal
 from tensorkiln.frontends.graph.ops_random import random_normal as normal
 from tensorkiln.frontends.graph.ops_random import random_uniform as uniform

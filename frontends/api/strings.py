@@ -1,5 +1,10 @@
 """`tf.strings`: strings under their newer names."""
 
+from tensorkiln.frontends.graph.ops_hash import string_to_hash_bucket as to_hash_bucket
+from tensorkiln.frontends.graph.ops_hash import string_to_hash_bucket_fast as to_hash_bucket_fast
+from tensorkiln.frontends.graph.ops_hash import (
+    string_to_hash_bucket_strong as to_hash_bucket_strong,
+)
 from tensorkiln.frontends.graph.ops_string import (
     as_string,
     reduce_join,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tensorkiln.frontends.graph import (
     candidate_sampling,
+    candidate_unigrams,
     ctc,
     norms,
     ops_activation,
@@ -26,6 +27,7 @@ from tensorkiln.frontends.graph import (
     ops_gradients_loss,
     ops_gradients_shape,
     ops_gradients_windows,
+    ops_hash,
     ops_join,
     ops_linalg,
     ops_loss,
@@ -49,6 +51,7 @@ from tensorkiln.frontends.graph import (
     ops_select,
     ops_shape,
     ops_slice,
+    ops_slice_assign,
     ops_sort,
     ops_spaces,
     ops_special,
@@ -66,6 +69,7 @@ from tensorkiln.frontends.graph.summary import ops as ops_summary
 
 OP_FAMILIES = (
     candidate_sampling,
+    candidate_unigrams,
     ctc,
     ops_python,
     norms,
@@ -86,6 +90,7 @@ OP_FAMILIES = (
     ops_gradients_loss,
     ops_gradients_shape,
     ops_gradients_windows,
+    ops_hash,
     ops_join,
     ops_linalg,
     ops_loss,
@@ -108,6 +113,7 @@ OP_FAMILIES = (
     ops_select,
     ops_shape,
     ops_slice,
+    ops_slice_assign,
     ops_sort,
     ops_spaces,
     ops_special,

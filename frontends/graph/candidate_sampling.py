@@ -41,7 +41,9 @@ def log_uniform_candidate_sampler(
 ) -> Candidates:  # fmt: skip
     """Classes drawn by Zipf's law: k with probability log((k + 2) / (k + 1)) / log(range + 1)."""
     kind = "LogUniformCandidateSampler"
-    return _drawn(kind, true_classes, num_true, num_sampled, unique, range_max, seed, name)
+    return drawn_candidates(
+        kind, true_classes, num_true, num_sampled, unique, range_max, seed, name
+    )
 
 
 def uniform_candidate_sampler(
@@ -50,13 +52,16 @@ def uniform_candidate_sampler(
 ) -> Candidates:  # fmt: skip
     """Classes drawn with equal probabilities."""
     kind = "UniformCandidateSampler"
-    return _drawn(kind, true_classes, num_true, num_sampled, unique, range_max, seed, name)
+    return drawn_candidates(
+        kind, true_classes, num_true, num_sampled, unique, range_max, seed, name
+    )
 
 
-def _drawn(
+def drawn_candidates(
     kind: str, true_classes: object, num_true: int, num_sampled: int, unique: bool,
-    range_max: int, seed: int | None, name: str | None,
+    range_max: int, seed: int | None, name: str | None, **more: object,
 ) -> Candidates:  # fmt: skip
+    """The outputs of a sampler of that kind; ValueError for more classes than there are."""
     if unique and num_sampled > range_max:
         raise ValueError(
             f"cannot draw {num_sampled} different classes out of {range_max}; make num_sampled "
@@ -65,19 +70,20 @@ def _drawn(
     first, second = get_seed(seed)
     attributes = {
         "num_true": num_true, "num_sampled": num_sampled, "unique": unique,
-        "range_max": range_max, "seed": first, "seed2": second,
+        "range_max": range_max, "seed": first, "seed2": second, **more,
     }  # fmt: skip
     return Candidates(*apply_op(kind, (true_classes,), name, attributes).outputs)
 
 
-def _infer(op: Operation) -> Sequence[Result]:
+def infer_candidates(op: Operation) -> Sequence[Result]:
+    """Classes drawn, expected counts of the true ones, expected counts of those drawn."""
     count = op.integer("num_sampled")
     return [
         (dtypes.int64, (count,)), (dtypes.float32, op.inputs[0].sizes), (dtypes.float32, (count,)),
     ]  # fmt: skip
 
 
-class _Words:
+class Words:
     """The words of one run of a sampler, one after the other."""
 
     def __init__(self, state: Array, count: int) -> None:
@@ -97,6 +103,19 @@ class _Words:
         high, low = self.word(), self.word()
         return float((((high & 0xFFFFF) << 32) | low) / 2.0**52)
 
+    def float32(self) -> np.float32:
+        """A float in [0, 1) of 23 bits."""
+        return np.float32((self.word() & 0x7FFFFF) / 2.0**23)
+
+    def below_word(self, count: int) -> int:
+        """An integer in [0, count) from single words, as `below`."""
+        if count & (count - 1) == 0:
+            return self.word() & (count - 1)
+        rest = ((2**32 - 1) % count) + 1
+        while (drawn := self.word()) < rest:
+            continue
+        return drawn % count
+
     def below(self, count: int) -> int:
         """An integer in [0, count), each as likely: remainders that would favour some are drawn
         again."""
@@ -112,59 +131,74 @@ class _Words:
         return low | high << 32
 
 
-Draw = Callable[[_Words, int], int]
-Chance = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
+Draw = Callable[[Words], int]
+Chance = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
-def _log_uniform(source: _Words, limit: int) -> int:
-    return (int(math.exp(source.double() * math.log1p(limit))) - 1) % limit
+def sample(
+    context: HostContext, op: Operation, arrays: Sequence[Array], draw: Draw, chance: Chance
+) -> Sequence[Array]:
+    """Classes drawn until there are enough (different ones, if `unique`), and expected counts."""
+    truth = true_classes_of(op, arrays)
+    count, state = op.integer("num_sampled"), context.store.random_state(op)
+    source = Words(state, _WORDS * count)
+    found: dict[int, None] = {}
+    listed: list[int] = []
+    tries = 0
+    while len(listed) < count:
+        tries += 1
+        value = draw(source)
+        if op.flag("unique") and value in found:
+            continue
+        found[value] = None
+        listed.append(value)
+    advance(state, _WORDS * count // 4)
+    sampled = np.array(listed, np.int64)
+
+    def expected(classes: NDArray[np.int64]) -> Array:
+        p = chance(classes)
+        many = p * count if tries == count else -np.expm1(tries * np.log1p(-p))
+        return many.astype(np.float32)
+
+    return [sampled, expected(truth), expected(sampled)]
 
 
-def _log_uniform_chance(classes: NDArray[np.int64], limit: int) -> NDArray[np.float64]:
-    chance: NDArray[np.float64] = np.log((classes + 2.0) / (classes + 1.0)) / math.log1p(limit)
-    return chance
+def true_classes_of(op: Operation, arrays: Sequence[Array]) -> NDArray[np.int64]:
+    """The true classes; InvalidArgumentError unless there are `num_true` in each row."""
+    truth = arrays[0].astype(np.int64)
+    if truth.shape[-1] != op.integer("num_true"):
+        raise InvalidArgumentError(
+            op.name, op, "true_classes must have num_true columns, expected: "
+            f"{op.integer('num_true')} was: {truth.shape[-1]}",
+        )  # fmt: skip
+    return truth
 
 
-def _uniform_chance(classes: NDArray[np.int64], limit: int) -> NDArray[np.float64]:
-    return np.full(classes.shape, 1.0 / limit)
+def _log_uniform(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[Array]:
+    limit = op.integer("range_max")
+
+    def draw(source: Words) -> int:
+        return (int(math.exp(source.double() * math.log1p(limit))) - 1) % limit
+
+    def chance(classes: NDArray[np.int64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.log((classes + 2.0) / (classes + 1.0)) / math.log1p(limit)
+        return found
+
+    return sample(context, op, arrays, draw, chance)
 
 
-def _sampler(draw: Draw, chance: Chance) -> Callable[..., Sequence[Array]]:
-    def host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[Array]:
-        truth, limit = arrays[0].astype(np.int64), op.integer("range_max")
-        if truth.shape[-1] != op.integer("num_true"):
-            raise InvalidArgumentError(
-                op.name, op, "true_classes must have num_true columns, expected: "
-                f"{op.integer('num_true')} was: {truth.shape[-1]}",
-            )  # fmt: skip
-        count, state = op.integer("num_sampled"), context.store.random_state(op)
-        source = _Words(state, _WORDS * count)
-        found: dict[int, None] = {}
-        listed: list[int] = []
-        tries = 0
-        while len(listed) < count:
-            tries += 1
-            value = draw(source, limit)
-            if op.flag("unique") and value in found:
-                continue
-            found[value] = None
-            listed.append(value)
-        advance(state, _WORDS * count // 4)
-        sampled = np.array(listed, np.int64)
+def _uniform(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[Array]:
+    limit = op.integer("range_max")
 
-        def expected(classes: NDArray[np.int64]) -> Array:
-            p = chance(classes, limit)
-            many = p * count if tries == count else -np.expm1(tries * np.log1p(-p))
-            return many.astype(np.float32)
+    def chance(classes: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.full(classes.shape, 1.0 / limit)
 
-        return [sampled, expected(truth), expected(sampled)]
-
-    return host
+    return sample(context, op, arrays, lambda source: source.below(limit), chance)
 
 
 register(
-    OpKind("LogUniformCandidateSampler", "true_classes:int64", _infer, host_only,
-           host=_sampler(_log_uniform, _log_uniform_chance), differentiable=False),
-    OpKind("UniformCandidateSampler", "true_classes:int64", _infer, host_only,
-           host=_sampler(_Words.below, _uniform_chance), differentiable=False),
+    OpKind("LogUniformCandidateSampler", "true_classes:int64", infer_candidates, host_only,
+           host=_log_uniform, differentiable=False),
+    OpKind("UniformCandidateSampler", "true_classes:int64", infer_candidates, host_only,
+           host=_uniform, differentiable=False),
 )  # fmt: skip

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops.formula import Formula
+from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import FLOATS, NUMBERS
+from tensorkiln.frontends.graph.errors import InvalidArgumentError
 from tensorkiln.frontends.graph.kinds import OpKind, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.rules import axis_in, formula, like_input
+from tensorkiln.frontends.graph.rules import formula, like_input
 from tensorkiln.frontends.graph.tensor import Tensor
 
 # Klambauer et al.: Self-Normalizing Neural Networks (2017).
@@ -89,7 +91,11 @@ def selu(features: object, name: str | None = None) -> Tensor:
 
 def leaky_relu(features: object, alpha: float = 0.2, name: str | None = None) -> Tensor:
     """x where positive, alpha * x elsewhere."""
-    return make("LeakyRelu", (features,), name, alpha=float(alpha))
+    with graph_of([features]).as_default():
+        tensor = convert_to_tensor(features, name="features")
+        if tensor.dtype.is_integer:
+            tensor = make("Cast", (tensor,), "Cast", DstT=dtypes.float32)
+        return make("LeakyRelu", (tensor,), name, alpha=float(alpha))
 
 
 def crelu(features: object, name: str | None = None, axis: int = -1) -> Tensor:
@@ -136,8 +142,12 @@ def _soft(kind: str, logits: object, axis: int | None, name: str | None) -> Tens
     with graph_of([logits]).as_default():
         tensor = convert_to_tensor(logits)
         place = -1 if axis is None else axis
-        if tensor.sizes is not None:
-            axis_in(place, tensor.sizes)
+        if tensor.sizes is not None and not -len(tensor.sizes) <= place < len(tensor.sizes):
+            rank = len(tensor.sizes)
+            raise InvalidArgumentError(
+                None, None, f"`dim` must be in the range [{-rank}, {rank}) where {rank} is the "
+                f"number of dimensions in the input. Received: dim={place}",
+            )  # fmt: skip
         return make(kind, (tensor,), name, axis=place)
 
 

@@ -185,6 +185,15 @@ def _fill_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> S
     return [shorthand.broadcast_in_dim(lowering.builder, values[1], shape, ())]
 
 
+def _fill_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    shape = tuple(int(size) for size in arrays[0].reshape(-1))
+    return [np.full(shape, arrays[1].reshape(()).item(), object)]
+
+
+def _empty_texts(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
+    return [np.full(arrays[0].shape, b"", object)]
+
+
 def zeros_like(
     tensor: object, dtype: object = None, name: str | None = None, optimize: bool = True
 ) -> Tensor:
@@ -253,6 +262,9 @@ def _range_array(bounds: Sequence[Array]) -> Array:
     start, limit, delta = (bound.reshape(()).item() for bound in bounds)
     if delta == 0:
         raise ValueError("Requires delta != 0: 0")
+    if start != limit and (start < limit) != (delta > 0):
+        order, sign = ("<=", ">") if delta > 0 else (">=", "<")
+        raise ValueError(f"Requires start {order} limit when delta {sign} 0: {start}/{limit}")
     if isinstance(delta, float):
         count = max(0, int(np.ceil((limit - start) / delta)))
         return np.asarray(start + np.arange(count) * delta).astype(bounds[0].dtype)
@@ -303,8 +315,9 @@ register(
     OpKind("Identity", "input:T", like_input, _same, host=_same_host),
     OpKind("StopGradient", "input:T", like_input, _stop, differentiable=False),
     OpKind("PreventGradient", "input:T", like_input, _stop, differentiable=False),
-    OpKind("Fill", "dims:index value:T", _fill_infer, _fill_lower),
-    OpKind("ZerosLike", "x:T", _like_infer, _like_lower(0), differentiable=False),
+    OpKind("Fill", "dims:index value:T", _fill_infer, _fill_lower, host=_fill_host),
+    OpKind("ZerosLike", "x:T", _like_infer, _like_lower(0), differentiable=False,
+           host=_empty_texts),
     OpKind("OnesLike", "x:T", _like_infer, _like_lower(1), differentiable=False),
     OpKind("Range", "start:T limit:T delta:T", _range_infer, _range_lower, differentiable=False),
     OpKind("LinSpace", "start:T stop:T num:index", _linspace_infer, _linspace_lower,

@@ -150,6 +150,8 @@ def convolution(
     layout = data_format or layout
     label = name or "convolution"
     steps, holes = _spread(strides, layout, rank), _spread(rate, layout, rank)
+    if max(steps) > 1 and max(holes) > 1:
+        raise ValueError("strides > 1 not supported in conjunction with dilation_rate > 1")
     if rank == 3:
         place = spatial_axes(layout, 3)[0]
         wide = "NCHW" if layout.startswith("NC") else "NHWC"

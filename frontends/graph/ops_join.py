@@ -9,14 +9,15 @@ import numpy as np
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
-from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.convert import Convertible, contains_tensor, convert_to_tensor
 from tensorkiln.frontends.graph.dimension import Size
+from tensorkiln.frontends.graph.dtypes import int32
 from tensorkiln.frontends.graph.index_checks import invalid
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import axis_in, base
-from tensorkiln.frontends.graph.shapes import ShapeError, Sizes, merge
+from tensorkiln.frontends.graph.shapes import ShapeError, Sizes, merge, show
 from tensorkiln.frontends.graph.statics import static_integer, static_integers
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -26,6 +27,9 @@ def concat(values: object, axis: object, name: str = "concat") -> Tensor:
     parts = list(values) if isinstance(values, list | tuple) else [values]
     if len(parts) == 1:
         with graph_of(parts).name_scope(name) as scope:
+            place = convert_to_tensor(axis, int32, "concat_dim")
+            if place.sizes not in ((), None):
+                raise ValueError(f"Shape {show(place.sizes)} must have rank 0")
             return make("Identity", (convert_to_tensor(parts[0]),), scope)
     return make("ConcatV2", (parts, axis), name)
 
@@ -66,6 +70,10 @@ def _concat_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
 def stack(values: object, axis: int = 0, name: str = "stack") -> Tensor:
     """Tensors of one shape along a new dim at `axis`."""
     parts = list(values) if isinstance(values, list | tuple) else [values]
+    if axis and parts and not isinstance(parts[0], Convertible) and not contains_tensor(parts[0]):
+        # TensorFlow makes this constant to look at its shape, and seeds count the ops of a graph.
+        with graph_of(parts).as_default():
+            convert_to_tensor(parts[0], name=name)
     return make("Pack", (parts,), name, axis=axis)
 
 

@@ -9,7 +9,7 @@ from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
-from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.convert import Convertible, convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import FLOATS, NUMBERS
 from tensorkiln.frontends.graph.index_checks import check_labels
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
@@ -55,10 +55,20 @@ def softmax_cross_entropy_with_logits_v2(
 
 def _cross_entropy(labels: object, logits: object, axis: int) -> Tensor:
     scores = convert_to_tensor(logits, name="logits")
-    targets = convert_to_tensor(labels, base(scores), "labels")
+    targets = _as_floats(labels, scores)
     kind = "SoftmaxCrossEntropyWithLogits"
     # The name under which TensorFlow has the result: it reshapes rows and back.
     return apply_op(kind, (scores, targets), "Reshape_2", {"axis": axis}).outputs[0]
+
+
+def _as_floats(labels: object, scores: Tensor) -> Tensor:
+    """The labels in the dtype of the scores, whatever they are."""
+    if isinstance(labels, Convertible):
+        targets = labels._as_tensor()
+        if base(targets) is not base(scores):
+            return make("Cast", (targets,), "Cast", DstT=base(scores))
+        return targets
+    return convert_to_tensor(labels, base(scores), "labels")
 
 
 def _cross_entropy_infer(op: Operation) -> Sequence[Result]:

@@ -45,6 +45,8 @@ def _bias_infer(op: Operation) -> Sequence[Result]:
     value, bias = op.inputs
     if bias.sizes is not None and len(bias.sizes) != 1:
         raise ShapeError(f"Shape must be rank 1 but is rank {len(bias.sizes)}")
+    if value.sizes is not None and len(value.sizes) < 2:
+        raise ShapeError(f"Shape must be at least rank 2 but is rank {len(value.sizes)}")
     if value.sizes is not None and bias.sizes is not None:
         channels = value.sizes[_channel(op, len(value.sizes))]
         if channels is not None and bias.sizes[0] not in (None, channels):
@@ -105,7 +107,9 @@ def dropout(
         drawn = random_uniform(noise, seed=seed, dtype=base(tensor))
         scale = 1.0 / kept
         mask = make("GreaterEqual", (drawn, 1.0 - kept))
-        return tensor * scale * make("Cast", (mask,), "Cast", DstT=base(tensor))
+        result = tensor * scale * make("Cast", (mask,), "Cast", DstT=base(tensor))
+        result.set_shape(tensor.shape)
+        return result
 
 
 def moments(

@@ -12,6 +12,7 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import DType
+from tensorkiln.frontends.graph.errors import InvalidArgumentError
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
@@ -22,6 +23,9 @@ from tensorkiln.frontends.graph.tensor import Tensor
 
 DEFAULT_GRAPH_SEED = 87654321
 _LARGEST_SEED = 2**31 - 1
+_UNIFORM = (
+    dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.int32, dtypes.int64,
+)  # fmt: skip
 
 
 def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
@@ -61,9 +65,22 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
             drawn = random.uniform(builder, state, shape, dtype)
         case _:
             low, high = (reshape(builder, value, ()) for value in values[1:])
+            _check_bounds(lowering, op, values, shape)
             drawn = random.uniform_integers(builder, state, shape, low, high)
     lowering.next_counters[op] = random.next_state(builder, state, math.prod(shape))
     return [drawn]
+
+
+def _check_bounds(
+    lowering: Lowering, op: Operation, values: Sequence[Value], shape: Sequence[int]
+) -> None:
+    """InvalidArgumentError for bounds that are known before the run and hold no integer."""
+    low, high = (lowering.known(value) for value in values[1:])
+    if low is not None and high is not None and math.prod(shape) and low >= high:
+        raise InvalidArgumentError(
+            op.name, op, f"Need minval < maxval, got {low.item()} >= {high.item()}\n"
+            f"\t [[node {op.name} ({op.location})]]",
+        )  # fmt: skip
 
 
 def _draw(kind: str, inputs: Sequence[object], dtype: DType, seed: int | None, name: str) -> Tensor:
@@ -112,6 +129,11 @@ def random_uniform(
 ) -> Tensor:  # fmt: skip
     """Numbers spread evenly over [minval, maxval); integers need `maxval`."""
     kind = dtypes.as_dtype(dtype)
+    if kind not in _UNIFORM:
+        names = ", ".join(f"tf.{item.name}" for item in _UNIFORM)
+        raise ValueError(
+            f"Argument `dtype` got invalid value {kind}. Accepted dtypes are ({names})."
+        )
     if maxval is None and kind.is_integer:
         raise ValueError(f"Must specify maxval for integer dtype {kind!r}")
     top = 1 if maxval is None else maxval

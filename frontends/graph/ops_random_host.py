@@ -20,10 +20,12 @@ from tensorkiln.frontends.graph.dtypes import FLOATS
 from tensorkiln.frontends.graph.host import HostContext, host_only
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.ops_checks import Assert
 from tensorkiln.frontends.graph.ops_elementwise import maximum
 from tensorkiln.frontends.graph.ops_random import get_seed, random_uniform
 from tensorkiln.frontends.graph.ops_slice import slice_
 from tensorkiln.frontends.graph.rules import like_input
+from tensorkiln.frontends.graph.scopes import control_dependencies
 from tensorkiln.frontends.graph.statics import static_shape
 from tensorkiln.frontends.graph.streams import (
     RESERVED,
@@ -65,6 +67,13 @@ def random_crop(
         tensor = convert_to_tensor(value, name="value")
         wanted = convert_to_tensor(size, dtypes.int32, "size")
         whole = make("Shape", (tensor,), out_type=dtypes.int32)
+        fits = make("All", (whole >= wanted, [0]), keep_dims=False)
+        check = Assert(fits, ["Need value.shape >= size, got ", whole, wanted], summarize=1000)
+        # What is known to fit needs no check, which a loop around this could not compile.
+        known = zip(static_shape(whole) or (None,), static_shape(wanted) or (None,), strict=False)
+        fits_surely = all(w is not None and s is not None and w >= s for w, s in known)
+        with control_dependencies([] if fits_surely else [check]):
+            whole = make("Identity", (whole,), "control_dependency")
         limit = whole - wanted + 1
         drawn = random_uniform(
             make("Shape", (whole,), out_type=dtypes.int32), maxval=dtypes.int32.max,

@@ -16,7 +16,14 @@ from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_where import where_true
 from tensorkiln.frontends.graph.rules import axis_in, base
-from tensorkiln.frontends.graph.shapes import ShapeError, broadcast, compatible, merge, show
+from tensorkiln.frontends.graph.shapes import (
+    ShapeError,
+    brackets,
+    broadcast,
+    compatible,
+    merge,
+    show,
+)
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -39,6 +46,13 @@ def _select_infer(op: Operation) -> Sequence[Result]:
         raise ShapeError(f"Shapes {show(x.sizes)} and {show(y.sizes)} must be equal")
     sizes = merge(x.sizes, y.sizes)
     chooses_rows = condition.sizes is not None and len(condition.sizes) <= 1
+    if condition.sizes and sizes is not None and chooses_rows:
+        rows = sizes[0] if sizes else 1
+        if not compatible(condition.sizes, (rows,)):
+            raise ShapeError(
+                f"Dimension 0 in both shapes must be equal, but are {condition.sizes[0]} and "
+                f"{rows}. Shapes are {brackets(condition.sizes)} and {brackets((rows,))}."
+            )
     if not chooses_rows and not compatible(condition.sizes, sizes):
         raise ShapeError(f"Shapes {show(condition.sizes)} and {show(sizes)} must be equal")
     return [(base(x), sizes)]
@@ -135,7 +149,7 @@ register(
     OpKind("Select", "condition:bool x:T y:T", _select_infer, _select_lower),
     OpKind("SelectV2", "condition:bool t:T e:T", _select_v2_infer, _select_v2_lower),
     OpKind("OneHot", "indices:I depth:int32 on_value:T off_value:T", _one_hot_infer,
-           _one_hot_lower),
+           _one_hot_lower, {"I": (dtypes.uint8, dtypes.int8, *dtypes.INDEXES)}),
     OpKind("InTopK", "predictions:float32 targets:index k:index",
            lambda op: [(boolean, (op.inputs[0].sizes or (None,))[:1])], _in_top_k_lower,
            differentiable=False),

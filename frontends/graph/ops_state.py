@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.frontends.graph.apply import make
-from tensorkiln.frontends.graph.dtypes import NUMBERS, DType, boolean
-from tensorkiln.frontends.graph.errors import InvalidArgumentError
+from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.dtypes import INDEXES, NUMBERS, DType, boolean
+from tensorkiln.frontends.graph.errors import InvalidArgumentError, OutOfRangeError
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering, variable_of
 from tensorkiln.frontends.graph.operation import Operation
@@ -104,6 +105,28 @@ def _initialized_lower(
     return [lowering.flag(variable_op(op))]
 
 
+def count_up_to(ref: object, limit: int, name: str | None = None) -> Tensor:
+    """The variable's value (int32, int64), which is then one more; OutOfRangeError, and no change,
+    once it has reached `limit`."""
+    return make("CountUpTo", (ref,), name, limit=int(limit))
+
+
+def _count_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    variable, builder, limit = variable_op(op), lowering.builder, op.integer("limit")
+    before = lowering.read(variable)
+
+    def react(arrays: Sequence[Array]) -> None:
+        raise OutOfRangeError(
+            op.name, op, f"Reached limit of {limit}\n\t [[node {op.name} ({op.location})]]"
+        )
+
+    below = shorthand.compare(builder, "LT", before, shorthand.scalar(builder, limit, before.dtype))
+    lowering.check(op, below, (), react)
+    one = shorthand.scalar(builder, 1, before.dtype)
+    lowering.write(variable, builder.one("add", (before, one)))
+    return [lowering.identity(before)]
+
+
 def _initialized_value_infer(op: Operation) -> Sequence[Result]:
     return [(base(op.inputs[1]), op.inputs[1].sizes)]
 
@@ -123,6 +146,8 @@ register(
     OpKind("Assign", "ref:&T value:T", _assign_infer, _assign_lower, writes=True),
     OpKind("AssignAdd", "ref:&T value:T", _assign_infer, _assign_lower, _NUMBER, writes=True),
     OpKind("AssignSub", "ref:&T value:T", _assign_infer, _assign_lower, _NUMBER, writes=True),
+    OpKind("CountUpTo", "ref:&T", lambda op: [(base(op.inputs[0]), ())], _count_lower,
+           {"T": INDEXES}, writes=True, differentiable=False, effects=True),
     OpKind("IsVariableInitialized", "ref:&T", lambda op: [(boolean, ())], _initialized_lower,
            differentiable=False),
     OpKind("InitializedValue", "ref:&T initial:T", _initialized_value_infer,

@@ -292,9 +292,8 @@ def _tensor(value: object, name: str) -> Tensor:
 
 def _check_float(tensor: Tensor) -> None:
     if tensor.dtype.base_dtype not in FLOATS:
-        names = [dtype.name for dtype in FLOATS]
         raise ValueError(
-            f"Invalid type {tensor.dtype.base_dtype!r} for {tensor.name}, expected: {names}."
+            f"Invalid type {tensor.dtype.base_dtype!r} for {tensor.name}, expected: {list(FLOATS)}."
         )
 
 

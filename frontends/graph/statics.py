@@ -20,6 +20,9 @@ def static_array(tensor: Tensor) -> Array | None:
         value = op.attributes["value"]
         assert isinstance(value, np.ndarray)
         return value
+    if op.type == "Cast" and op.inputs[0].op.type == "Const" and tensor.sizes == ():
+        inner = static_array(op.inputs[0])
+        return None if inner is None else inner.astype(tensor.dtype.numpy)
     if tensor.dtype.is_integer and tensor.sizes is not None and len(tensor.sizes) <= 1:
         vector = static_vector(tensor)
         if vector is not None and None not in vector:

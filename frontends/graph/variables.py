@@ -10,11 +10,13 @@ from tensorkiln.frontends.graph.apply import make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.graph_keys import GraphKeys, global_variables, local_variables
+from tensorkiln.frontends.graph.indexing import index_tensor
 from tensorkiln.frontends.graph.lifted import lifted
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.operators import Operand
 from tensorkiln.frontends.graph.ops_constant import no_op
-from tensorkiln.frontends.graph.ops_state import assign, assign_add, assign_sub
+from tensorkiln.frontends.graph.ops_slice_assign import settable
+from tensorkiln.frontends.graph.ops_state import assign, assign_add, assign_sub, count_up_to
 from tensorkiln.frontends.graph.scopes import group
 from tensorkiln.frontends.graph.shapes import Sizes, TensorShape, show
 from tensorkiln.frontends.graph.stack import get_default_graph
@@ -148,7 +150,7 @@ class Variable(Scattering, Operand):
 
     def read_value(self) -> Tensor:
         """The variable's value at this place, as a new tensor."""
-        return make("Identity", (self._ref,), "read_value")
+        return make("Identity", (self._ref,), "read")
 
     def initialized_value(self) -> Tensor:
         """The variable's value if it is initialised, else its initial value.
@@ -190,6 +192,13 @@ class Variable(Scattering, Operand):
 
     def _as_tensor(self, as_ref: bool = False) -> Tensor:
         return self._ref if as_ref else self._snapshot
+
+    def __getitem__(self, key: object) -> Tensor:
+        return settable(index_tensor(self._snapshot, key))
+
+    def count_up_to(self, limit: int) -> Tensor:
+        """The value, which is then one more; OutOfRangeError once it has reached `limit`."""
+        return count_up_to(self._ref, limit)
 
     def __repr__(self) -> str:
         return f"<tf.Variable '{self.name}' shape={show(self._ref.sizes)} dtype={self.dtype.name}>"

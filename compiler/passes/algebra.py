@@ -8,8 +8,16 @@ import numpy as np
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops.dot import sides
 from tensorkiln.compiler.passes.facts import is_number
-from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, Rule, merged, until_stable
+from tensorkiln.compiler.passes.rewriting import (
+    Replacement,
+    Rewriter,
+    Rule,
+    merged,
+    static,
+    until_stable,
+)
 
 _ASSOCIATIVE = ("add", "multiply", "maximum", "minimum", "and", "or", "xor")
 _ALWAYS_ASSOCIATIVE = ("maximum", "minimum", "and", "or", "xor")
@@ -24,6 +32,9 @@ def algebra(function: Function) -> Function:
         %1 = transpose(%w) {permutation = (1, 0)}
         %2 = dot_general(%x, %1) {... rhs_contracting = (0)}    ->
                                                %2 = dot_general(%x, %w) {... rhs_contracting = (1)}
+
+        %1 = dot_general(%x, %w)                 %1 = slice(%w)
+        %2 = slice(%1)                 ->        %2 = dot_general(%x, %1)
 
     Expects canonical form (constants right) and leaves constants to fold_constants.  Every bit of
     every result is kept.
@@ -124,6 +135,33 @@ def dot_of_transposes(rewriter: Rewriter, op: Op) -> Replacement:
     return rewriter.op(op.name, operands, attributes)
 
 
+def slice_of_product(rewriter: Rewriter, op: Op) -> Replacement:
+    """A part of a product, of which nobody reads more, is the product of parts."""
+    inner = rewriter.producer(op.operands[0], "dot_general")
+    if inner is None or not rewriter.has_one_use(op.operands[0]):
+        return None
+    if not static(*inner.operands, op.result) or not op.result.type.elements:
+        return None
+    ranks = (inner.operands[0].type.rank, inner.operands[1].type.rank)
+    left, right = sides(inner.attributes, ranks)
+    batches, rows = len(left.batch), len(left.free)
+    cuts = list(zip(op.ints("start"), op.ints("limit"), op.ints("strides"), strict=True))
+    parts: list[Value] = []
+    for value, side, free in (
+        (inner.operands[0], left, cuts[batches : batches + rows]),
+        (inner.operands[1], right, cuts[batches + rows :]),
+    ):
+        bounds = [(0, size, 1) for size in value.shape]
+        for axis, cut in (
+            *zip(side.batch, cuts[:batches], strict=True),
+            *zip(side.free, free, strict=True),
+        ):
+            bounds[axis] = cut
+        start, limit, strides = ([bound[k] for bound in bounds] for k in range(3))
+        parts.append(shorthand.slice_(rewriter, value, start, limit, strides))
+    return rewriter.op(inner.name, parts, inner.attributes)
+
+
 def _divide_by_constant(rewriter: Rewriter, op: Op) -> Replacement:
     # x / c = x * (1/c): one rounding more.
     x, y = op.operands
@@ -193,6 +231,7 @@ _EXACT: dict[str, Sequence[Rule]] = {
     "divide": (_negated_factor,),
     "select": (_select_of_selects,),
     "dot_general": (dot_of_transposes,),
+    "slice": (slice_of_product,),
 }
 
 _INEXACT: dict[str, Sequence[Rule]] = {

@@ -13,6 +13,13 @@ from typing import TypeAlias
 from tensorkiln.compiler.ir.dtypes import part_of
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ops.builder import Builder
+from tensorkiln.compiler.ops.complex_eigen import complex_eigh, complex_svd
+from tensorkiln.compiler.ops.complex_factors import (
+    complex_determinant,
+    complex_log_determinant,
+    complex_lu,
+    complex_qr,
+)
 from tensorkiln.compiler.ops.complex_functions import FUNCTIONS, Pair, hypot
 from tensorkiln.compiler.ops.complex_matrices import (
     complex_cholesky,
@@ -142,6 +149,31 @@ def _triangular(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Par
     return [complex_triangular_solve(builder, a, b, left, lower, unit, transposed)]
 
 
+def _lu(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    real, imaginary, pivots, permutation = complex_lu(builder, _both(given[0]))
+    return [(real, imaginary), pivots, permutation]
+
+
+def _qr(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    return complex_qr(builder, _both(given[0]), op.results[0].shape[-1])
+
+
+def _eigh(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    return complex_eigh(builder, _both(given[0]))
+
+
+def _svd(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    return complex_svd(builder, _both(given[0]), op.flag("full_matrices"))
+
+
+def _determinant(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    return [complex_determinant(builder, _both(given[0]))]
+
+
+def _log_determinant(builder: Builder, op: Op, given: Sequence[Part]) -> Sequence[Part]:
+    return complex_log_determinant(builder, _both(given[0]))
+
+
 _BY_PARTS = (
     "identity", "stop_gradient", "add", "subtract", "negate", "select", "broadcast_in_dim",
     "reshape", "transpose", "reverse", "slice", "concatenate", "pad", "dynamic_slice",
@@ -163,6 +195,12 @@ COMPLEX_RULES: Mapping[str, Rule] = {
     "linear_solve": _solve,
     "matrix_inverse": _inverse,
     "triangular_solve": _triangular,
+    "lu": _lu,
+    "qr": _qr,
+    "eigh": _eigh,
+    "svd": _svd,
+    "determinant": _determinant,
+    "log_determinant": _log_determinant,
 }
 
 
@@ -179,5 +217,8 @@ OWN_RULES = ("complex", "real", "imag", "while", "case")
 
 def has_complex_body(op: Op) -> bool:
     """True if a gradient of the op is that of `expand_complex`."""
-    own = (*OWN_RULES, "conjugate", "fft", "constant", "iota", "stop_gradient")
+    own = (
+        *OWN_RULES, "conjugate", "fft", "constant", "iota", "stop_gradient", "lu", "qr", "eigh",
+        "svd", "determinant", "log_determinant",
+    )  # fmt: skip
     return op.name in COMPLEX_RULES and op.name not in own and involves_complex(op)

@@ -1,6 +1,7 @@
-"""The ops eigh and svd: eigenvalues of symmetric matrices and singular values of any.
+"""The ops eigh and svd: eigenvalues of symmetric (Hermitian) matrices and singular values of any.
 
-Of the operand of eigh, the lower triangle is read.  Vectors are determined up to sign, and those
+Of the operand of eigh, the lower triangle is read.  Vectors are determined up to sign (up to a
+factor of size 1 where they are complex), and those
 of equal values up to a rotation; their gradients are where values differ.
 """
 
@@ -10,13 +11,15 @@ from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.function import Attributes, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.ops.along import take_along
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import expect
+from tensorkiln.compiler.ops.complex_eigen import complex_eigh, complex_svd
+from tensorkiln.compiler.ops.complex_parts import join, parts
 from tensorkiln.compiler.ops.formula import Formula, formulas
 from tensorkiln.compiler.ops.linalg_qr import qr
 from tensorkiln.compiler.ops.matrices import (
     Cotangents,
+    adjoint,
     as_columns,
     check_matrices,
     diagonal,
@@ -25,18 +28,21 @@ from tensorkiln.compiler.ops.matrices import (
     mirrored_gradient,
     on_diagonal,
     product,
+    real_dtype,
+    real_part,
 )
 from tensorkiln.compiler.ops.record import Composite, Cost, FromBody, OpRecord, Types, bytes_moved
 from tensorkiln.compiler.ops.shorthand import (
     binary,
     broadcast_in_dim,
     concat,
+    convert,
     full_like,
     slice_axis,
     squeeze,
     zeros_like,
 )
-from tensorkiln.compiler.ops.sort import argsort
+from tensorkiln.compiler.ops.spectral import gaps, ordered, reciprocal
 from tensorkiln.runtime.errors import UnsupportedError
 
 
@@ -52,53 +58,27 @@ def svd(builder: Builder, a: Value, full_matrices: bool = False) -> tuple[Value,
     return s, u, v
 
 
-def _ordered(
-    builder: Builder, values: Value, rows: Sequence[Value], descending: bool
-) -> tuple[Value, list[Value]]:
-    """Values in order, and the rows that go with them."""
-    order = argsort(builder, values, -1, descending)
-    rank = values.type.rank + 1
-    moved = []
-    for matrix in rows:
-        places = broadcast_in_dim(builder, order, matrix.shape, range(rank - 1))
-        moved.append(take_along(builder, matrix, places, -2))
-    return take_along(builder, values, order, -1), moved
-
-
-def _reciprocal(x: Formula) -> Formula:
-    """1/x, and 0 where x is 0."""
-    nothing = x.compare("EQ", 0.0)
-    ones = Formula(x.builder, full_like(x.builder, x.value, 1))
-    return nothing.drop(1.0 / nothing.select(ones, x))
-
-
-def _gaps(builder: Builder, values: Value) -> Formula:
-    """1 / (values[j] - values[i]) at (i, j), and 0 where those are equal."""
-    rank = values.type.rank + 1
-    shape = (*values.shape, values.shape[-1])
-    across = broadcast_in_dim(builder, values, shape, (*range(rank - 2), rank - 1))
-    down = broadcast_in_dim(builder, values, shape, range(rank - 1))
-    return _reciprocal(Formula(builder, across) - Formula(builder, down))
-
-
 # eigh
 
 
 def _eigh_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: the operand holds square matrices of f32 or f64."""
+    """C1: the operand holds square matrices of f32, f64 or complex numbers."""
     (a,) = expect(types, 1)
     check_matrices(a, "C1", square=True)
-    return a.with_shape(a.shape[:-1]), a
+    return a.with_shape(a.shape[:-1]).with_dtype(real_dtype(a.dtype)), a
 
 
 def _eigh_body(builder: Builder, op: Op) -> Sequence[Value]:
+    if op.operands[0].dtype.is_complex:
+        found, both = complex_eigh(builder, parts(builder, op.operands[0]))
+        return [found, join(builder, *both)]
     rotated, rows = builder.op("jacobi_eigen", op.operands)
-    values, (vectors,) = _ordered(builder, diagonal(builder, rotated), [rows], False)
+    values, (vectors,) = ordered(builder, diagonal(builder, rotated), [rows], False)
     return [values, flip(builder, vectors)]
 
 
 def _eigh_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
-    """v (diag(w') + f * (v^T v')) v^T with f = 1 / (w[j] - w[i]) off the diagonal (Giles, Collected
+    """v (diag(w') + f * (v^H v')) v^H with f = 1 / (w[j] - w[i]) off the diagonal (Giles, Collected
     matrix derivative results for forward and reverse mode AD, 2008, section 3.1)."""
     w_bar, v_bar = cotangents
     if w_bar is None and v_bar is None:
@@ -106,11 +86,12 @@ def _eigh_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangen
     w, v = op.results
     inner = zeros_like(builder, v)
     if v_bar is not None:
-        found = Formula(builder, product(builder, flip(builder, v), v_bar))
-        inner = (_gaps(builder, w) * found).value
+        found = Formula(builder, product(builder, adjoint(builder, v), v_bar))
+        inner = (gaps(builder, w).convert(v.dtype) * found).value
     if w_bar is not None:
-        inner = on_diagonal(builder, as_columns(builder, w_bar, v.shape), inner)
-    found_a = product(builder, product(builder, v, inner), flip(builder, v))
+        spread = convert(builder, as_columns(builder, w_bar, v.shape), v.dtype)
+        inner = on_diagonal(builder, spread, inner)
+    found_a = product(builder, product(builder, v, inner), adjoint(builder, v))
     return [mirrored_gradient(builder, found_a)]
 
 
@@ -118,14 +99,14 @@ def _eigh_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangen
 
 
 def _svd_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: the operand holds matrices of f32 or f64."""
+    """C1: the operand holds matrices of f32, f64 or complex numbers."""
     (a,) = expect(types, 1)
     check_matrices(a, "C1")
     rows, columns = a.sizes[-2:]
     outer, count = a.shape[:-2], min(rows, columns)
     left, right = (rows, columns) if attributes["full_matrices"] else (count, count)
     return (
-        a.with_shape((*outer, count)),
+        a.with_shape((*outer, count)).with_dtype(real_dtype(a.dtype)),
         a.with_shape((*outer, rows, left)),
         a.with_shape((*outer, columns, right)),
     )
@@ -133,6 +114,9 @@ def _svd_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
 
 def _svd_body(builder: Builder, op: Op) -> Sequence[Value]:
     full = op.flag("full_matrices")
+    if op.operands[0].dtype.is_complex:
+        s, left, right = complex_svd(builder, parts(builder, op.operands[0]), full)
+        return [s, join(builder, *left), join(builder, *right)]
     a, scale = in_range(builder, op.operands[0])
     if a.shape[-2] < a.shape[-1]:
         s, v, u = _tall_svd(builder, flip(builder, a), full)
@@ -154,9 +138,9 @@ def _tall_svd(builder: Builder, a: Value, full: bool) -> tuple[Value, Value, Val
     rows, turned = builder.op("jacobi_svd", (flip(builder, square),))
     f = Formula(builder, rows)
     norms = (f * f).sum((-1,)).apply("sqrt").value
-    s, (ordered, v) = _ordered(builder, norms, [rows, turned], True)
-    units, spread = formulas(builder, ordered, as_columns(builder, s, ordered.shape))
-    columns = flip(builder, (units * _reciprocal(spread)).value)
+    s, (lines, v) = ordered(builder, norms, [rows, turned], True)
+    units, spread = formulas(builder, lines, as_columns(builder, s, lines.shape))
+    columns = flip(builder, (units * reciprocal(spread)).value)
     complete, signs = qr(builder, columns)
     flipped = Formula(builder, diagonal(builder, signs)).compare("LT", 0.0)
     ones = Formula(builder, full_like(builder, s, 1))
@@ -171,12 +155,13 @@ def _tall_svd(builder: Builder, a: Value, full: bool) -> tuple[Value, Value, Val
 
 
 def _svd_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
-    """With f = 1 / (s[j]^2 - s[i]^2) off the diagonal, j = f * (u^T u') and k = f * (v^T v'):
+    """With f = 1 / (s[j]^2 - s[i]^2) off the diagonal, j = f * (u^H u') and k = f * (v^H v'):
 
-        a' = u ((j + j^T) s + s (k + k^T) + diag(s')) v^T
-             + (1 - u u^T) u' s^-1 v^T + u s^-1 v'^T (1 - v v^T)
+        a' = u ((j + j^H) s + s (k + k^H) + diag(s') + i diag(im(u^H u')) s^-1) v^H
+             + (1 - u u^H) u' s^-1 v^H + u s^-1 v'^H (1 - v v^H)
 
-    (Townsend, Differentiating the singular value decomposition, 2016).
+    (Townsend, Differentiating the singular value decomposition, 2016; Wan and Zhang, Automatic
+    differentiation for complex valued SVD, arXiv:1909.02659, for the imaginary diagonal).
     """
     s_bar, u_bar, v_bar = cotangents
     (a,), (s, u, v) = op.operands, op.results
@@ -191,28 +176,38 @@ def _svd_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangent
     count = s.shape[-1]
     u, v = (slice_axis(builder, x, -1, 0, count) for x in (u, v))
     square = (*s.shape, count)
-    down, across = as_columns(builder, s, square), _as_rows(builder, s, square)
-    gaps = _gaps(builder, builder.one("multiply", (s, s)))
+    down, across = (
+        convert(builder, x, a.dtype)
+        for x in (as_columns(builder, s, square), _as_rows(builder, s, square))
+    )
+    spread = gaps(builder, builder.one("multiply", (s, s))).convert(a.dtype)
     inner = Formula(builder, full_like(builder, down, 0))
     if u_bar is not None:
-        j = (gaps * Formula(builder, product(builder, flip(builder, u), u_bar))).value
-        both = builder.one("add", (j, flip(builder, j)))
+        along = product(builder, adjoint(builder, u), u_bar)
+        j = (spread * Formula(builder, along)).value
+        both = builder.one("add", (j, adjoint(builder, j)))
         inner = inner + Formula(builder, builder.one("multiply", (both, across)))
+        if a.dtype.is_complex:
+            turning = builder.one("subtract", (along, real_part(builder, along)))
+            turning = on_diagonal(builder, turning, full_like(builder, along, 0))
+            size = reciprocal(Formula(builder, as_columns(builder, s, square))).convert(a.dtype)
+            inner = inner + Formula(builder, turning) * size
     if v_bar is not None:
-        k = (gaps * Formula(builder, product(builder, flip(builder, v), v_bar))).value
-        both = builder.one("add", (k, flip(builder, k)))
+        k = (spread * Formula(builder, product(builder, adjoint(builder, v), v_bar))).value
+        both = builder.one("add", (k, adjoint(builder, k)))
         inner = inner + Formula(builder, builder.one("multiply", (both, down)))
     middle = inner.value
     if s_bar is not None:
-        # The sums of j and k have nothing on their diagonals.
-        middle = on_diagonal(builder, as_columns(builder, s_bar, square), middle)
-    total = product(builder, product(builder, u, middle), flip(builder, v))
+        given = convert(builder, as_columns(builder, s_bar, square), a.dtype)
+        only = on_diagonal(builder, given, full_like(builder, middle, 0))
+        middle = builder.one("add", (middle, only))
+    total = product(builder, product(builder, u, middle), adjoint(builder, v))
     if u_bar is not None:
         rest = _outside(builder, u, u_bar, s)
-        total = builder.one("add", (total, product(builder, rest, flip(builder, v))))
+        total = builder.one("add", (total, product(builder, rest, adjoint(builder, v))))
     if v_bar is not None:
         rest = _outside(builder, v, v_bar, s)
-        total = builder.one("add", (total, product(builder, u, flip(builder, rest))))
+        total = builder.one("add", (total, product(builder, u, adjoint(builder, rest))))
     return [total]
 
 
@@ -222,14 +217,11 @@ def _as_rows(builder: Builder, x: Value, shape: tuple[int, ...]) -> Value:
 
 
 def _outside(builder: Builder, u: Value, u_bar: Value, s: Value) -> Value:
-    """(1 - u u^T) u' s^-1"""
-    along = product(builder, u, product(builder, flip(builder, u), u_bar))
-    rest, scale = formulas(
-        builder,
-        builder.one("subtract", (u_bar, along)),
-        _as_rows(builder, s, u.shape),
-    )
-    return (rest * _reciprocal(scale)).value
+    """(1 - u u^H) u' s^-1"""
+    along = product(builder, u, product(builder, adjoint(builder, u), u_bar))
+    rest = Formula(builder, builder.one("subtract", (u_bar, along)))
+    scale = reciprocal(Formula(builder, _as_rows(builder, s, u.shape)))
+    return (rest * scale.convert(u.dtype)).value
 
 
 def _cost(op: Op) -> Cost:

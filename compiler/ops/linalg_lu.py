@@ -24,8 +24,9 @@ from tensorkiln.compiler.ops.checks import expect
 from tensorkiln.compiler.ops.linalg_triangular import triangular_solve
 from tensorkiln.compiler.ops.matrices import (
     Cotangents,
+    adjoint,
     check_matrices,
-    flip,
+    conjugate,
     lanes_from,
     product,
     stack_loop,
@@ -54,7 +55,7 @@ def permuted_rows(builder: Builder, x: Value, permutation: Value, inverse: bool 
 
 
 def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: the operand holds square matrices of f32 or f64."""
+    """C1: the operand holds square matrices of f32, f64 or complex numbers."""
     (a,) = expect(types, 1)
     check_matrices(a, "C1", square=True)
     rows = a.with_shape(a.shape[:-1]).with_dtype(I32)
@@ -132,8 +133,8 @@ def _exchange(context: LoopContext, result: int, one: Index, other: Index) -> No
 
 
 def _gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
-    """With f = strict lower part of l^T g + upper part of g u^T, the gradient for the permuted
-    rows is l^-T f u^-T (de Hoog, Anderssen and Lukas, Differentiation of matrix functionals using
+    """With f = strict lower part of l^H g + upper part of g u^H, the gradient for the permuted
+    rows is l^-H f u^-H (de Hoog, Anderssen and Lukas, Differentiation of matrix functionals using
     triangular factorization, Mathematics of Computation 80, 2011, theorem 3)."""
     g = cotangents[0]
     if g is None:
@@ -144,12 +145,13 @@ def _gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
     g_lower = triangle(builder, g, lower=True, strict=True)
     g_upper = triangle(builder, g, lower=False)
     # The ones of l add g_lower itself to l^T g.
-    from_lower = builder.one("add", (product(builder, flip(builder, strict), g_lower), g_lower))
+    from_lower = builder.one("add", (product(builder, adjoint(builder, strict), g_lower), g_lower))
     from_lower = triangle(builder, from_lower, lower=True, strict=True)
-    from_upper = triangle(builder, product(builder, g_upper, flip(builder, upper)), lower=False)
+    from_upper = triangle(builder, product(builder, g_upper, adjoint(builder, upper)), lower=False)
     both = builder.one("add", (from_lower, from_upper))
-    left = triangular_solve(builder, factors, both, unit_diagonal=True, transpose_a=True)
-    found = triangular_solve(builder, factors, left, left_side=False, lower=False, transpose_a=True)
+    turned = conjugate(builder, factors)
+    left = triangular_solve(builder, turned, both, unit_diagonal=True, transpose_a=True)
+    found = triangular_solve(builder, turned, left, left_side=False, lower=False, transpose_a=True)
     return [permuted_rows(builder, found, permutation, inverse=True)]
 
 

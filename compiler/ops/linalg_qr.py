@@ -19,11 +19,14 @@ from tensorkiln.compiler.kernel.expr import Binary, Buffer, Convert, Expr, Fma, 
 from tensorkiln.compiler.kernel.index import ZERO, add, const, sub
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import expect, require
+from tensorkiln.compiler.ops.complex_factors import complex_qr
+from tensorkiln.compiler.ops.complex_parts import join, parts
 from tensorkiln.compiler.ops.linalg_triangular import triangular_solve
 from tensorkiln.compiler.ops.matrices import (
     Cotangents,
+    adjoint,
     check_matrices,
-    flip,
+    conjugate,
     in_range,
     lane_count,
     lanes_from,
@@ -218,7 +221,7 @@ def _product_cost(op: Op) -> Cost:
 
 
 def _qr_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: the operand holds matrices of f32 or f64."""
+    """C1: the operand holds matrices of f32, f64 or complex numbers."""
     (a,) = expect(types, 1)
     check_matrices(a, "C1")
     rows, columns = a.sizes[-2:]
@@ -229,6 +232,9 @@ def _qr_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
 
 def _body(builder: Builder, op: Op) -> Sequence[Value]:
     (a,), (q, r) = op.operands, op.results
+    if a.dtype.is_complex:
+        left, right = complex_qr(builder, parts(builder, a), q.shape[-1])
+        return [join(builder, *left), join(builder, *right)]
     scaled, scale = in_range(builder, a)
     factored, taus = builder.op("householder_qr", (scaled,))
     found = builder.one("householder_product", (factored, taus), columns=q.shape[-1])
@@ -246,8 +252,8 @@ def _qr_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
 
 
 def _gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
-    """For as many rows as columns or more, with m = r r'^T - q'^T q:
-    a' = (q' + q mirror(m)) r^-T, mirror copying the lower triangle to the upper one (Walter and
+    """For as many rows as columns or more, with m = r r'^H - q'^H q:
+    a' = (q' + q mirror(m)) r^-H, mirror copying the lower triangle to the upper one (Walter and
     Lehmann, Algorithmic differentiation of linear algebra functions, 2010; Liao et al.,
     Differentiable programming tensor networks, arXiv:1903.09650, equation 14).  The columns of a
     wide matrix beyond the square part are q times those of r, and split off first."""
@@ -265,8 +271,8 @@ def _gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
     left, right = (slice_axis(builder, r_bar, -1, *ends) for ends in ((0, rows), (rows, columns)))
     square = slice_axis(builder, r, -1, 0, rows)
     beyond = slice_axis(builder, a, -1, rows, columns)
-    # r[:, rows:] = q^T a[:, rows:]
-    moved = builder.one("add", (q_bar, product(builder, beyond, flip(builder, right))))
+    # r[:, rows:] = q^H a[:, rows:]
+    moved = builder.one("add", (q_bar, product(builder, beyond, adjoint(builder, right))))
     first = _tall_gradient(builder, q, square, moved, left)
     second = product(builder, q, right)
     return [builder.one("concatenate", (first, second), dimension=a.type.rank - 1)]
@@ -275,11 +281,16 @@ def _gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
 def _tall_gradient(builder: Builder, q: Value, r: Value, q_bar: Value, r_bar: Value) -> Value:
     m = builder.one(
         "subtract",
-        (product(builder, r, flip(builder, r_bar)), product(builder, flip(builder, q_bar), q)),
+        (
+            product(builder, r, adjoint(builder, r_bar)),
+            product(builder, adjoint(builder, q_bar), q),
+        ),
     )
     inner = product(builder, q, mirrored_lower(builder, m))
     total = builder.one("add", (q_bar, inner))
-    return triangular_solve(builder, r, total, left_side=False, lower=False, transpose_a=True)
+    return triangular_solve(
+        builder, conjugate(builder, r), total, left_side=False, lower=False, transpose_a=True
+    )
 
 
 def _qr_cost(op: Op) -> Cost:

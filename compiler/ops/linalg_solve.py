@@ -14,24 +14,31 @@ from tensorkiln.compiler.ir.function import Array, Attributes, Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.checks import expect, require
+from tensorkiln.compiler.ops.complex_factors import complex_determinant, complex_log_determinant
+from tensorkiln.compiler.ops.complex_parts import join, parts
 from tensorkiln.compiler.ops.linalg_lu import lu, permuted_rows
 from tensorkiln.compiler.ops.linalg_triangular import triangular_solve
 from tensorkiln.compiler.ops.matrices import (
     Cotangents,
+    adjoint,
     check_matrices,
+    conjugate,
     diagonal,
     flip,
     identity,
     product,
+    real_dtype,
 )
 from tensorkiln.compiler.ops.record import Composite, Cost, OpRecord, Types, bytes_moved
 from tensorkiln.compiler.ops.shorthand import (
     binary,
     broadcast_in_dim,
     compare,
+    convert,
     iota,
     reduce,
     select,
+    zeros_like,
 )
 
 
@@ -70,8 +77,9 @@ def _number(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
 
 
 def _two_numbers(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: the operand holds square matrices of f32 or f64."""
-    return _number(types, attributes) * 2
+    """C1: the operand holds square matrices of f32, f64 or complex numbers."""
+    (sign,) = _number(types, attributes)
+    return sign, sign.with_dtype(real_dtype(sign.dtype))
 
 
 def _system(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
@@ -175,6 +183,8 @@ def _determinant_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
 
 def _determinant_body(builder: Builder, op: Op) -> Sequence[Value]:
     (a,) = op.operands
+    if a.dtype.is_complex:
+        return [join(builder, *complex_determinant(builder, parts(builder, a)))]
     factors, pivots, _ = lu(builder, a)
     total = reduce(builder, diagonal(builder, factors), "multiply", (-1,))
     return [builder.one("multiply", (total, _exchanges_sign(builder, a, pivots)))]
@@ -185,17 +195,17 @@ def _spread(builder: Builder, x: Value, like: Value) -> Value:
 
 
 def _determinant_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
-    """g det(a) a^-T (Giles, 2008, section 2.2.4); infinite or NaN where `a` is singular."""
+    """g conj(det(a)) a^-H (Giles, 2008, section 2.2.4); infinite or NaN where `a` is singular."""
     (g,) = cotangents
     if g is None:
         return [None]
     (a,) = op.operands
-    scale = builder.one("multiply", (g, op.result))
+    scale = builder.one("multiply", (g, conjugate(builder, op.result)))
     return [binary(builder, "multiply", _spread(builder, scale, a), _turned_inverse(builder, a))]
 
 
 def _turned_inverse(builder: Builder, a: Value) -> Value:
-    return flip(builder, inverse(builder, a))
+    return adjoint(builder, inverse(builder, a))
 
 
 def _log_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
@@ -206,6 +216,9 @@ def _log_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
 
 def _log_body(builder: Builder, op: Op) -> Sequence[Value]:
     (a,) = op.operands
+    if a.dtype.is_complex:
+        direction, size = complex_log_determinant(builder, parts(builder, a))
+        return [join(builder, *direction), size]
     factors, pivots, _ = lu(builder, a)
     found = diagonal(builder, factors)
     signs = reduce(builder, builder.one("sign", (found,)), "multiply", (-1,))
@@ -215,11 +228,18 @@ def _log_body(builder: Builder, op: Op) -> Sequence[Value]:
 
 
 def _log_gradient(builder: Builder, op: Op, cotangents: Cotangents) -> Cotangents:
-    """g a^-T for the logarithm (Giles, 2008, section 2.2.4); the sign is constant."""
-    (a,), g = op.operands, cotangents[1]
-    if g is None:
+    """g a^-H for the logarithm (Giles, 2008, section 2.2.4).  The sign is constant where it is
+    real; a complex one turns with im(tr(a^-1 da)): -i im(conj(g) sign) a^-H."""
+    (a,), (turning, g) = op.operands, cotangents
+    scale = None if g is None else convert(builder, g, a.dtype)
+    if turning is not None and a.dtype.is_complex:
+        met = builder.one("multiply", (conjugate(builder, turning), op.results[0]))
+        around = builder.one("negate", (builder.one("imag", (met,)),))
+        both = join(builder, zeros_like(builder, around), around)
+        scale = both if scale is None else builder.one("add", (scale, both))
+    if scale is None:
         return [None]
-    return [builder.one("multiply", (_spread(builder, g, a), _turned_inverse(builder, a)))]
+    return [builder.one("multiply", (_spread(builder, scale, a), _turned_inverse(builder, a)))]
 
 
 def _cost(op: Op) -> Cost:

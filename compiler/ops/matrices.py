@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import F32, F64, I32, DType
+from tensorkiln.compiler.ir.dtypes import F32, F64, I32, DType, part_of
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Index
@@ -25,6 +25,7 @@ from tensorkiln.compiler.ops.shorthand import (
     broadcast_in_dim,
     broadcast_to,
     compare,
+    convert,
     dot_general,
     full,
     full_like,
@@ -47,6 +48,11 @@ def check_matrices(kind: TensorType, constraint: str, square: bool = False) -> N
     if square:
         fits = kind.shape[-1] == kind.shape[-2]
         require(fits, f"{constraint}: the matrices of {kind} are not square")
+
+
+def real_dtype(dtype: DType) -> DType:
+    """The dtype of sizes of numbers of a dtype."""
+    return part_of(dtype) if dtype.is_complex else dtype
 
 
 # Loops
@@ -103,6 +109,21 @@ def flip(builder: Builder, x: Value) -> Value:
     return transpose(builder, x, (*range(rank - 2), rank - 1, rank - 2))
 
 
+def conjugate(builder: Builder, x: Value) -> Value:
+    """The complex conjugates; real numbers as they are."""
+    return builder.one("conjugate", (x,)) if x.dtype.is_complex else x
+
+
+def adjoint(builder: Builder, x: Value) -> Value:
+    """The conjugate transpose of each matrix; of a real one its transpose."""
+    return conjugate(builder, flip(builder, x))
+
+
+def real_part(builder: Builder, x: Value) -> Value:
+    """`x` without imaginary parts, in its dtype."""
+    return convert(builder, builder.one("real", (x,)), x.dtype) if x.dtype.is_complex else x
+
+
 def product(builder: Builder, a: Value, b: Value) -> Value:
     """Matrices of one stack times those of another of the same shape."""
     rank = a.type.rank
@@ -131,17 +152,20 @@ def on_diagonal(builder: Builder, x: Value, off_diagonal: Value) -> Value:
 
 
 def mirrored_gradient(builder: Builder, g: Value) -> Value:
-    """The gradient for an operand of whose symmetric matrices only the lower triangle is read:
-    the elements above the diagonal stand for those below it."""
-    both = builder.one("add", (g, flip(builder, g)))
-    return on_diagonal(builder, g, triangle(builder, both, lower=True, strict=True))
+    """The gradient for an operand of whose symmetric (Hermitian) matrices only the lower triangle is
+    read: the elements above the diagonal stand for those below it."""
+    both = builder.one("add", (g, adjoint(builder, g)))
+    return on_diagonal(
+        builder, real_part(builder, g), triangle(builder, both, lower=True, strict=True)
+    )
 
 
 def mirrored_lower(builder: Builder, x: Value) -> Value:
-    """The symmetric matrices whose lower triangles those of `x` are."""
+    """The symmetric (Hermitian) matrices whose lower triangles those of `x` are."""
     low = triangle(builder, x, lower=True)
-    high = flip(builder, triangle(builder, x, lower=True, strict=True))
-    return builder.one("add", (low, high))
+    high = adjoint(builder, triangle(builder, x, lower=True, strict=True))
+    both = builder.one("add", (low, high))
+    return on_diagonal(builder, real_part(builder, x), both) if x.dtype.is_complex else both
 
 
 def halved_diagonal(builder: Builder, x: Value) -> Value:

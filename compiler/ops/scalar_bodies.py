@@ -7,7 +7,7 @@ all elements that are folded side by side, and a while loop goes from member to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Function, Op, Value
@@ -29,7 +29,7 @@ from tensorkiln.compiler.ops.shorthand import (
     transpose,
     zeros_like,
 )
-from tensorkiln.compiler.ops.shorthand_control import while_loop
+from tensorkiln.compiler.ops.shorthand_control import counted_loop
 from tensorkiln.compiler.ops.windows import WindowDim
 
 
@@ -45,25 +45,6 @@ def lifted(builder: Builder, region: Function, arguments: Sequence[Value]) -> li
         found = builder.append(op, [values[v] for v in op.operands])
         values.update(zip(op.results, found, strict=True))
     return [values[v] for v in region.results]
-
-
-def _steps(
-    builder: Builder,
-    count: int,
-    values: Sequence[Value],
-    body: Callable[[Builder, Value, Sequence[Value]], Sequence[Value]],
-) -> tuple[Value, ...]:
-    """The values after `count` times body(builder, step, values)."""
-
-    def more(inner: Builder, carried: Sequence[Value]) -> Value:
-        return compare(inner, "LT", carried[0], scalar(inner, count, I64))
-
-    def step(inner: Builder, carried: Sequence[Value]) -> Sequence[Value]:
-        following = inner.one("add", (carried[0], scalar(inner, 1, I64)))
-        return [following, *body(inner, carried[0], carried[1:])]
-
-    start = scalar(builder, 0, I64)
-    return while_loop(builder, more, step, (start, *values), bound=count)[1:]
 
 
 def row(builder: Builder, x: Value, number: Value) -> Value:
@@ -103,7 +84,7 @@ def reduce_body(builder: Builder, op: Op) -> Sequence[Value]:
         state = lifted(inner, op.regions[0], [*values[:many], *members])
         return [*state, *values[many:]]
 
-    return _steps(builder, count, [*states, *rows], step)[:many]
+    return counted_loop(builder, count, [*states, *rows], step)[:many]
 
 
 def scan_body(builder: Builder, op: Op) -> Sequence[Value]:
@@ -130,7 +111,7 @@ def scan_body(builder: Builder, op: Op) -> Sequence[Value]:
         return [*state, *members, *written]
 
     empty = [zeros_like(builder, x) for x in rows]
-    found = _steps(builder, length, [*states, *rows, *empty], step)[2 * many :]
+    found = counted_loop(builder, length, [*states, *rows, *empty], step)[2 * many :]
     return [transpose(builder, x, back) for x in found]
 
 
@@ -160,7 +141,7 @@ def reduce_window_body(builder: Builder, op: Op) -> Sequence[Value]:
         members = [slice_(inner, x, [0] * len(box), spans, strides) for x in met]
         return [*lifted(inner, op.regions[0], [*values[:many], *members]), *values[many:]]
 
-    return _steps(builder, math.prod(box), [*states, *padded], step)[:many]
+    return counted_loop(builder, math.prod(box), [*states, *padded], step)[:many]
 
 
 def chosen_places(
@@ -199,7 +180,7 @@ def chosen_places(
         ]  # fmt: skip
 
     start = full(builder, counts, False if x.dtype.kind == "bool" else 0, x.dtype)
-    return _steps(builder, math.prod(box), [start, none, padded, sources], step)[1]
+    return counted_loop(builder, math.prod(box), [start, none, padded, sources], step)[1]
 
 
 def unflattened(builder: Builder, number: Value, shape: Sequence[int]) -> list[Value]:
@@ -240,4 +221,4 @@ def join_at(
         return [*written, places, inside, *given]
 
     count = places.shape[0]
-    return list(_steps(builder, count, [*targets, places, inside, *values], step)[:many])
+    return list(counted_loop(builder, count, [*targets, places, inside, *values], step)[:many])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tensorkiln.compiler.ir.dtypes import I32
+from tensorkiln.compiler.ir.dtypes import I32, I64
 from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops.builder import Builder
-from tensorkiln.compiler.ops.shorthand import scalar, select
+from tensorkiln.compiler.ops.shorthand import compare, scalar, select
 
 Make = Callable[[Builder, Sequence[Value]], Sequence[Value]]
 
@@ -35,6 +35,25 @@ def while_loop(
         region(builder, "body", types, body),
     )
     return builder.op("while", values, {"bound": bound}, regions)
+
+
+def counted_loop(
+    builder: Builder,
+    count: int,
+    values: Sequence[Value],
+    body: Callable[[Builder, Value, Sequence[Value]], Sequence[Value]],
+) -> tuple[Value, ...]:
+    """The values after `count` times body(builder, trip, values); the trip is an i64 scalar."""
+
+    def more(inner: Builder, carried: Sequence[Value]) -> Value:
+        return compare(inner, "LT", carried[0], scalar(inner, count, I64))
+
+    def trip(inner: Builder, carried: Sequence[Value]) -> Sequence[Value]:
+        following = inner.one("add", (carried[0], scalar(inner, 1, I64)))
+        return [following, *body(inner, carried[0], carried[1:])]
+
+    start = scalar(builder, 0, I64)
+    return while_loop(builder, more, trip, (start, *values), bound=count)[1:]
 
 
 def case(

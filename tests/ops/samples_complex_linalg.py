@@ -66,7 +66,72 @@ def _triangular(
     return Sample("triangular_solve", (a, b), expected, attributes, label=label, slack=32)
 
 
+def _coupled(dtype: DType = C128) -> Array:
+    """Hermitian, a complex number in each of two pairs of rows: one rotation each, whose vectors
+    have positive diagonals."""
+    a = np.diag([1.0, 2.0, 3.0, 5.0]).astype(np.complex128)
+    a[3, 0], a[2, 1] = 0.3 - 0.4j, 0.2 + 0.1j
+    return np.asarray(a + np.tril(a, -1).conj().T).astype(dtype.numpy)
+
+
+def _positive(*vectors: Array) -> tuple[Array, ...]:
+    """All vectors with the phases that make the diagonal of the last positive."""
+    places = np.arange(vectors[-1].shape[-1])
+    found = vectors[-1][..., places, places]
+    return tuple(v * (found.conj() / np.abs(found))[..., None, :] for v in vectors)
+
+
+def _eigh(a: Array) -> tuple[Array, ...]:
+    values, vectors = np.linalg.eigh(a, "L")
+    return values, *_positive(vectors)
+
+
+def _svd(a: Array) -> tuple[Array, ...]:
+    u, s, v = np.linalg.svd(a, full_matrices=False)
+    return s, *_positive(u, np.swapaxes(v, -1, -2).conj())
+
+
+def _lu(a: Array) -> tuple[Array, Array, Array]:
+    a, size = a.copy(), len(a)
+    pivots, order = np.zeros(size, np.int32), np.arange(size, dtype=np.int32)
+    for k in range(size):
+        pivots[k] = found = k + int(np.argmax(np.abs(a[k:, k])))
+        a[[k, found]], order[[k, found]] = a[[found, k]], order[[found, k]]
+        a[k + 1 :, k] /= a[k, k]
+        a[k + 1 :, k + 1 :] -= np.outer(a[k + 1 :, k], a[k, k + 1 :])
+    return a, pivots, order
+
+
+def _qr(a: Array, full: bool) -> Sample:
+    def expected(a: Array) -> tuple[Array, Array]:
+        found = np.linalg.qr(a, "complete" if full else "reduced")
+        return found[0], found[1]
+
+    smooth = None if not full or a.shape[-1] >= a.shape[-2] else ()
+    return Sample("qr", (a,), expected, {"full_matrices": full}, label="complex", slack=32,
+                  differentiate=smooth)  # fmt: skip
+
+
+_THIN = {"full_matrices": False}
+
 SAMPLES = (
+    Sample("lu", (_z((5, 5)),), _lu, label="complex", slack=32),
+    Sample("lu", (_z((4, 4), C64),), _lu, label="complex", slack=32),
+    *(_qr(_z(shape), full) for shape in ((2, 4, 4), (5, 3), (2, 4)) for full in (False, True)),
+    _qr(_z((3, 3), C64), False),
+    # Vectors are free up to phases, which finite differences would see.
+    Sample("eigh", (_coupled(),), _eigh, label="complex", slack=64, differentiate=()),
+    Sample("eigh", (_coupled(C64),), _eigh, label="complex", slack=64, differentiate=()),
+    Sample("svd", (_coupled()[::-1, ::-1].copy(),), _svd, _THIN, label="complex", slack=64,
+           differentiate=()),
+    Sample("svd", (_coupled(C64)[::-1, ::-1].copy(),), _svd, _THIN, label="complex", slack=64,
+           differentiate=()),
+    Sample("determinant", (_z((2, 5, 5)),), np.linalg.det, label="complex", slack=64),
+    Sample("determinant", (_z((4, 4), C64),), np.linalg.det, label="complex", slack=64),
+    Sample("log_determinant", (_z((2, 3, 3)),), lambda a: tuple(np.linalg.slogdet(a)),
+           label="complex", slack=64),
+    Sample("log_determinant", (_z((4, 4), C64),), lambda a: tuple(np.linalg.slogdet(a)),
+           label="complex", slack=64),
     _cholesky(_hermitian((2, 4, 4)), True),
     _cholesky(_hermitian((5, 5), C64), False),
     _solve(_general((2, 4, 4)), _z((2, 4, 3)), False),

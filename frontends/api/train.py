@@ -3,6 +3,9 @@
 import numpy as np
 
 from tensorkiln.frontends.graph.averages import ExponentialMovingAverage
+from tensorkiln.frontends.graph.cluster_spec import ClusterSpec
+from tensorkiln.frontends.graph.config import ClusterDef, JobDef, ServerDef
+from tensorkiln.frontends.graph.device_setter import replica_device_setter
 from tensorkiln.frontends.graph.files.checkpoint_reader import (
     CheckpointReader,
     list_variables,
@@ -24,9 +27,6 @@ from tensorkiln.frontends.graph.files.init_checkpoint import init_from_checkpoin
 from tensorkiln.frontends.graph.files.meta_graph import export_meta_graph
 from tensorkiln.frontends.graph.files.proto_checkpoint import CheckpointState, SaverDef
 from tensorkiln.frontends.graph.files.saver import Saver
-from tensorkiln.frontends.graph.optimizer import Optimizer
-from tensorkiln.frontends.graph.optimizers import (
-    AdadeltaOptimizer,
 from tensorkiln.frontends.graph.monitored.coordinator import Coordinator, LooperThread
 from tensorkiln.frontends.graph.monitored.creators import (
     ChiefSessionCreator,
@@ -65,6 +65,9 @@ from tensorkiln.frontends.graph.monitored.sessions import (
 )  # fmt: skip
 from tensorkiln.frontends.graph.monitored.timer import SecondOrStepTimer
 from tensorkiln.frontends.graph.monitored.training_session import MonitoredTrainingSession
+from tensorkiln.frontends.graph.optimizer import Optimizer
+from tensorkiln.frontends.graph.optimizers import (
+    AdadeltaOptimizer,
     AdagradOptimizer,
     AdamOptimizer,
     GradientDescentOptimizer,
@@ -105,6 +108,7 @@ from tensorkiln.frontends.graph.schedules_cosine import (
     linear_cosine_decay,
     noisy_linear_cosine_decay,
 )  # fmt: skip
+from tensorkiln.frontends.graph.server import Server
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.graph.summary.event_file import summary_iterator
 from tensorkiln.frontends.graph.summary.writer import FileWriter as SummaryWriter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tensorkiln.compiler.cache import Cache
@@ -15,12 +15,12 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import compile_function, generate, lower, passes_without
 from tensorkiln.compiler.sizes.bound import Bounded, bound
 from tensorkiln.compiler.sizes.model import open_sizes
-from tensorkiln.compiler.sizes.ranges import Part, parts
+from tensorkiln.compiler.sizes.ranges import TILE, Part, parts
 from tensorkiln.compiler.sizes.samples import Make
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 from tensorkiln.runtime.manifest import TensorSpec
-from tensorkiln.runtime.open_sizes import PartInfo, SizeRange
+from tensorkiln.runtime.open_sizes import OpenShape, PartInfo, SizeRange
 
 LARGEST = 1 << 20  # of an open size
 
@@ -40,7 +40,7 @@ def compile_open(
     if target.architecture == "wasm32":
         raise UnsupportedError("objects for wasm32 are of one size; give each dim one size")
     tops = {s.name: s.maximum or s.minimum for s in symbols}
-    whole = bound(make, symbols, tops)
+    whole = _roomy(make, symbols, tops)
     pieces = parts(symbols)
     made = [_compile_part(make, symbols, part, whole, target, cache, without) for part in pieces]
     constants, places = join_constants([code.constants for code in made])
@@ -63,7 +63,8 @@ def compile_open(
     manifest = replace(
         last,
         model=whole.function.name,
-        inputs=(*last.inputs[:own], *scalars),
+        inputs=(*_specs(last.inputs[:own], sizes.inputs, tops), *scalars),
+        outputs=_specs(last.outputs, sizes.outputs, tops),
         workspace_bytes=workspace,
         constants_bytes=constants.nbytes,
         peak_bytes=last.peak_bytes - last.workspace_bytes - last.constants_bytes
@@ -71,6 +72,15 @@ def compile_open(
         sizes=sizes,
     )  # fmt: skip
     return Compiled(manifest, body, constants)
+
+
+def _specs(
+    specs: Sequence[TensorSpec], shapes: Sequence[OpenShape], sizes: Mapping[str, int]
+) -> tuple[TensorSpec, ...]:
+    """What a part says of its arrays, at these sizes."""
+    return tuple(
+        replace(spec, shape=shape.at(sizes)) for spec, shape in zip(specs, shapes, strict=True)
+    )
 
 
 def _arguments(code: Compiled) -> tuple[str, ...]:
@@ -93,6 +103,21 @@ def check_symbols(symbols: Sequence[Symbol]) -> None:
             )
 
 
+def _roomy(make: Make, symbols: Sequence[Symbol], tops: Mapping[str, int]) -> Bounded:
+    """The model at capacities of whole register tiles, which can be shared out evenly.
+
+    Where it has no form for such sizes, which nobody asks for, capacities are `tops`.
+    """
+    roomy = {name: -(-top // TILE) * TILE if top > TILE else top for name, top in tops.items()}
+    if roomy != tops:
+        try:
+            return bound(make, symbols, roomy)
+        except Exception:
+            # `make` is the front ends' and the model's: whatever it cannot do, it need not do.
+            pass
+    return bound(make, symbols, tops)
+
+
 def _compile_part(
     make: Make,
     symbols: Sequence[Symbol],
@@ -109,10 +134,10 @@ def _compile_part(
     }
     if not opened:
         return compile_function(make(capacities), target, cache=cache, without=without)
-    if capacities == whole.capacities and len(opened) == len(symbols):
+    if len(opened) == len(symbols) and all(part[s.name][1] == s.maximum for s in symbols):
         bounded = whole
     else:
-        bounded = bound(
+        bounded = _roomy(
             lambda point: make({**fixed, **point}),
             opened,
             {s.name: capacities[s.name] for s in opened},

@@ -104,7 +104,7 @@ class _Matmul:
         first = ix.mul(column_block, self.block_panels)
         with self._range(first, self.block_panels, self.full_panels) as panel:
             after = Binary("min", ix.add(panel, ix.const(1)), ix.const(self.full_panels - 1))
-            self.next_column = self.body.let(ix.mul(after, t.columns))
+            self.next_column = ix.mul(self.body.let(after), t.columns)
             self._tiles(row_block, ix.mul(panel, t.columns), t.columns, block)
         if self.edge_columns:
             with self._edge(first, self.block_panels, self.full_panels):

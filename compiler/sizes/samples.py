@@ -91,7 +91,7 @@ class Space:
         if len(set(sizes)) == 1:
             return closed(sizes[0])
         for symbol in self.symbols:
-            extent = self._affine(symbol, sizes)
+            extent = self._affine((symbol,), sizes)
             if extent is not None:
                 return (Factor(sizes[0], extent),)
         for count in range(2, len(self.symbols) + 1):
@@ -99,27 +99,41 @@ class Space:
                 dim = self._product(chosen, sizes)
                 if dim is not None:
                     return dim
+                extent = self._affine(chosen, sizes)
+                if extent is not None:
+                    return (Factor(sizes[0], extent),)
         return None
 
     def affine(self, values: Sequence[int]) -> Dim | None:
-        """The values at the points as an affine of one symbol, None if they are not."""
+        """The values at the points as an affine of symbols, None if they are not."""
         if len(set(values)) == 1:
             return values[0]
-        for symbol in self.symbols:
-            found = self._affine(symbol, values)
-            if found is not None:
-                return found
+        for count in range(1, len(self.symbols) + 1):
+            for chosen in itertools.combinations(self.symbols, count):
+                found = self._affine(chosen, values)
+                if found is not None:
+                    return found
         return None
 
-    def _affine(self, symbol: Symbol, values: Sequence[int]) -> Affine | None:
-        at = [point[symbol.name] for point in self.points]
-        other = next((k for k, size in enumerate(at) if size != at[0]), None)
-        if other is None:
-            return None
-        slope, rest = divmod(values[0] - values[other], at[0] - at[other])
-        if rest or not slope:
-            return None
-        found = Affine(((symbol, slope),), values[0] - slope * at[0])
+    def _affine(self, symbols: Sequence[Symbol], values: Sequence[int]) -> Affine | None:
+        """An affine of just these symbols, each with a slope of its own."""
+        top = self.points[0]
+        terms: list[tuple[Symbol, int]] = []
+        for symbol in symbols:
+            alone = [
+                k
+                for k, point in enumerate(self.points)
+                if all((n != top[name]) == (name == symbol.name) for name, n in point.items())
+            ]
+            if not alone:
+                return None
+            run = top[symbol.name] - self.points[alone[0]][symbol.name]
+            slope, rest = divmod(values[0] - values[alone[0]], run)
+            if rest or not slope:
+                return None
+            terms.append((symbol, slope))
+        constant = values[0] - sum(slope * top[symbol.name] for symbol, slope in terms)
+        found = Affine(tuple(sorted(terms, key=lambda term: term[0].name)), constant)
         fits = all(
             substitute(found, point) == value
             for point, value in zip(self.points, values, strict=True)

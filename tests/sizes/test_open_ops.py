@@ -1,0 +1,153 @@
+"""Ops that need more than a mask where sizes are open, against the interpreter at each size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from tensorkiln.compiler.codegen.target import target_named
+from tensorkiln.compiler.evaluate import evaluate
+from tensorkiln.compiler.ir.dims import Symbol
+from tensorkiln.compiler.ir.dtypes import F32, I32, I64, U64
+from tensorkiln.compiler.ir.function import Function, Value
+from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.open_pipeline import compile_open
+from tensorkiln.compiler.ops import REGISTRY, Builder, random
+from tensorkiln.compiler.ops import shorthand as op
+from tensorkiln.compiler.ops.shorthand_control import case, counted_loop
+from tensorkiln.compiler.ops.sort import sort
+from tensorkiln.compiler.sizes.bound import bound
+from tensorkiln.runtime.errors import UnsupportedError
+from tensorkiln.runtime.jit import load_compiled
+from tensorkiln.runtime.open_executable import opened
+
+Make = Callable[[Builder, int, int], Sequence[Value]]
+SYMBOLS = (Symbol("n", 1, 9), Symbol("b", 2, 5))
+
+
+def _floats(builder: Builder, *shape: int) -> Value:
+    return builder.parameter("x", TensorType(shape, F32))
+
+
+def sorting(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    x = _floats(builder, b, n)
+    return [*sort(builder, [x], 1), *sort(builder, [x], 0, (True,))]
+
+
+def reversing(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    x = _floats(builder, b, n)
+    return [op.reverse(builder, x, (1,)), op.reverse(builder, x, (0, 1))]
+
+
+def drawing(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    x = _floats(builder, b, n)
+    state = builder.parameter("state", TensorType((3,), U64))
+    attributes = {"shape": (n, b), "row_blocks": 0}
+    after, words = builder.op("rng_bit_generator", (state,), attributes)
+    return [after, words, random.uniform(builder, state, (b, n, 3)), x]
+
+
+def rows_of_blocks(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    x = _floats(builder, b, n)
+    state = builder.parameter("state", TensorType((3,), U64))
+    attributes = {"shape": (n, 6), "row_blocks": 2}
+    return [*builder.op("rng_bit_generator", (state,), attributes), x]
+
+
+def looping(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    """A recurrence that reads a row of its input in each of n trips, and writes one."""
+    x = _floats(builder, n, b, 4)
+    zero = op.scalar(builder, 0, I64)
+    start = [op.full(builder, (b, 4), 0.0, F32), op.full(builder, (n, b, 4), 0.0, F32), x]
+
+    def trip(inner: Builder, at: Value, carried: Sequence[Value]) -> Sequence[Value]:
+        state, rows, given = carried
+        zero = op.scalar(inner, 0, I64)
+        row = op.dynamic_slice(inner, given, [at, zero, zero], (1, b, 4))
+        total = op.binary(inner, "add", state, op.reshape(inner, row, (b, 4)))
+        state = inner.one("tanh", (total,))
+        made = op.reshape(inner, state, (1, b, 4))
+        return [state, op.dynamic_update_slice(inner, rows, made, [at, zero, zero]), given]
+
+    state, rows, _ = counted_loop(builder, n, start, trip)
+    last = op.dynamic_slice(builder, rows, [op.scalar(builder, 99, I64), zero, zero], (1, b, 4))
+    return [state, rows, last]
+
+
+def branching(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    x = _floats(builder, b, n)
+    index = builder.parameter("index", TensorType((), I32))
+
+    def mean(inner: Builder, values: Sequence[Value]) -> Sequence[Value]:
+        total = op.reduce_mean(inner, values[0], (1,))
+        return [op.broadcast_in_dim(inner, total, (b, n), (0,))]
+
+    def twice(inner: Builder, values: Sequence[Value]) -> Sequence[Value]:
+        return [op.binary(inner, "add", values[0], values[0])]
+
+    return case(builder, index, [mean, twice], [x])
+
+
+def scattering(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    """Rows added to a table, as the gradient of a lookup does."""
+    x = _floats(builder, b, n, 2)
+    places = builder.parameter("index", TensorType((b, n), I32))
+    table = op.full(builder, (9, 2), 1.0, F32)
+    places = op.reshape(builder, places, (b, n, 1))
+    made = builder.one(
+        "scatter", (table, places, x), update_window_dims=(2,), inserted_window_dims=(0,),
+        scatter_dims_to_operand_dims=(0,), index_vector_dim=2, reducer="add",
+        input_batching_dims=(), scatter_indices_batching_dims=(),
+    )  # fmt: skip
+    return [made]
+
+
+CASES: Mapping[str, Make] = {
+    "sorting": sorting,
+    "reversing": reversing,
+    "drawing": drawing,
+    "rows_of_blocks": rows_of_blocks,
+    "looping": looping,
+    "branching": branching,
+    "scattering": scattering,
+}
+
+
+def function_of(make: Make, sizes: Mapping[str, int]) -> Function:
+    builder = Builder(REGISTRY, "f")
+    return builder.finish(make(builder, sizes["n"], sizes["b"]))
+
+
+def arrays_for(function: Function) -> list[np.ndarray]:
+    drawn = np.random.default_rng(len(function.ops))
+    return [
+        drawn.standard_normal(p.shape).astype(np.float32)
+        if p.dtype is F32
+        else drawn.integers(0, 2 if p.type.rank == 0 else 10, p.shape).astype(p.dtype.numpy)
+        for p in function.parameters
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_op(name: str) -> None:
+    make = CASES[name]
+    compiled = compile_open(lambda p: function_of(make, p), SYMBOLS, target_named("host"))
+    executable = opened(load_compiled(compiled, 2))
+    for n, b in ((1, 2), (1, 5), (2, 3), (5, 2), (7, 5), (9, 4), (9, 5)):
+        function = function_of(make, {"n": n, "b": b})
+        arrays = arrays_for(function)
+        results = executable(*arrays)
+        for got, wanted in zip(results, evaluate(function, arrays), strict=True):
+            assert got.shape == wanted.shape
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_what_has_no_rule_is_named() -> None:
+    def make(builder: Builder, n: int, b: int) -> Sequence[Value]:
+        del b
+        return [builder.one("cholesky", (_floats(builder, n, n),), lower=True)]
+
+    with pytest.raises(UnsupportedError, match=r"cholesky.* range of n, b: .*one size for"):
+        bound(lambda p: function_of(make, p), SYMBOLS, {"n": 9, "b": 5})

@@ -15,6 +15,7 @@ from tensorkiln.frontends.graph.partitioned_variable import (
     part_sizes,
 )
 from tensorkiln.frontends.graph.partitioners import Partitioner
+from tensorkiln.frontends.graph.save_slices import Slice, note_slice
 from tensorkiln.frontends.graph.scopes import name_scope
 from tensorkiln.frontends.graph.shapes import TensorShape
 from tensorkiln.frontends.graph.stack import get_default_graph
@@ -90,5 +91,7 @@ def make_parts(
         options = (dtype, made_by, trainable, collections, validate_shape, constraint)
         info = PartitionInfo(shape, offset)
         shown = None if isinstance(made_by, Convertible) else own_shape
-        parts.append(make_variable(full, shown, *options, partition_info=info))
+        part = make_variable(full, shown, *options, partition_info=info)
+        note_slice(part.op, name, Slice(shape, offset, sizes))
+        parts.append(part)
     return PartitionedVariable(name, parts, axis)

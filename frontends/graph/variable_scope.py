@@ -272,7 +272,7 @@ def _get(
     made_by = initializer
     if made_by is None:
         made_by = glorot_uniform_initializer() if kind.is_floating else Zeros()
-    if shape is not None and not callable(made_by):
+    if shape is not None and partitioner is None and not callable(made_by):
         raise ValueError("If initializer is a constant, do not specify shape.")
     options = (kind, made_by, trainable, collections, validate_shape, constraint)
     variable: Variable | PartitionedVariable

@@ -27,6 +27,7 @@ from tensorkiln.frontends.graph.files.ordered_code import slice_key
 from tensorkiln.frontends.graph.files.proto_checkpoint import BundleEntryProto, BundleHeaderProto
 from tensorkiln.frontends.graph.files.table import read_table, write_table
 from tensorkiln.frontends.graph.files.varint import read_varint, varint
+from tensorkiln.frontends.graph.save_slices import parse_slice, split_label
 
 _PRODUCER = 1
 _NEXT = ".next"
@@ -45,6 +46,8 @@ def data_path(prefix: str, shard: int = 0, shards: int = 1) -> str:
 def write_bundle(prefix: str, tensors: Mapping[str, Array]) -> None:
     """Writes a bundle with one data file, replacing what was at `prefix`.
 
+    A name may be that of a slice (`save_slices.label`): all slices of a tensor make one entry.
+
     Both files are written aside (`.next`), then renamed, the data first.  A crash before leaves the
     old bundle; a crash between the two renamings leaves the new data beside the index `.next`,
     which readers then take (`current_index`).
@@ -58,8 +61,8 @@ def write_bundle(prefix: str, tensors: Mapping[str, Array]) -> None:
     entries = {b"": header.SerializeToString()}
     try:
         with aside.written(data + _NEXT) as file:
-            for name in sorted(tensors):
-                entries[name.encode()] = _write_tensor(file, tensors[name]).SerializeToString()
+            found = _write_all(file, tensors)
+            entries |= {key: entry.SerializeToString() for key, entry in found.items()}
         with aside.written(index + _NEXT) as file:
             file.write(write_table(entries))
     except BaseException:
@@ -91,6 +94,25 @@ def delete_bundle(prefix: str) -> None:
     for path in (index_path(prefix), data_path(prefix)):
         aside.discard(path)
         aside.discard(path + _NEXT)
+
+
+def _write_all(file: BinaryIO, tensors: Mapping[str, Array]) -> dict[bytes, Proto]:
+    """Writes the values; the descriptions of tensors and slices by their keys."""
+    entries: dict[bytes, Proto] = {}
+    for text in sorted(tensors):
+        name, spec = split_label(text)
+        part = parse_slice(spec) if spec else None
+        stored = _write_tensor(file, tensors[text])
+        if part is None or part.is_whole:
+            entries[name.encode()] = stored
+            continue
+        whole = entries.setdefault(name.encode(), BundleEntryProto(dtype=stored.dtype))
+        whole.shape.CopyFrom(data_types.shape_proto(part.full_shape))
+        described = whole.slices.add()
+        for start, length in part.extents:
+            described.extent.add(start=start, length=length)
+        entries[slice_key(name, part.extents)] = stored
+    return entries
 
 
 def _write_tensor(file: BinaryIO, array: Array) -> Proto:

@@ -17,16 +17,18 @@ from tensorkiln.frontends.graph.files.slices_checkpoint import SlicesCheckpoint,
 from tensorkiln.frontends.graph.host import HostContext, host_only
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.save_slices import Slice, parse_slice, split_label
 from tensorkiln.runtime.errors import UnsupportedError
 
 Checkpoint: TypeAlias = "Bundle | SlicesCheckpoint"
 
 
-def read_checked(bundle: Checkpoint, name: str, dtype: DType, op: Operation) -> Array:
-    """A tensor of a bundle for the op that restores it.
+def read_checked(bundle: Checkpoint, key: str, dtype: DType, op: Operation) -> Array:
+    """A tensor of a bundle, or the slice of one that `key` names, for the op that restores it.
 
     NotFoundError if it is missing, InvalidArgumentError if it has another element type.
     """
+    name, part = split_label(key)[0], _slice(key, op)
     if name not in bundle.entries:
         raise NotFoundError(op.name, op, f"Key {name} not found in checkpoint{at(op)}")
     stored = bundle.entry(name).dtype
@@ -36,7 +38,16 @@ def read_checked(bundle: Checkpoint, name: str, dtype: DType, op: Operation) -> 
             op.name, op, f"tensor_name = {name}; expected dtype {data_types.short_name(wanted)} "
             f"does not equal original dtype {data_types.short_name(stored)}{at(op)}",
         )  # fmt: skip
-    return bundle.read(name)
+    whole = bundle.read(name)
+    if part is None:
+        return whole
+    if whole.shape != part.full_shape:
+        raise InvalidArgumentError(
+            op.name, op, f"tensor_name = {name}; shape in shape_and_slice spec "
+            f"{list(part.full_shape)} does not match the shape stored in checkpoint: "
+            f"{list(whole.shape)}{at(op)}",
+        )  # fmt: skip
+    return np.ascontiguousarray(whole[part.places]).reshape(part.shape)
 
 
 def at(op: Operation) -> str:
@@ -58,20 +69,37 @@ def _text(value: object) -> str:
 
 def _save(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
     prefix, names, slices, *tensors = arrays
-    if any(item not in (b"", "") for item in slices.flat):
-        raise InvalidArgumentError(op.name, op, f"slices cannot be saved{at(op)}")
-    keys = [_text(item) for item in names.flat]
+    keys = _keys(names, slices)
+    for key, tensor in zip(keys, tensors, strict=True):
+        part = _slice(key, op)
+        if part is not None and part.shape != tensor.shape:
+            raise InvalidArgumentError(
+                op.name, op, f"{key!r} is not a slice of shape {list(tensor.shape)}{at(op)}"
+            )
     write_bundle(_text(prefix.reshape(()).item()), dict(zip(keys, tensors, strict=True)))
     return []
 
 
 def _restore(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[object]:
     prefix, names, slices = arrays
-    if any(item not in (b"", "") for item in slices.flat):
-        raise InvalidArgumentError(op.name, op, f"slices cannot be restored{at(op)}")
     bundle = open_bundle(_text(prefix.reshape(()).item()), op)
-    pairs = zip(names.flat, op.outputs, strict=True)
-    return [read_checked(bundle, _text(n), t.dtype.base_dtype, op) for n, t in pairs]
+    pairs = zip(_keys(names, slices), op.outputs, strict=True)
+    return [read_checked(bundle, key, t.dtype.base_dtype, op) for key, t in pairs]
+
+
+def _keys(names: Array, slices: Array) -> list[str]:
+    """Names, with the slices of those that have one."""
+    pairs = zip(names.flat, slices.flat, strict=True)
+    return [" ".join(word for word in (_text(n), _text(s)) if word) for n, s in pairs]
+
+
+def _slice(key: str, op: Operation) -> Slice | None:
+    """The slice in a name; InvalidArgumentError for a wrong one."""
+    _, spec = split_label(key)
+    try:
+        return parse_slice(spec) if spec else None
+    except ValueError as error:
+        raise InvalidArgumentError(op.name, op, f"{error}{at(op)}") from None
 
 
 def _restored(op: Operation) -> Sequence[Result]:

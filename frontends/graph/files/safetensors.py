@@ -20,6 +20,8 @@ from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.errors import InvalidArgumentError, NotFoundError
 from tensorkiln.frontends.graph.files import aside
 from tensorkiln.frontends.graph.files.saved_variables import saved_variables
+from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.save_slices import split_label
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.graph.shapes import compatible, show
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
@@ -132,6 +134,11 @@ def _place(
     return _TYPES[kind], tuple(shape), start, stop
 
 
+def _whole_names(found: Mapping[str, Operation]) -> dict[str, Operation]:
+    """Parts of a variable under the names of the parts: the format knows no slices."""
+    return {op.name if split_label(name)[1] else name: op for name, op in found.items()}
+
+
 def save_variables(
     sess: BaseSession,
     filename: str | os.PathLike[str],
@@ -139,7 +146,7 @@ def save_variables(
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Writes variables' values; `var_list` is as a Saver takes it."""
-    found = saved_variables(var_list)
+    found = _whole_names(saved_variables(var_list))
     save_file({name: sess.variable_value(op) for name, op in found.items()}, filename, metadata)
 
 
@@ -151,7 +158,7 @@ def restore_variables(
     NotFoundError for a missing name, InvalidArgumentError for another shape or element type.
     """
     stored = load_file(filename)
-    found = saved_variables(var_list)
+    found = _whole_names(saved_variables(var_list))
     for name, op in found.items():
         if name not in stored:
             raise NotFoundError(op.name, op, f"{os.fspath(filename)} holds no tensor {name!r}")

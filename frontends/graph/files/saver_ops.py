@@ -15,6 +15,7 @@ from tensorkiln.frontends.graph.kinds import TABLE
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_constant import identity, placeholder_with_default
 from tensorkiln.frontends.graph.ops_state import assign
+from tensorkiln.frontends.graph.save_slices import split_label
 from tensorkiln.frontends.graph.scopes import group
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.runtime.errors import ModelError
@@ -52,8 +53,9 @@ def add_saver_ops(
 
 
 def _names(variables: Mapping[str, Operation]) -> tuple[Tensor, Tensor]:
-    names = np.array([name.encode() for name in variables], object)
-    slices = np.array([b""] * len(variables), object)
+    pairs = [split_label(key) for key in variables]
+    names = np.array([name.encode() for name, _ in pairs], object)
+    slices = np.array([spec.encode() for _, spec in pairs], object)
     return constant_tensor(names, "tensor_names"), constant_tensor(slices, "shape_and_slices")
 
 
@@ -99,9 +101,12 @@ def saver_variables(graph: Graph, saver_def: Proto) -> dict[str, Operation]:
 
 
 def _key(restored: Tensor) -> str:
-    """The name in the checkpoint of an output of RestoreV2."""
-    names = restored.op.inputs[1].op.attributes.get("value")
-    if not isinstance(names, np.ndarray) or restored.value_index >= names.size:
-        raise ModelError(f"{restored.op.name!r} has no list of names")
-    name = names.reshape(-1)[restored.value_index]
-    return name.decode() if isinstance(name, bytes) else str(name)
+    """The name in the checkpoint of an output of RestoreV2, with its slice."""
+    words = []
+    for place in (1, 2):
+        texts = restored.op.inputs[place].op.attributes.get("value")
+        if not isinstance(texts, np.ndarray) or restored.value_index >= texts.size:
+            raise ModelError(f"{restored.op.name!r} has no list of names")
+        text = texts.reshape(-1)[restored.value_index]
+        words.append(text.decode() if isinstance(text, bytes) else str(text))
+    return " ".join(word for word in words if word)

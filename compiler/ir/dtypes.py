@@ -85,12 +85,21 @@ I4 = DType("i4", "int", 4, np.dtype(ml_dtypes.int4))
 U4 = DType("u4", "uint", 4, np.dtype(ml_dtypes.uint4))
 # The 4-bit float of the OCP Microscaling Formats (2023): 0 0.5 1 1.5 2 3 4 6 and their negatives.
 F4E2M1FN = DType("f4e2m1fn", "float", 4, np.dtype(ml_dtypes.float4_e2m1fn))
+# Its 6-bit floats, and its scales: powers of two from 2^-127 to 2^127, no sign and no zero.
+F6E2M3FN = DType("f6e2m3fn", "float", 6, np.dtype(ml_dtypes.float6_e2m3fn))
+F6E3M2FN = DType("f6e3m2fn", "float", 6, np.dtype(ml_dtypes.float6_e3m2fn))
+F8E8M0FNU = DType("f8e8m0fnu", "float", 8, np.dtype(ml_dtypes.float8_e8m0fnu))
 # The 8-bit floats of Micikevicius et al., FP8 formats for deep learning (2022), and their forms
 # without infinities and -0 (Noune et al., 8-bit numerical formats for deep neural networks, 2022).
 F8E4M3FN = DType("f8e4m3fn", "float", 8, np.dtype(ml_dtypes.float8_e4m3fn))
 F8E5M2 = DType("f8e5m2", "float", 8, np.dtype(ml_dtypes.float8_e5m2))
 F8E4M3FNUZ = DType("f8e4m3fnuz", "float", 8, np.dtype(ml_dtypes.float8_e4m3fnuz))
 F8E5M2FNUZ = DType("f8e5m2fnuz", "float", 8, np.dtype(ml_dtypes.float8_e5m2fnuz))
+# Formats with infinities and NaN as IEEE 754 has them, and that of Sun et al., Hybrid 8-bit floating point
+# training and inference for deep neural networks (2019).
+F8E4M3 = DType("f8e4m3", "float", 8, np.dtype(ml_dtypes.float8_e4m3))
+F8E3M4 = DType("f8e3m4", "float", 8, np.dtype(ml_dtypes.float8_e3m4))
+F8E4M3B11FNUZ = DType("f8e4m3b11fnuz", "float", 8, np.dtype(ml_dtypes.float8_e4m3b11fnuz))
 F16 = DType("f16", "float", 16, np.dtype(np.float16))
 BF16 = DType("bf16", "float", 16, np.dtype(ml_dtypes.bfloat16))
 F32 = DType("f32", "float", 32, np.dtype(np.float32))
@@ -98,7 +107,8 @@ F64 = DType("f64", "float", 64, np.dtype(np.float64))
 
 DTYPES: tuple[DType, ...] = (
     BOOL, I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64,
-    F4E2M1FN, F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F16, BF16, F32, F64,
+    F4E2M1FN, F6E2M3FN, F6E3M2FN, F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ, F8E4M3, F8E3M4,
+    F8E4M3B11FNUZ, F8E8M0FNU, F16, BF16, F32, F64,
 )  # fmt: skip
 # Pairs of floats, the real part first.  Only tensors have them: kernels see the parts.
 C64 = DType("c64", "complex", 64, np.dtype(np.complex64))

@@ -15,10 +15,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorkiln.compiler.ir.dtypes import BF16, F4E2M1FN, F16, F32, F64, DType
+from tensorkiln.compiler.ir.dtypes import BF16, F4E2M1FN, F6E2M3FN, F6E3M2FN, F16, F32, F64, DType
 
 # Dtypes are data here, checked by the verifier, so Python's type checker has nothing to check.
 Lanes: TypeAlias = NDArray[Any]
+_WITHOUT_NAN = (F4E2M1FN, F6E2M3FN, F6E3M2FN)
 
 
 def unary(op: str, dtype: DType, x: Lanes) -> Lanes:
@@ -63,8 +64,8 @@ def convert(source: DType, target: DType, x: Lanes) -> Lanes:
             return _saturate(x.astype(np.float64), target)
         if source.is_integer and source.is_storage:
             x = x.astype(np.int8)  # numpy has no way from one such dtype to another
-        if target == F4E2M1FN and source.is_float:
-            x = np.where(np.isnan(x), np.zeros_like(x), x)  # it has no NaN
+        if target in _WITHOUT_NAN and source.is_float:
+            x = np.where(np.isnan(x), np.zeros_like(x), x)
         via_f32 = target == BF16 or (target.is_float and target.is_storage)
         if via_f32 and source not in (F16, F32):
             return _odd_float32(_odd_float64(x)).astype(target.numpy)

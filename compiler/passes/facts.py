@@ -6,18 +6,20 @@ import math
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import DType, dtype_of
+from tensorkiln.compiler.ir.dtypes import F8E8M0FNU, DType, dtype_of
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.passes.rewriting import Rewriter
 
 # Stored bits of the significand and of the exponent.
 _SIGNIFICAND = {
-    "f4e2m1fn": 1, "f8e4m3fn": 3, "f8e5m2": 2, "f8e4m3fnuz": 3, "f8e5m2fnuz": 2, "f16": 10, "bf16": 7, "f32": 23,
-    "f64": 52,
+    "f4e2m1fn": 1, "f6e2m3fn": 3, "f6e3m2fn": 2, "f8e4m3fn": 3, "f8e5m2": 2, "f8e4m3fnuz": 3,
+    "f8e5m2fnuz": 2, "f8e4m3": 3, "f8e3m4": 4, "f8e4m3b11fnuz": 3, "f8e8m0fnu": 0, "f16": 10,
+    "bf16": 7, "f32": 23, "f64": 52,
 }  # fmt: skip
 _EXPONENT = {
-    "f4e2m1fn": 2, "f8e4m3fn": 4, "f8e5m2": 5, "f8e4m3fnuz": 4, "f8e5m2fnuz": 5, "f16": 5, "bf16": 8, "f32": 8,
-    "f64": 11,
+    "f4e2m1fn": 2, "f6e2m3fn": 2, "f6e3m2fn": 3, "f8e4m3fn": 4, "f8e5m2": 5, "f8e4m3fnuz": 4,
+    "f8e5m2fnuz": 5, "f8e4m3": 4, "f8e3m4": 3, "f8e4m3b11fnuz": 4, "f8e8m0fnu": 8, "f16": 5,
+    "bf16": 8, "f32": 8, "f64": 11,
 }  # fmt: skip
 
 
@@ -31,8 +33,10 @@ def is_number(array: Array | None, number: float) -> bool:
 
 def is_lossless(source: DType, target: DType) -> bool:
     """True if every number of `source` (NaN, infinities and -0 included) is one of `target`."""
-    if source == target or source.kind == "bool":
+    if source == target:
         return True
+    if source.kind == "bool":
+        return target != F8E8M0FNU  # which has no 0
     if target.kind == "bool":
         return False
     if source.is_float:

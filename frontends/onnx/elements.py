@@ -8,10 +8,13 @@ from tensorkiln.compiler.ir.dtypes import (
     BF16,
     BOOL,
     F4E2M1FN,
+    F6E2M3FN,
+    F6E3M2FN,
     F8E4M3FN,
     F8E4M3FNUZ,
     F8E5M2,
     F8E5M2FNUZ,
+    F8E8M0FNU,
     F16,
     F32,
     F64,
@@ -50,6 +53,9 @@ DTYPE_OF_ELEMENT: dict[int, DType] = {
     TensorProto.FLOAT8E4M3FNUZ: F8E4M3FNUZ,
     TensorProto.FLOAT8E5M2: F8E5M2,
     TensorProto.FLOAT8E5M2FNUZ: F8E5M2FNUZ,
+    TensorProto.FLOAT8E8M0: F8E8M0FNU,
+    TensorProto.FLOAT6E2M3: F6E2M3FN,
+    TensorProto.FLOAT6E3M2: F6E3M2FN,
     TensorProto.UINT4: U4,
     TensorProto.INT4: I4,
     TensorProto.UINT2: U2,
@@ -61,7 +67,7 @@ _TYPE_STRING = {
     BOOL: "bool", I8: "int8", I16: "int16", I32: "int32", I64: "int64", U8: "uint8",
     U16: "uint16", U32: "uint32", U64: "uint64", F16: "float16", BF16: "bfloat16", F32: "float",
     F64: "double", F4E2M1FN: "float4e2m1", F8E4M3FN: "float8e4m3fn", F8E4M3FNUZ: "float8e4m3fnuz", F8E5M2: "float8e5m2",
-    F8E5M2FNUZ: "float8e5m2fnuz", U4: "uint4", I4: "int4", U2: "uint2", I2: "int2",
+    F8E5M2FNUZ: "float8e5m2fnuz", F8E8M0FNU: "float8e8m0", F6E2M3FN: "float6e2m3", F6E3M2FN: "float6e3m2", U4: "uint4", I4: "int4", U2: "uint2", I2: "int2",
 }  # fmt: skip
 
 
@@ -69,7 +75,7 @@ def dtype_of_element(element: int, what: str) -> DType:
     """The dtype of an ONNX element type; `what` names the value in errors.
 
     ModelError if the number is no element type, UnsupportedError if tensors here cannot have it
-    (strings, complex numbers, exponents alone).
+    (strings, complex numbers).
     """
     dtype = DTYPE_OF_ELEMENT.get(element)
     if dtype is not None:

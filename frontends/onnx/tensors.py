@@ -69,6 +69,9 @@ def _unpacked(flat: Array, dtype: DType, count: int) -> Array:
     if dtype.bits >= 8:
         return flat.view(_little_endian(dtype))
     held = flat.view(np.uint8)
+    if dtype.bits == 6:  # a stream of bits, the lowest first
+        stream = np.unpackbits(held, count=6 * count, bitorder="little").reshape(count, 6)
+        return np.packbits(stream, axis=-1, bitorder="little").reshape(-1).view(dtype.numpy)
     parts = [held >> shift & (1 << dtype.bits) - 1 for shift in range(0, 8, dtype.bits)]
     return np.stack(parts, -1).reshape(-1)[:count].view(dtype.numpy)
 
@@ -87,10 +90,12 @@ def _from_fields(tensor: TensorProto, dtype: DType, count: int, what: str) -> Ar
         data, held = tensor.uint64_data, np.dtype(np.uint64)
     else:
         data, held = tensor.int32_data, np.dtype(np.int32)
-    needed = _packed(count, dtype) if dtype.bits < 8 else count
+    needed = _packed(count, dtype) if dtype.bits < 6 else count
     if len(data) != needed:
         raise ModelError(f"{what} needs {needed} elements and has {len(data)}")
     flat: Array = np.array(data, held)
+    if dtype.bits == 6:  # one in the lowest bits of each number
+        return (flat.astype(np.uint8) & np.uint8(0x3F)).view(dtype.numpy)
     if dtype.is_storage:
         return _unpacked(flat.astype(np.uint8), dtype, count)
     if dtype in (F16, BF16):

@@ -36,7 +36,6 @@ REASONS = {
     "label_encoder|equal_string|regex|string_|strnorm": "strings stay on the host",
     "image_decoder": "files are decoded on the host",
     "bernoulli|training_dropout": "the expected numbers are those of numpy's random generator",
-    "e8m0": "an exponent alone is no dtype of tensors here",
     "attention_4d_causal_fp16": "expected are f16 results of rounded steps, two elements off by one place",
     "dft_inverse": "expected are rounding errors of f32 above the tolerance, where the result is 0",
     "loop16_seq_none": "the suite's own comparison fails on a sequence of scalars",

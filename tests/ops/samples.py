@@ -29,7 +29,20 @@ from tensorkiln.compiler.ops import REGISTRY, Builder
 
 Numbers: TypeAlias = NDArray[Any]  # an array that numpy's operators take without a proof
 RELATIVE = {"f64": 1e-12, "f32": 2e-6, "f16": 2e-3, "bf16": 1.6e-2} | dict.fromkeys(
-    ("f4e2m1fn", "f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz"), 0.0
+    (
+        "f4e2m1fn",
+        "f6e2m3fn",
+        "f6e3m2fn",
+        "f8e4m3fn",
+        "f8e5m2",
+        "f8e4m3fnuz",
+        "f8e5m2fnuz",
+        "f8e4m3",
+        "f8e3m4",
+        "f8e4m3b11fnuz",
+        "f8e8m0fnu",
+    ),
+    0.0,
 )
 
 

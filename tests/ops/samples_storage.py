@@ -13,10 +13,16 @@ from tensorkiln.compiler.ir.dtypes import (
     BF16,
     BOOL,
     F4E2M1FN,
+    F6E2M3FN,
+    F6E3M2FN,
+    F8E3M4,
+    F8E4M3,
+    F8E4M3B11FNUZ,
     F8E4M3FN,
     F8E4M3FNUZ,
     F8E5M2,
     F8E5M2FNUZ,
+    F8E8M0FNU,
     F16,
     F32,
     F64,
@@ -41,15 +47,26 @@ FLOAT8 = {
     F8E5M2: (2, 15, 57344.0, True, True),
     F8E4M3FNUZ: (3, 8, 240.0, False, False),
     F8E5M2FNUZ: (2, 16, 57344.0, False, False),
-    F4E2M1FN: (1, 1, 6.0, False, True),  # without NaN too
+    F4E2M1FN: (1, 1, 6.0, False, True),
 }
+MORE = {
+    F6E2M3FN: (3, 1, 7.5, False, True),
+    F6E3M2FN: (2, 3, 28.0, False, True),
+    F8E4M3: (3, 7, 240.0, True, True),
+    F8E3M4: (4, 3, 15.5, True, True),
+    F8E4M3B11FNUZ: (3, 11, 30.0, False, False),
+}
+WITHOUT_NAN = (F4E2M1FN, F6E2M3FN, F6E3M2FN)
 TINY = (I2, U2, I4, U4)
 STORED = (*FLOAT8, *TINY)
+OTHERS = (*MORE, F8E8M0FNU)
 
 
 def decoded(code: int, dtype: DType) -> float:
     """The number that a code of an 8-bit float stands for."""
-    mantissa, bias, largest, infinite, negative_zero = FLOAT8[dtype]
+    if dtype == F8E8M0FNU:
+        return math.nan if code == 255 else math.ldexp(1.0, code - 127)
+    mantissa, bias, largest, infinite, negative_zero = (FLOAT8 | MORE)[dtype]
     sign = 1 << (dtype.bits - 1)
     exponent, fraction = (code & (sign - 1)) >> mantissa, code & ((1 << mantissa) - 1)
     if exponent:
@@ -65,10 +82,12 @@ def decoded(code: int, dtype: DType) -> float:
 
 def rounded(x: float, dtype: DType) -> float:
     """The nearest number of the format, ties to the even one."""
-    mantissa, bias, largest, infinite, negative_zero = FLOAT8[dtype]
+    if dtype == F8E8M0FNU:
+        return _power_of_two(x)
+    mantissa, bias, largest, infinite, negative_zero = (FLOAT8 | MORE)[dtype]
     if math.isnan(x):
-        return 0.0 if dtype == F4E2M1FN else x
-    if dtype == F4E2M1FN:
+        return 0.0 if dtype in WITHOUT_NAN else x
+    if dtype in WITHOUT_NAN:
         x = min(max(x, -largest), largest)
     if math.isinf(x):
         return x if infinite else math.copysign(math.nan, x)
@@ -78,6 +97,15 @@ def rounded(x: float, dtype: DType) -> float:
     if abs(near) > largest:
         return math.copysign(math.inf if infinite else math.nan, x)
     return near if near or negative_zero else 0.0
+
+
+def _power_of_two(x: float) -> float:
+    """The nearest power of two from 2^-127, the greater one of two as near."""
+    if not 0 < x < math.inf:
+        return math.nan
+    fraction, exponent = math.frexp(x)
+    near = max(exponent - 1 + (fraction >= 0.75), -127)
+    return math.nan if near > 127 else math.ldexp(1.0, near)
 
 
 def whole(x: float, dtype: DType) -> int:
@@ -100,7 +128,7 @@ def converted(item: Any, target: DType) -> Any:
     """One element in another dtype."""
     if target == BOOL:
         return item != 0
-    if target in FLOAT8:
+    if target in FLOAT8 or target in MORE or target == F8E8M0FNU:
         return rounded(float(item), target)
     if target.is_float:
         return float(item)
@@ -173,4 +201,8 @@ SAMPLES = (
     *(_convert(_edges(source), target)
       for source in (F32, F64, F16, BF16, BOOL, I8, U8, U16, I32, I64, U64) for target in STORED),
     *(_moved(dtype) for dtype in STORED),
+    *(_decode(dtype) for dtype in OTHERS),
+    *(_convert(codes(source), target) for source in OTHERS for target in (F32, BF16, I8)),
+    *(_convert(_edges(source), target) for source in (F32, F64, I32, BOOL) for target in OTHERS),
+    *(_moved(dtype) for dtype in OTHERS),
 )  # fmt: skip

@@ -37,12 +37,12 @@ from tensorkiln.compiler.kernel.expr import (
     with_children,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.math.builder import LetBuilder, constant
-from tensorkiln.compiler.kernel.math.narrow_float8 import FORMATS, narrow_float8, widen_float8
+from tensorkiln.compiler.kernel.math.narrow_float8 import STORED, narrow_float8, widen_float8
 from tensorkiln.compiler.kernel.math.narrow_integers import narrow_integer, widen_integer
 from tensorkiln.compiler.kernel.math.rewriting import Rewrite, rewrite_expressions
 from tensorkiln.compiler.kernel.stmt import Kernel
 
-NARROW = (F16, BF16, *FORMATS)
+NARROW = (F16, BF16, *STORED)
 TINY = (I2, U2, I4, U4)
 
 
@@ -110,7 +110,7 @@ def _to_f32(b: LetBuilder, x: Expr, dtype: DType) -> Expr:
         return _odd_f32(b, x)
     exact = x.dtype == F32 or x.dtype.bits <= 16
     # Integers that f32 does not hold are beyond the range of f16 and the 8-bit floats.
-    if exact or dtype == F16 or dtype in FORMATS:
+    if exact or dtype == F16 or dtype in STORED:
         return b.convert(x, F32)
     return _odd_f32(b, b.convert(_odd_integer(b, x), F64))
 
@@ -148,7 +148,7 @@ def widen(b: LetBuilder, x: Expr, half: bool) -> Expr:
     """A 16-bit or 8-bit float as f32, exact."""
     if isinstance(x, Const):
         return constant(x.value, F32)
-    if x.dtype in FORMATS:
+    if x.dtype in STORED:
         return widen_float8(b, x)
     if x.dtype == F16 and half:
         return b.convert(x, F32)
@@ -172,7 +172,7 @@ def _widen_f16(b: LetBuilder, bits: Expr) -> Expr:
 
 def narrow(b: LetBuilder, x: Expr, dtype: DType, half: bool) -> Expr:
     """An f32 as a 16-bit or 8-bit float."""
-    if dtype in FORMATS:
+    if dtype in STORED:
         return narrow_float8(b, x, dtype)
     if dtype == F16 and half:
         return b.convert(x, F16)

@@ -1,8 +1,9 @@
-"""Floats of 8 and 4 bits to and from f32, on their bits.
+"""Floats of 8, 6 and 4 bits to and from f32, on their bits.
 
 Conversions round once, to nearest, ties to even.  What is too large becomes infinity
 where the format has one, else NaN; whoever wants the largest number instead clamps first.  The
-4-bit format has neither: there it becomes the largest number, and NaN becomes 0.
+4- and 6-bit formats have neither: there it becomes the largest number, and NaN becomes 0.  A scale
+is an exponent alone: halfway numbers round up, and what is not above 0 is NaN.
 """
 
 from __future__ import annotations
@@ -11,10 +12,16 @@ from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.dtypes import (
     F4E2M1FN,
+    F6E2M3FN,
+    F6E3M2FN,
+    F8E3M4,
+    F8E4M3,
+    F8E4M3B11FNUZ,
     F8E4M3FN,
     F8E4M3FNUZ,
     F8E5M2,
     F8E5M2FNUZ,
+    F8E8M0FNU,
     F32,
     I32,
     U8,
@@ -51,15 +58,23 @@ class Format:
 
 FORMATS: dict[DType, Format] = {
     F4E2M1FN: Format(1, 1, 0x7, 0x7, 0, bits=4),
+    F6E2M3FN: Format(3, 1, 0x1F, 0x1F, 0, bits=6),
+    F6E3M2FN: Format(2, 3, 0x1F, 0x1F, 0, bits=6),
+    F8E4M3: Format(3, 7, 0x77, 0x78, 0x7C),
+    F8E3M4: Format(4, 3, 0x6F, 0x70, 0x78),
+    F8E4M3B11FNUZ: Format(3, 11, 0x7F, 0x80, 0x80, unsigned_zero=True),
     F8E4M3FN: Format(3, 7, 0x7E, 0x7F, 0x7F),
     F8E5M2: Format(2, 15, 0x7B, 0x7C, 0x7E),
     F8E4M3FNUZ: Format(3, 8, 0x7F, 0x80, 0x80, unsigned_zero=True),
     F8E5M2FNUZ: Format(2, 16, 0x7F, 0x80, 0x80, unsigned_zero=True),
 }
+STORED: tuple[DType, ...] = (*FORMATS, F8E8M0FNU)
 
 
 def widen_float8(b: LetBuilder, x: Expr) -> Expr:
     """A narrow float as f32, exact."""
+    if x.dtype == F8E8M0FNU:
+        return _widen_scale(b, x)
     form = FORMATS[x.dtype]
     bits = b.convert(b.let(Bitcast(x, U8)), U32)
     if form.bits < 8:
@@ -83,6 +98,8 @@ def widen_float8(b: LetBuilder, x: Expr) -> Expr:
 
 def narrow_float8(b: LetBuilder, x: Expr, dtype: DType) -> Expr:
     """An f32 as a narrow float."""
+    if dtype == F8E8M0FNU:
+        return _narrow_scale(b, x)
     form = FORMATS[dtype]
     dropped = _MANTISSA - form.mantissa
     bits = b.bits(x)
@@ -112,3 +129,28 @@ def narrow_float8(b: LetBuilder, x: Expr, dtype: DType) -> Expr:
     if form.nan == 0:
         whole = b.select(is_nan, 0, whole)
     return b.let(Bitcast(b.convert(whole, U8), dtype))
+
+
+_NO_SCALE = 0xFF  # the only code that is no number
+
+
+def _widen_scale(b: LetBuilder, x: Expr) -> Expr:
+    """The code is an f32's exponent; the least, 2^-127, is subnormal there."""
+    code = b.convert(b.let(Bitcast(x, U8)), U32)
+    moved = b.binary("shl", code, _MANTISSA)
+    bits = b.select(b.binary("eq", code, 0), Const(1 << (_MANTISSA - 1), U32), moved)
+    return b.select(b.binary("eq", code, _NO_SCALE), b.nan(F32), b.from_bits(bits, F32))
+
+
+def _narrow_scale(b: LetBuilder, x: Expr) -> Expr:
+    """Half of a step added to the bits carries into the exponent; below 2^-126 they are spaced as the
+    numbers are, so that the half lies at one and a half times 2^-127."""
+    bits = b.bits(x)
+    half = 1 << (_MANTISSA - 1)
+    rounded = b.binary("shr_logical", b.add(bits, half), _MANTISSA)
+    order = b.let(Bitcast(bits, I32))
+    code = b.select(b.binary("lt", order, half + half // 2), Const(0, U32), rounded)
+    is_large = b.binary("gt", b.let(Bitcast(code, I32)), _NO_SCALE)
+    is_none = b.binary("or", b.binary("le", order, 0), is_large)
+    code = b.select(is_none, Const(_NO_SCALE, U32), code)
+    return b.let(Bitcast(b.convert(code, U8), F8E8M0FNU))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ml_dtypes
 
-from tensorkiln.compiler.ir.dtypes import BOOL, F32, I32, DType
+from tensorkiln.compiler.ir.dtypes import BOOL, F8E8M0FNU, F32, I32, U8, U32, DType
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
+from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.compiler.ops.reducers import extreme
 from tensorkiln.compiler.ops.shorthand import binary, compare, convert, scalar
 from tensorkiln.frontends.onnx.elements import DTYPE_OF_ELEMENT
@@ -24,11 +25,42 @@ def _to(node: Node, dtype: DType) -> Result:
         x = convert(builder, x, F32 if x.dtype.is_float else I32)
     if dtype.is_storage and dtype.is_integer and x.dtype.is_float:
         x = convert(builder, x, I32)  # which then wraps
+    if dtype == F8E8M0FNU:
+        return _scale(node, convert(builder, x, F32))
     if dtype == BOOL:
         return compare(builder, "NE", x, scalar(builder, 0, x.dtype))
     if dtype.is_storage and dtype.is_float and node.integer("saturate", 1):
         x = bounded(builder, x, dtype)
     return convert(builder, x, dtype)
+
+
+def _scale(node: Node, x: Value) -> Value:
+    """The power of two of an f32: its exponent, one more where `round_mode` says so of its fraction.
+
+    The sign is dropped, and 2^-127 stands for 0, as in onnx.numpy_helper.to_float8e8m0.
+    """
+    builder, mode = node.builder, node.string("round_mode", "up")
+    bits = Formula(builder, builder.one("bitcast_convert", (x,), dtype=U32))
+    exponent = bits.join("shift_right_logical", 23.0).join("and", 255.0)
+    fraction = bits.join("and", float((1 << 23) - 1))
+    match mode:
+        case "up":
+            more = fraction.compare("GT", 0.0)
+        case "down":
+            more = fraction.compare("LT", 0.0)
+        case "nearest":  # halves round up, but between 0 and the least number down
+            normal, half = exponent.compare("GT", 0.0), float(1 << 22)
+            least = normal.select(fraction.full(half), half + 1)
+            more = fraction.compare("GE", least)
+        case _:
+            raise node.unsupported(f"round_mode is {mode!r}, not up, down or nearest")
+    if node.integer("saturate", 1):
+        more = Formula(
+            builder, builder.one("and", (more.value, exponent.compare("LT", 254.0).value))
+        )
+    raised = more.select(exponent + 1.0, exponent)
+    code = exponent.compare("EQ", 255.0).select(exponent, raised).convert(U8)
+    return builder.one("bitcast_convert", (code.value,), dtype=F8E8M0FNU)
 
 
 def bounded(builder: Builder, x: Value, dtype: DType) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorkiln.compiler.ir.dtypes import I32, U8, DType
+from tensorkiln.compiler.ir.dtypes import F32, I32, U8, DType
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import Builder
 from tensorkiln.compiler.ops.quantize import dequantize, quantize
@@ -52,6 +52,12 @@ def saturated(builder: Builder, x: Value, dtype: DType) -> Value:
     return convert(builder, high, dtype)
 
 
+def _scale(node: Node) -> Value:
+    """The scale; a power of two that is stored alone as f32, which is exact."""
+    scale = node.value(1)
+    return convert(node.builder, scale, F32) if scale.dtype.is_storage else scale
+
+
 def _zero_point(node: Node, scale: Value, x: Value, dtype: DType) -> Value:
     """The zero point in the scale's shape; 0 if none is given."""
     if node.has(2):
@@ -61,8 +67,9 @@ def _zero_point(node: Node, scale: Value, x: Value, dtype: DType) -> Value:
 
 def _quantize(node: Node) -> Value:
     builder = node.builder
-    x = convert(builder, node.value(), node.operand(1).dtype)
-    scale, axis = _parameter(node, node.value(1), x)
+    given = _scale(node)
+    x = convert(builder, node.value(), given.dtype)
+    scale, axis = _parameter(node, given, x)
     dtype = node.operand(2).dtype if node.has(2) else U8
     if node.given("output_dtype") and node.integer("output_dtype"):
         dtype = node.dtype("output_dtype")
@@ -79,7 +86,7 @@ def _quantize(node: Node) -> Value:
 
 def _dequantize(node: Node) -> Value:
     builder, x = node.builder, node.value()
-    scale, axis = _parameter(node, node.value(1), x)
+    scale, axis = _parameter(node, _scale(node), x)
     found = dequantize(builder, x, scale, _zero_point(node, scale, x, x.dtype), axis)
     if node.given("output_dtype") and node.integer("output_dtype"):
         return convert(builder, found, node.dtype("output_dtype"))

@@ -33,6 +33,7 @@ from tensorkiln.compiler.schedules.filter_tiling import (
     has_lanes,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.grouped import GroupedTiling, grouped_tiling
+from tensorkiln.compiler.schedules.inherited import crossed_dims, inherited_layout
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_integer_tiling
 from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
@@ -75,6 +76,8 @@ class _Assigner:
             v for op in function.ops if _wants_row_major(op, target) for v in op.operands
         }
 
+        self.crossed = crossed_dims(function)
+
     def run(self) -> LaidOut:
         for op in self.function.ops:
             if op.name != "fusion":
@@ -90,7 +93,7 @@ class _Assigner:
             elif op.string("kind") == "winograd":
                 self._winograd(op)
             else:
-                layout = inherited_layout(op, self.layouts)
+                layout = inherited_layout(op, self.layouts, self.crossed)
                 self._append(op if layout is None else self._laid_out(op, layout))
         # A constant that is only read in another order is not stored in its own.
         ops = _needed(self.ops, self.function.results)
@@ -337,30 +340,6 @@ def copy_fusion(
     region = Function("pack" if chain else "rearrange", parameters, (*chain, identity), (result,))
     attributes = {"kind": "loops", "stopped": "another layout"}
     return Op("fusion", sources or parameters, (result,), attributes, (region,))
-
-
-def inherited_layout(op: Op, layouts: Mapping[Value, Layout]) -> Layout | None:
-    """The layout that a fusion's results take over from an operand, if there is one.
-
-    Pointwise groups follow an operand of their shape; windows, padding, slices and concatenation
-    follow any operand of their rank, where the blocks divide.
-    """
-    if op.string("kind") not in ("loops", "reduce", "concatenate"):
-        return None
-    result = op.results[0]
-    local = any(o.name in _LOCAL for o in op.regions[0].ops)
-    for operand in op.operands:
-        layout = layouts.get(operand)
-        if layout is None or operand.type.rank != result.type.rank:
-            continue
-        same = operand.shape == result.shape
-        divides = all(v.shape[d] % size == 0 for d, size in layout.blocks for v in op.results)
-        if (same or local) and divides:
-            return layout
-    return None
-
-
-_LOCAL = frozenset(("pad", "slice", "concatenate", "reduce_window"))
 
 
 def panels(op: Op, which: int, tiling: Tiling) -> Layout:

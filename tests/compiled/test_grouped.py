@@ -72,6 +72,7 @@ CASES = {
     "one input a group": grouped((1, 4, 6, 6), 4, 12),
     "three by three": grouped((1, 32, 9, 17), 8, 32, (3, 3), 1),
     "in steps": grouped((1, 32, 9, 17), 8, 32, (3, 3), 1, (2, 2)),
+    "in small steps": grouped((1, 6, 3, 9), 2, 4, (2, 3), 1, (2, 2)),
     "one row": grouped((2, 6, 37), 2, 14, (3,), 1, (1,)),
     "three dims": grouped((1, 6, 3, 4, 5), 2, 6, (2, 2, 2), 1, (1, 1, 1)),
     "an epilogue": grouped((2, 10, 5, 9), 2, 14, bias=True),
@@ -93,7 +94,7 @@ def test_other_vectors(name: str, target: str):
     check(CASES[name], target)
 
 
-@pytest.mark.parametrize("name", ["a part of a strip", "in steps", "an epilogue"])
+@pytest.mark.parametrize("name", ["in small steps", "an epilogue"])
 def test_meaning_of_the_kernel(name: str):
     check_interpreted(CASES[name])
 

@@ -143,10 +143,18 @@ def _square_root(b: LetBuilder, x: Expr) -> Expr:
     return b.select(b.binary("eq", x, -math.inf), math.inf, root)
 
 
+def _three_quarters(b: LetBuilder, x: Expr) -> Expr:
+    """x**0.75 as the product of its roots, within 3 ulp: local response normalization's power."""
+    root = _square_root(b, x)
+    return b.mul(root, b.unary("sqrt", root))
+
+
 _SHORT: dict[float, Callable[[LetBuilder, Expr], Expr]] = {
     -1.0: lambda b, x: b.div(1.0, x),
     0.0: lambda b, x: constant(1.0, x.dtype),
+    0.25: lambda b, x: b.unary("sqrt", _square_root(b, x)),
     0.5: _square_root,
+    0.75: _three_quarters,
     1.0: lambda b, x: x,
     2.0: lambda b, x: b.mul(x, x),
     3.0: lambda b, x: b.mul(b.mul(x, x), x),

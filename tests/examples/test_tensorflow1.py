@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import tensorkiln as tf
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "tensorflow1"
+COUNT = Path(__file__).with_name("count_clusters.py")
 
 # What TensorFlow itself prints for this program, steps 0 and 500.
 CUSTOM_LOSS = (
@@ -21,10 +23,14 @@ CUSTOM_LOSS = (
 
 
 def run(program: str, *arguments: str) -> str:
-    """What the program prints."""
-    command = [sys.executable, str(FOLDER / program), *arguments]
+    """What the program prints; its training step must be one cluster, with summaries after it."""
+    command = [sys.executable, str(COUNT), str(FOLDER / program), *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+    if program != "averages_test.py":  # which trains nothing
+        found = json.loads(ran.stderr.splitlines()[-1])
+        assert found["clusters"] == 1, found
+        assert not [kind for kind in found["host"] if not kind.endswith("Summary")], found
     return ran.stdout
 
 

@@ -80,6 +80,7 @@ class KernelEmitter:
         self.bounds: Bounds | None = None
         self._made: dict[Hashable, ir.Value] = {}
         self._made_in: ir.Block | None = None
+        self._counts: dict[Hashable, tuple[ir.Block | None, int]] = {}
 
     def once(self, key: Hashable, make: Callable[[], ir.Value]) -> ir.Value:
         """The value that `make` emits, made once for each key and basic block.
@@ -95,6 +96,25 @@ class KernelEmitter:
             if self._made_in is self.builder.block:
                 self._made[key] = value
         return value
+
+    def other_name(self, pointer: ir.Value, number: int) -> ir.Value:
+        """Name `number` of `pointer`, behind which LLVM does not know the pointer.
+
+        It is made here and not once for all: an address of one register only is what lets a
+        load and the arithmetic on it stay one operation inside of the processor.
+        """
+        kind = ir.FunctionType(pointer.type, [pointer.type])
+        return self.once(
+            ("name", number, pointer),
+            lambda: self.builder.asm(kind, "", "=r,0", [pointer], False),
+        )
+
+    def count(self, key: Hashable) -> int:
+        """How often this was called with `key` in this basic block."""
+        block, number = self._counts.get(key, (None, 0))
+        number = number + 1 if block is self.builder.block else 1
+        self._counts[key] = self.builder.block, number
+        return number
 
     def atom(self, atom: Expr, scope: Scope) -> ir.Value:
         """The value of a term of an index that is no plain variable."""

@@ -32,6 +32,7 @@ class Address:
         terms, self.constant = emitter.forms.flat(buffer, index)
         self.emitter, self.buffer, self.scope = emitter, buffer, scope
         self.stride = 0
+        self.name = 0  # a number for another name of the same memory
         self.inbounds = True  # false for hints, which may name what lies behind a buffer
         self.uniform: list[tuple[ir.Value, int]] = []
         self.varying: ir.Value | None = None
@@ -98,6 +99,8 @@ class Address:
                 ("base", self.inbounds, self.buffer.name, uniform),
                 lambda: self._base(pointer, kind),
             )
+        if self.name:
+            pointer = emitter.other_name(pointer, self.name)
         if self.constant:
             offset = ir.Constant(I64, self.constant)
             pointer = builder.gep(pointer, [offset], source_etype=kind, inbounds=self.inbounds)
@@ -135,13 +138,13 @@ class Address:
 def load(emitter: KernelEmitter, expr: Load, scope: Scope) -> ir.Value:
     """The element, one a lane if the address moves with the lane."""
     address = Address(emitter, expr.buffer, expr.index, scope)
-    if (
-        expr.guard is None
-        and scope.mask is None
-        and address.key
-        and expr.buffer.name in emitter.frozen
-    ):
-        # Nothing in the kernel writes the buffer, so one read serves a whole basic block.
+    frozen = scope.mask is None and expr.buffer.name in emitter.frozen
+    if frozen and address.key and expr.guard is None:
+        # Nothing in the kernel writes the buffer, so one read serves a whole basic block; of those
+        # to be made anew two differ, which lets each become an operand of one instruction.
+        if expr.again:
+            address.name = 1 + emitter.count(address.key) % 2
+            return _load(emitter, expr, address, scope)
         return emitter.once(
             ("load", address.key, scope.lane), lambda: _load(emitter, expr, address, scope)
         )

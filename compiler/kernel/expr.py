@@ -137,11 +137,16 @@ class Var:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`buffer[index]`; where `guard` is false nothing is read and the value is zero."""
+    """`buffer[index]`; where `guard` is false nothing is read and the value is zero.
+
+    `again` is a hint: reading the memory once more is cheaper than keeping what was read, as where
+    arithmetic takes an operand from memory.
+    """
 
     buffer: Buffer
     index: tuple[Expr, ...]
     guard: Expr | None = None
+    again: bool = False
 
     @property
     def dtype(self) -> DType:
@@ -254,8 +259,8 @@ def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:
     match expr:
         case Const() | Var():
             return expr
-        case Load(buffer, index, guard):
-            return Load(buffer, new[: len(index)], None if guard is None else new[-1])
+        case Load(buffer, index, guard, again):
+            return Load(buffer, new[: len(index)], None if guard is None else new[-1], again)
         case Unary(op, _):
             return Unary(op, new[0])
         case Binary(op, _, _):

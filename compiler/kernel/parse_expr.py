@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tensorkiln.compiler.ir.dtypes import BOOL, DType, dtype_named, is_dtype_name
 from tensorkiln.compiler.ir.tokens import Token, Tokens
@@ -201,6 +202,8 @@ class ExpressionParser:
                 return Fma(a, b, c)
             case "select", [a, b, c]:
                 return Select(a, b, c)
+            case "again", [Load() as load]:
+                return replace(load, again=True)
             case _, [a] if op in UNARY_OPS:
                 return Unary(op, a)
             case _, [a, b] if op in BINARY_OPS:

@@ -115,7 +115,7 @@ def redirect(
 
     def load(expr: Expr) -> Expr | None:
         if isinstance(expr, Load) and expr.buffer == buffer:
-            return Load(target, index(expr.index), expr.guard)
+            return replace(expr, buffer=target, index=index(expr.index))
         return None
 
     def statement(stmt: Stmt) -> Stmt:
@@ -146,8 +146,8 @@ def rename(block: Block, names: Mapping[str, str]) -> Block:
         match expr:
             case Var(name):
                 return replace(expr, name=names.get(name, name))
-            case Load(old, index, guard):
-                return Load(buffer(old), index, guard)
+            case Load(old):
+                return replace(expr, buffer=buffer(old))
             case _:
                 return None
 

@@ -45,6 +45,11 @@ class Target:
         wide = self._has("avx512vnni") and (self.vector_bits == 512 or self._has("avx512vl"))
         return wide or (self._has("avxvnni") and self.vector_bits <= 256)
 
+    @property
+    def has_broadcasting_operands(self) -> bool:
+        """True if vector arithmetic takes one number from memory for all its lanes."""
+        return self.vector_bits == 512 and self._has("avx512f")
+
     def _has(self, feature: str) -> bool:
         return f"+{feature}" in self.features.split(",")
 

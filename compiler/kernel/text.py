@@ -20,6 +20,7 @@ own end (`none`: no bound).  Instructions that a kernel invokes are printed befo
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from tensorkiln.compiler.ir.dtypes import BOOL, is_dtype_name
 from tensorkiln.compiler.ir.names import is_identifier, quote
@@ -195,6 +196,8 @@ def _expr(expr: Expr, tightness: int) -> str:
             return _const(expr)
         case Var(name):
             return _name(name)
+        case Load(again=True):
+            return f"again({print_expr(replace(expr, again=False))})"
         case Load(buffer, index, None):
             return _access(buffer, index)
         case Load(buffer, index, guard) if guard is not None:

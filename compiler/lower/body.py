@@ -77,6 +77,7 @@ class Body:
         self.bound: dict[Value, Callable[[Index], Expr]] = {}
         self._frames = [_Frame()]
         self._guards: list[Expr] = []
+        self._again = False
         self._count = 0
         self.current_op: Op | None = None
 
@@ -168,7 +169,14 @@ class Body:
 
     def load(self, buffer: Buffer, index: Index) -> Expr:
         """A named load under the current guards."""
-        return self.let(Load(buffer, index, self._guard()))
+        return self.let(Load(buffer, index, self._guard(), self._again))
+
+    @contextmanager
+    def reading_again(self, again: bool = True) -> Iterator[None]:
+        """Loads made inside are made anew wherever they stand, if `again` (see `Load`)."""
+        before, self._again = self._again, again
+        yield
+        self._again = before
 
     def read(self, value: Value, index: Index) -> Expr:
         """The element of `value` at `index`."""

@@ -14,7 +14,7 @@ Scheme: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplicat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
 from tensorkiln.compiler.ir.function import Op, Value
@@ -44,6 +44,8 @@ from tensorkiln.compiler.schedules.tiling import (
 AHEAD_BYTES = 6144  # of weights: what arrives from an outer cache while this much is used
 
 FAR_BYTES = 1 << 20
+STEP = 8  # multiplications of a tile between two times that lines are asked for
+LINE_BYTES = 64
 
 Each: TypeAlias = Callable[[Callable[[Index, Index, "Expr | None"], None]], None]
 
@@ -61,6 +63,8 @@ class _Matmul:
     ) -> None:
         self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
         self.fma = target.has_fma and op.result.dtype.is_float
+        # Each of two vectors takes the left number from memory: no instruction spreads it.
+        self.again = self.fma and target.has_broadcasting_operands and tiling.vectors == 2
         self.body: Body = group.body()
         self.value: Value = op.result
         self.batch: Index = ()
@@ -175,42 +179,62 @@ class _Matmul:
                         exists = Binary("lt", lane, ix.const(ragged))
                         visit((i, at), self._result(row, i, column, at), exists)
 
-        # The result's lines (with partial sums in them) have the whole tile's time to arrive.
-        spread = self.far and self.depth >= 2 * rows * vectors
+        # Far results' lines (with partial sums in them) have the whole tile's time to arrive.
         self._begin(acc, each)
-        if not spread:
+        if not self.far:
             each(lambda at, index, exists: self._fetch(index))
         start = ix.mul(block, self.depth)
         stop: Expr = ix.const(self.shape.k)
         if self.blocks > 1:
             stop = Binary("min", stop, ix.add(start, ix.const(self.depth)))
-        with body.between(start, stop, self.shape.k) as k:
-            if number is not None:
-                self._fetch_next_panel(number, start, ix.sub(k, start))
-            if spread:
-                line = ix.sub(k, start)
-                i = Binary("min", ix.floordiv(line, vectors), ix.const(rows - 1))
-                at = ix.mul(ix.mod(line, vectors), lanes)
-                if columns < vectors * lanes:
-                    at = Binary("min", at, ix.const(columns - 1))
-                self._fetch(self._result(row, i, column, at))
+        shared = number is not None and self._shares_panels
+        with ExitStack() as stack:
+            if shared or self.far:
+                # Now and then lines are asked for; the innermost loop does nothing but multiply.
+                steps = ix.floordiv(ix.add(ix.sub(stop, start), ix.const(STEP - 1)), STEP)
+                step = stack.enter_context(body.between(ix.ZERO, steps, -(-self.depth // STEP)))
+                if number is not None and shared:
+                    self._fetch_next_panel(number, start, step)
+                if self.far:
+                    self._fetch_results(row, rows, column, columns, step)
+                start = ix.add(start, ix.mul(step, STEP))
+                stop = Binary("min", stop, ix.add(start, ix.const(STEP)))
+            k = stack.enter_context(body.between(start, stop, self.shape.k))
             if self.tiles == 1:
                 self._fetch_ahead(column, vectors, k)
             each(lambda at, index, exists: self._multiply(acc, at, index, k, exists))
         self._end(acc, each, block)
 
-    def _fetch_next_panel(self, number: Expr, start: Expr, k: Expr) -> None:
+    @property
+    def _shares_panels(self) -> bool:
+        """True if several tiles read each panel of the right operand."""
+        return self.tiling.pack_right and min(self.tiling.block_tiles, self.full_tiles) > 1
+
+    def _fetch_next_panel(self, number: Expr, start: Expr, step: Expr) -> None:
         """The tiles of a panel fetch the next one from the outer caches, each its share."""
-        tiles = min(self.tiling.block_tiles, self.full_tiles)
-        if not self.tiling.pack_right or tiles < 2:
-            return
-        share = 1 << (tiles.bit_length() - 1)  # a power of two: `k` is divided in the inner loop
-        row = ix.add(ix.mul(number, -(-self.depth // share)), ix.floordiv(k, share))
-        row = Binary("min", ix.add(start, row), ix.const(self.shape.k - 1))
-        column = ix.floordiv(ix.mul(ix.mod(k, share), self.tiling.columns), share)
+        share = -(-self.depth // min(self.tiling.block_tiles, self.full_tiles))
+        rows = -(-share // max(1, self.depth // STEP))
+        first = ix.add(start, ix.add(ix.mul(number, share), ix.mul(step, rows)))
         place = self.body.places[self.op.operands[1]]
-        index = self._operand(1, list(self.batch), ix.add(self.next_column, column), row)
-        self.body.emit(prefetch(place.buffer, place.index(index)))
+        lanes = max(self.tiling.lanes, LINE_BYTES // self.value.dtype.bytes)
+        for row in range(rows):
+            for lane in range(0, self.tiling.columns, lanes):
+                at = ix.add(self.next_column, ix.const(lane))
+                index = self._operand(1, list(self.batch), at, ix.add(first, ix.const(row)))
+                self.body.emit(prefetch(place.buffer, place.index(index)))
+
+    def _fetch_results(self, row: Expr, rows: int, column: Expr, columns: int, step: Expr) -> None:
+        """Fetches some of the lines of a tile's results."""
+        lanes = self.tiling.lanes
+        vectors = -(-columns // lanes)
+        count = -(-rows * vectors // max(1, self.depth // STEP))
+        for number in range(count):
+            line = ix.add(ix.mul(step, count), ix.const(number))
+            i = Binary("min", ix.floordiv(line, vectors), ix.const(rows - 1))
+            at = ix.mul(ix.mod(line, vectors), lanes)
+            if columns < vectors * lanes:
+                at = Binary("min", at, ix.const(columns - 1))
+            self._fetch(self._result(row, i, column, at))
 
     def _fetch_ahead(self, column: Expr, vectors: int, k: Expr) -> None:
         """Panels that one tile reads, one time, are asked for a fixed way ahead."""
@@ -230,7 +254,8 @@ class _Matmul:
     def _multiply(self, acc: Buffer, at: Index, index: Index, k: Expr, exists: Expr | None) -> None:
         body = self.body
         *batch, row, column = index
-        a = body.read(self.op.operands[0], self._operand(0, batch, row, k))
+        with body.reading_again(self.again):
+            a = body.read(self.op.operands[0], self._operand(0, batch, row, k))
         padded = self.tiling.pack_right
         if exists is None or padded:
             b = body.read(self.op.operands[1], self._operand(1, batch, column, k))

@@ -14,7 +14,7 @@ from tensorkiln.compiler.ir.dtypes import F32, F64, I32
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel.target import Target
 
-L2_BYTES = 1 << 18  # a part of any current core's second-level cache; panels stream past it
+L2_BYTES = 1 << 19  # a part of any current core's second-level cache; panels stream past it
 LARGE_BYTES = 8 << 20
 DEPTH = 512
 TASKS = 8  # that share out well over two or four threads

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from llvmlite import ir
 
 from tensorkiln.compiler.codegen.machine_code import machine_code
 from tensorkiln.compiler.codegen.module import emit_parts, emit_program
-from tensorkiln.compiler.codegen.target import target_named
+from tensorkiln.compiler.codegen.target import emit_assembly, optimize, target_named
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.parse import parse_function
 from tensorkiln.compiler.pipeline import Stages, generate, lower
@@ -94,3 +96,19 @@ def test_a_failure_in_making_a_module_is_told(stages: Stages) -> None:
 
     with pytest.raises(RuntimeError, match="no more"):
         machine_code(broken(), target_named("host"))
+
+
+def test_products_take_numbers_from_memory() -> None:
+    """Where arithmetic spreads a number from memory, no instruction of its own does."""
+    text = f"""func @main(%x: f32[280,64], %w: f32[64,256]) -> (f32[280,256]) {{
+      %y: f32[280,256] = dot_general(%x, %w) {HOW}
+      return %y
+    }}"""
+    target = target_named("x86-64-v4")
+    stages = lower(parse_function(text), target)
+    module = next(iter(stages.modules()))
+    reference = llvm.parse_assembly(str(module))
+    optimize(reference, target)
+    assembly = emit_assembly(reference, target)
+    assert assembly.count("{1to16}") >= 28
+    assert not re.search(r"vbroadcastss\t\S*\(", assembly)

@@ -58,7 +58,7 @@ kernel @"odd name"(x: f32[8,4], "w/0:0": f32[4], y: out f32[8,4]) {
     alloc acc: f32[4] local
     for j in i..min(i + 3, 8) step 2 extent 8 {
       vector l in 0..4 {
-        let t: f32 = mul(x[j, l] where j*2 + l < 9, 2.0f32)
+        let t: f32 = mul(x[j, l] where j*2 + l < 9, again("w/0:0"[l]))
         if and(l // 2 == 1, not(false)) {
           stream y[i, l] = select(lt(t, -inf.f32), t, -1e-05f32)
         }
@@ -173,7 +173,12 @@ class Generator:
                 lambda: Select(below(), below(), below()),
                 lambda: Convert(below(), self.random.choice(DTYPES)),
                 lambda: Bitcast(below(), self.random.choice(DTYPES)),
-                lambda: Load(X, (below(), index()), self.random.choice([None, below()])),
+                lambda: Load(
+                    X,
+                    (below(), index()),
+                    self.random.choice([None, below()]),
+                    self.random.choice([False, True]),
+                ),
             ]
         )()
 

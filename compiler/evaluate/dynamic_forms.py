@@ -1,7 +1,7 @@
-"""StableHLO's ops whose sizes are operands, for sizes that follow from constants.
+"""StableHLO's ops that are others of its ops in a certain form.
 
-Each function takes the values that hold sizes as StableHLO's op does and appends the static op;
-UnsupportedError where sizes depend on the function's parameters.
+Most have sizes as operands: each function takes the values that hold them as StableHLO's op does and
+appends the static op; UnsupportedError where sizes depend on the function's parameters.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tensorkiln.compiler.evaluate.evaluate import evaluate_op
-from tensorkiln.compiler.ir.dtypes import DType
-from tensorkiln.compiler.ir.function import Array, Attribute, Value
+from tensorkiln.compiler.ir.dtypes import I32, DType
+from tensorkiln.compiler.ir.function import Array, Attribute, Function, Value
 from tensorkiln.compiler.ops import Builder, shorthand
+from tensorkiln.compiler.ops.scalar_bodies import lifted
 from tensorkiln.runtime.errors import UnsupportedError
 
 _LARGEST = 1 << 16  # elements of a value that is worked out here
@@ -93,3 +94,27 @@ def dynamic_gather(
     """Slices of the sizes that a vector holds; the other attributes are those of gather."""
     sizes = _sizes(builder, "dynamic_gather", "slice_sizes", slice_sizes)
     return builder.one("gather", (x, indices), slice_sizes=sizes, **dimension_numbers)
+
+
+def dynamic_conv(
+    builder: Builder, x: Value, kernel: Value, padding: Value, attributes: dict[str, Attribute]
+) -> Value:
+    """A convolution padded by what a matrix of pairs holds; `attributes` are convolution's others."""
+    flat = _sizes(builder, "dynamic_conv", "padding", padding)
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return builder.one("convolution", (x, kernel), padding=pairs, **attributes)
+
+
+def get_dimension_size(builder: Builder, x: Value, dimension: int) -> Value:
+    """The size of a dim as an i32 scalar; of one that is open, what it is in the run."""
+    return shorthand.count(builder, (x.type.shape[dimension],), I32)
+
+
+def map_(builder: Builder, inputs: Sequence[Value], computation: Function) -> list[Value]:
+    """A region of elementwise ops on scalars, of each element of the inputs."""
+    return lifted(builder, computation, inputs)
+
+
+def optimization_barrier(builder: Builder, values: Sequence[Value]) -> list[Value]:
+    """The values: no pass moves anything that has an effect, so that there is nothing to hold."""
+    return [builder.one("identity", (value,)) for value in values]

@@ -1,7 +1,8 @@
-"""batch_norm_inference and batch_norm_training, as StableHLO defines them.
+"""batch_norm_inference, batch_norm_training and batch_norm_grad, as StableHLO defines them.
 
 y = (x - mean) / sqrt(variance + epsilon) * scale + offset, for each index of dim `feature_index`.
-Training takes mean and (biased) variance of the batch and returns them too.
+Training takes mean and (biased) variance of the batch and returns them too; batch_norm_grad gives
+the gradients of operand, scale and offset from these and the gradient of y.
 (Ioffe, Szegedy: Batch Normalization, 2015; the gradient is the one of its section 3.)
 """
 
@@ -42,6 +43,14 @@ def _inference_rule(types: Types, attributes: Attributes) -> tuple[TensorType, .
 
 def _training_rule(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
     features = _check(types, attributes, 3)
+    return (types[0], features, features)
+
+
+def _grad_rule(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
+    check_count(types, 5)
+    features = _check(types[:4], attributes, 4)
+    if types[4] != types[0]:
+        raise TypeRuleError(f"C5: the gradient is {types[4]}, not {types[0]}")
     return (types[0], features, features)
 
 
@@ -92,16 +101,37 @@ def _training_gradient(
     cotangent = zeros_like(builder, op.results[0]) if g_y is None else g_y
     x, scale, g = map(widened, formulas(builder, op.operands[0], op.operands[1], cotangent))
     centered, _, variance = _statistics(op, x)
+    more = tuple(
+        None if part is None else widened(Formula(builder, part)) for part in (g_mean, g_variance)
+    )
+    return _gradients(op, (centered, variance), scale, g, more)
+
+
+def _grad(builder: Builder, op: Op) -> Sequence[Value]:
+    x, scale, mean, variance, g = map(widened, formulas(builder, *op.operands))
+    return _gradients(op, (x - _spread(op, mean), variance), scale, g, (None, None))
+
+
+def _gradients(
+    op: Op,
+    batch: tuple[Formula, Formula],
+    scale: Formula,
+    g: Formula,
+    more: Sequence[Formula | None],
+) -> list[Value]:
+    """dx, d scale and d offset by the formula above, from c and the variance; `more` are g_mean and
+    g_variance."""
+    builder, (centered, variance), (g_mean, g_variance) = g.builder, batch, more
     inverse = (variance + op.number("epsilon")).apply("rsqrt")
     total, moment = g.sum(_axes(op)), (g * centered).sum(_axes(op))
     factor = scale * inverse
     slope, constant = -factor * inverse * inverse * moment, -factor * total
     if g_variance is not None:
-        slope = slope + widened(Formula(builder, g_variance)) * 2.0
+        slope = slope + g_variance * 2.0
     if g_mean is not None:
-        constant = constant + widened(Formula(builder, g_mean))
+        constant = constant + g_mean
     shape = op.operands[0].type.shape
-    members = count(builder, tuple(shape[axis] for axis in _axes(op)), x.value.dtype)
+    members = count(builder, tuple(shape[axis] for axis in _axes(op)), g.value.dtype)
     slope, constant = (part / Formula(builder, members) for part in (slope, constant))
     dx = g * _spread(op, factor) + centered * _spread(op, slope) + _spread(op, constant)
     dtype = op.operands[0].dtype
@@ -113,4 +143,5 @@ RECORDS = (
     composite(
         "batch_norm_training", _ATTRIBUTES, _training_rule, _training, _training_gradient, flops=8
     ),
+    composite("batch_norm_grad", _ATTRIBUTES, _grad_rule, _grad, flops=8),
 )

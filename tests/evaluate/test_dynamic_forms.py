@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -10,9 +10,10 @@ import pytest
 from tensorkiln.compiler.evaluate import dynamic_forms as forms
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.dtypes import F32, I32, I64
-from tensorkiln.compiler.ir.function import Array, Value
+from tensorkiln.compiler.ir.function import Array, Attribute, Function, Value
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.compiler.ops import REGISTRY, Builder, shorthand
+from tensorkiln.compiler.ops.shorthand_control import region
 from tensorkiln.runtime.errors import UnsupportedError
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -30,6 +31,23 @@ ROWS = {
     "offset_dims": (1,), "collapsed_slice_dims": (0,), "start_index_map": (0,),
     "index_vector_dim": 1,
 }  # fmt: skip
+CONVOLVED: dict[str, Attribute] = {
+    "strides": (1,), "lhs_dilation": (1,), "rhs_dilation": (1,), "reversal": (0,),
+    "lhs_spec": (0, 1, 2), "rhs_spec": (0, 1, 2), "out_spec": (0, 1, 2), "feature_groups": 1,
+    "batch_groups": 1,
+}  # fmt: skip
+
+
+def _twice_less_one(builder: Builder) -> Function:
+    """a + b - 1 of scalars."""
+
+    def less_one(inner: Builder, values: Sequence[Value]) -> Sequence[Value]:
+        total = inner.one("add", tuple(values))
+        return [inner.one("subtract", (total, shorthand.scalar(inner, 1, F32)))]
+
+    return region(builder, "twice", [TensorType((), F32)] * 2, less_one)
+
+
 CASES: dict[str, tuple[Make, Array]] = {
     "reshape": (lambda b, x: forms.dynamic_reshape(b, x, _vector(b, 2, 6)), X.reshape(2, 6)),
     "broadcast": (
@@ -51,6 +69,20 @@ CASES: dict[str, tuple[Make, Array]] = {
             b, x, _vector(b, 1, 0), _vector(b, 3, 4), _vector(b, 1, 2)
         ),
         X[1:3, ::2],
+    ),
+    "size": (
+        lambda b, x: forms.get_dimension_size(b, x, 1), np.array(4, np.int32),
+    ),
+    "map": (
+        lambda b, x: forms.map_(b, [x, x], _twice_less_one(b))[0], 2 * X - 1,
+    ),
+    "barrier": (lambda b, x: forms.optimization_barrier(b, [x])[0], X),
+    "conv": (
+        lambda b, x: forms.dynamic_conv(
+            b, shorthand.reshape(b, x, (1, 3, 4)), b.constant(np.ones((1, 3, 2), np.float32)),
+            shorthand.reshape(b, _vector(b, 1, 0), (1, 2)), dict(CONVOLVED),
+        ),
+        np.array([[[12, 27, 33, 39]]], np.float32),
     ),
     "gather": (
         lambda b, x: forms.dynamic_gather(b, x, _vector(b, 2, 0), _vector(b, 1, 4), dict(ROWS)),

@@ -76,9 +76,19 @@ def _batch_norms() -> list[Sample]:
         mean, variance = x.mean(axes), x.var(axes)
         return inference(x, s, o, mean, variance, axis), mean, variance
 
+    def gradients(x: Any, s: Any, mean: Any, variance: Any, g: Any, axis: int) -> Any:
+        axes = tuple(k for k in range(4) if k != axis)
+        deviation = np.sqrt(variance + epsilon)
+        number = x.size / x.shape[axis]
+        unit = (x - spread(mean, axis)) / spread(deviation, axis)
+        g_scale, g_offset = (g * unit).sum(axes), g.sum(axes)
+        inner = number * g - spread(g_offset, axis) - unit * spread(g_scale, axis)
+        return inner * spread(s / deviation / number, axis), g_scale, g_offset
+
     samples = []
     for dtype in FLOATS:
         for axis in (1, 3):
+            g = draw((2, 3, 4, 3), dtype, -1, 1, 9)
             x = draw((2, 3, 4, 3), dtype, -1, 3)
             s, o, mean, variance = (draw((3,), dtype, 0.5, 2, seed) for seed in range(4))
             attributes: dict[str, Attribute] = {"epsilon": epsilon, "feature_index": axis}
@@ -90,6 +100,10 @@ def _batch_norms() -> list[Sample]:
                 Sample(
                     "batch_norm_training", (x, s, o),
                     lambda x, s, o, a=axis: training(x, s, o, a), attributes, slack=8,
+                ),
+                Sample(
+                    "batch_norm_grad", (x, s, mean, variance, g),
+                    lambda x, s, m, v, g, a=axis: gradients(x, s, m, v, g, a), attributes, slack=32,
                 ),
             ]  # fmt: skip
     return samples

@@ -34,7 +34,7 @@ def make_self_test(make: Make, compiled: Sequence[Compiled], seed: int = 1) -> S
     """The vectors of the function that `make` builds, which all of `compiled` that run here pass.
 
     `make` is given sizes where the compiled model has open ones, else nothing: then there is a call
-    for the least sizes, the greatest, and primes between. ArtifactError if one does not pass: then
+    for the least sizes, the greatest, and others (`points_of`). ArtifactError if one does not pass: then
     compiled code and interpreter disagree.
     """
     sizes = compiled[0].manifest.sizes
@@ -53,18 +53,21 @@ def make_self_test(make: Make, compiled: Sequence[Compiled], seed: int = 1) -> S
 
 
 def points_of(sizes: OpenSizes | None) -> list[Point]:
-    """The sizes of the calls: the least, primes between, the greatest; one call without sizes."""
+    """The sizes of the calls: the least, the greatest, primes between, and the greatest of each
+    part that has code of its own; one call without sizes."""
     if sizes is None:
         return [()]
     least = tuple(size.minimum for size in sizes.ranges)
     greatest = tuple(size.maximum for size in sizes.ranges)
     between = tuple(_prime(low, high) for low, high in zip(least, greatest, strict=True))
-    return list(dict.fromkeys((least, between, greatest)))
+    tops = {tuple(size.maximum for size in part.ranges) for part in sizes.parts}
+    return sorted({least, between, greatest, *tops})
 
 
 def _prime(low: int, high: int) -> int:
-    """The greatest prime up to the middle of a range, its least number if there is none."""
-    for number in range((low + high) // 2, max(low, 1), -1):
+    """A prime within a range, from the middle down and then up; its least number if there is none."""
+    middle = (low + high) // 2
+    for number in (*range(middle, max(low, 1), -1), *range(max(middle + 1, 2), high)):
         if all(number % k for k in range(2, int(number**0.5) + 1)):
             return number
     return low

@@ -18,7 +18,7 @@ from tensorkiln.compiler.training import TrainingModel
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.onnx.load import Source, load_model
 from tensorkiln.frontends.onnx.tensors import array_of
-from tensorkiln.frontends.training_rules import LOSSES, OPTIMIZERS
+from tensorkiln.frontends.training_rules import LOSSES, OPTIMIZERS, own_parameter, scaled
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 from tensorkiln.runtime.training_manifest import Recipe
 
@@ -110,7 +110,7 @@ def _step(
     predict: Function, values: Mapping[str, Array], loss: str, optimizer: str, rate: float
 ) -> tuple[Function, dict[str, Array]]:
     """The training step, and the initial values of the optimizer's slots."""
-    update, slots_of = OPTIMIZERS[optimizer]
+    method = OPTIMIZERS[optimizer]
     error_of, through = LOSSES[loss]
     builder = Builder(REGISTRY, "train_step")
     parameters = [builder.parameter(v.name, v.type) for v in predict.parameters]
@@ -119,27 +119,29 @@ def _step(
         raise ModelError(f"{loss} wants floats, the model's first output is not of floats")
     error = error_of(builder, _logits(builder, results[0], through))
     weights = [v for v in parameters if v.name in values]
-    given = [v.name for v in builder.parameters]
-    twice = sorted({name for name in given if given.count(name) > 1})
-    if twice:
-        raise ModelError(f"the model's own input {twice[0]!r} has the name that {loss} needs")
     gradients = differentiate(builder, [error], weights)
-    results, names = [error], ["loss"]
-    aliases: dict[int, int] = {}
     state: dict[str, Array] = {}
+    kept: list[tuple[Value, Value]] = []  # tensors of the state before and after the step
+    powers: list[Value] = []
+    for name, base in method.powers.items():
+        state[f"{optimizer}/{name}"] = np.ones((), np.float32)
+        before = own_parameter(builder, f"{optimizer}/{name}", TensorType((), F32))
+        powers.append(scaled(builder, before, base))
+        kept.append((before, powers[-1]))
     for weight, gradient in zip(weights, gradients, strict=True):
         if gradient is None:
             continue  # the loss does not depend on it
-        slots = slots_of(weight.name, np.zeros(weight.shape, weight.dtype.numpy))
+        slots = method.slots(weight.name, np.zeros(weight.shape, weight.dtype.numpy))
         state.update(slots)
-        before = [
-            builder.parameter(name, TensorType(array.shape, F32)) for name, array in slots.items()
+        own = [
+            own_parameter(builder, name, TensorType(array.shape, F32))
+            for name, array in slots.items()
         ]
-        new, after = update(builder, weight, gradient, rate, before)
-        for old, value in zip((weight, *before), (new, *after), strict=True):
-            aliases[len(results)] = builder.parameters.index(old)
-            results.append(value)
-            names.append(f"{old.name}/new")
+        new, after = method.update(builder, weight, gradient, rate, [*own, *powers])
+        kept += zip((weight, *own), (new, *after), strict=True)
+    results = [error, *(value for _, value in kept)]
+    names = ["loss", *(f"{old.name}/new" for old, _ in kept)]
+    aliases = {k + 1: builder.parameters.index(old) for k, (old, _) in enumerate(kept)}
     return builder.finish(results, names, aliases), state
 
 

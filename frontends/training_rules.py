@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from tensorkiln.runtime.errors import ModelError
 
 # makes the loss (a scalar) of logits or predictions, and the labels' parameter
 Loss = Callable[[Builder, Value], Value]
-# (builder, parameter, gradient, learning rate, slots) -> new parameter, new slots
+# (builder, parameter, gradient, learning rate, slots and powers) -> new parameter, new slots
 Update = Callable[[Builder, Value, Value, float, Sequence[Value]], tuple[Value, list[Value]]]
 
 
@@ -28,18 +29,18 @@ def softmax_cross_entropy(builder: Builder, logits: Value) -> Value:
             f"softmax_cross_entropy wants float logits of two dims, the model gives {logits.type}"
         )
     batch, classes = logits.shape
-    labels = builder.parameter("labels", TensorType((batch,), I64))
+    labels = own_parameter(builder, "labels", TensorType((batch,), I64))
     columns = shorthand.iota(builder, (batch, classes), 1, I64)
     rows = shorthand.broadcast_in_dim(builder, labels, (batch, classes), (0,))
     hot = shorthand.convert(builder, shorthand.compare(builder, "EQ", columns, rows), logits.dtype)
     log = builder.one("log_softmax", (logits,), axis=1)
     picked = shorthand.reduce_sum(builder, builder.one("multiply", (hot, log)))
-    return _scaled(builder, picked, -1.0 / max(batch, 1))
+    return scaled(builder, picked, -1.0 / max(batch, 1))
 
 
 def mean_squared_error(builder: Builder, prediction: Value) -> Value:
     """The mean of (prediction - targets)^2; `targets` has the prediction's type."""
-    targets = builder.parameter("targets", prediction.type)
+    targets = own_parameter(builder, "targets", prediction.type)
     difference = builder.one("subtract", (prediction, targets))
     squares = builder.one("multiply", (difference, difference))
     return shorthand.reduce_mean(builder, squares)
@@ -47,7 +48,7 @@ def mean_squared_error(builder: Builder, prediction: Value) -> Value:
 
 def mean_absolute_error(builder: Builder, prediction: Value) -> Value:
     """The mean of |prediction - targets|; `targets` has the prediction's type."""
-    targets = builder.parameter("targets", prediction.type)
+    targets = own_parameter(builder, "targets", prediction.type)
     difference = builder.one("subtract", (prediction, targets))
     return shorthand.reduce_mean(builder, builder.one("abs", (difference,)))
 
@@ -56,7 +57,7 @@ def sigmoid_cross_entropy(builder: Builder, logits: Value) -> Value:
     """The mean of max(x, 0) - x z + log(1 + exp(-|x|)) of logits x and `targets` z from 0 to 1,
     which have the logits' type: -z log sigmoid(x) - (1 - z) log(1 - sigmoid(x)) without overflow.
     """
-    targets = builder.parameter("targets", logits.type)
+    targets = own_parameter(builder, "targets", logits.type)
     zero = shorthand.zeros_like(builder, logits)
     positive = builder.one("maximum", (logits, zero))
     product = builder.one("multiply", (logits, targets))
@@ -79,7 +80,7 @@ def _sgd(
     builder: Builder, x: Value, gradient: Value, rate: float, slots: Sequence[Value]
 ) -> tuple[Value, list[Value]]:
     """x - rate g."""
-    step = _scaled(builder, gradient, rate)
+    step = scaled(builder, gradient, rate)
     return builder.one("subtract", (x, step)), []
 
 
@@ -87,8 +88,8 @@ def _momentum(
     builder: Builder, x: Value, gradient: Value, rate: float, slots: Sequence[Value]
 ) -> tuple[Value, list[Value]]:
     """v = 0.9 v + g; x - rate v (B. Polyak, 1964)."""
-    velocity = builder.one("add", (_scaled(builder, slots[0], 0.9), gradient))
-    step = _scaled(builder, velocity, rate)
+    velocity = builder.one("add", (scaled(builder, slots[0], 0.9), gradient))
+    step = scaled(builder, velocity, rate)
     return builder.one("subtract", (x, step)), [velocity]
 
 
@@ -96,20 +97,19 @@ def _adam(
     builder: Builder, x: Value, gradient: Value, rate: float, slots: Sequence[Value]
 ) -> tuple[Value, list[Value]]:
     """D. Kingma, J. Ba, Adam, 2015, with the order of computation before section 2.1; the slots
-    are m, v, beta1^t, beta2^t; beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8."""
+    are m, v and the powers beta1^t, beta2^t; beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8."""
     m, v, power1, power2 = slots
-    power1, power2 = _scaled(builder, power1, 0.9), _scaled(builder, power2, 0.999)
-    m = builder.one("add", (_scaled(builder, m, 0.9), _scaled(builder, gradient, 0.1)))
+    m = builder.one("add", (scaled(builder, m, 0.9), scaled(builder, gradient, 0.1)))
     squares = builder.one("multiply", (gradient, gradient))
-    v = builder.one("add", (_scaled(builder, v, 0.999), _scaled(builder, squares, 0.001)))
+    v = builder.one("add", (scaled(builder, v, 0.999), scaled(builder, squares, 0.001)))
     one = shorthand.scalar(builder, 1.0, x.dtype)
     root = builder.one("sqrt", (builder.one("subtract", (one, power2)),))
     factor = builder.one("divide", (root, builder.one("subtract", (one, power1))))
     small = shorthand.full_like(builder, v, 1e-8)
     ratio = builder.one("divide", (m, builder.one("add", (builder.one("sqrt", (v,)), small))))
-    factor = shorthand.broadcast_in_dim(builder, _scaled(builder, factor, rate), x.shape, ())
+    factor = shorthand.broadcast_in_dim(builder, scaled(builder, factor, rate), x.shape, ())
     step = builder.one("multiply", (factor, ratio))
-    return builder.one("subtract", (x, step)), [m, v, power1, power2]
+    return builder.one("subtract", (x, step)), [m, v]
 
 
 def _adamw(
@@ -117,7 +117,7 @@ def _adamw(
 ) -> tuple[Value, list[Value]]:
     """Adam with decoupled weight decay of 0.01 (I. Loshchilov, F. Hutter, 2019): the parameter
     loses 0.01 rate x besides Adam's step."""
-    decayed = _scaled(builder, x, 1.0 - 0.01 * rate)
+    decayed = scaled(builder, x, 1.0 - 0.01 * rate)
     new, after = _adam(builder, x, gradient, rate, slots)
     step = builder.one("subtract", (x, new))
     return builder.one("subtract", (decayed, step)), after
@@ -129,7 +129,7 @@ def _adagrad(
     """a = a + g^2; x - rate g / sqrt(a), with a = 0.1 at first (J. Duchi et al., 2011)."""
     squares = builder.one("add", (slots[0], builder.one("multiply", (gradient, gradient))))
     ratio = builder.one("divide", (gradient, builder.one("sqrt", (squares,))))
-    return builder.one("subtract", (x, _scaled(builder, ratio, rate))), [squares]
+    return builder.one("subtract", (x, scaled(builder, ratio, rate))), [squares]
 
 
 def _rmsprop(
@@ -137,31 +137,47 @@ def _rmsprop(
 ) -> tuple[Value, list[Value]]:
     """a = 0.9 a + 0.1 g^2; x - rate g / sqrt(a + 1e-10) (T. Tieleman, G. Hinton, 2012)."""
     squares = builder.one("multiply", (gradient, gradient))
-    mean = builder.one("add", (_scaled(builder, slots[0], 0.9), _scaled(builder, squares, 0.1)))
+    mean = builder.one("add", (scaled(builder, slots[0], 0.9), scaled(builder, squares, 0.1)))
     safe = builder.one("add", (mean, shorthand.full_like(builder, mean, 1e-10)))
     ratio = builder.one("divide", (gradient, builder.one("sqrt", (safe,))))
-    return builder.one("subtract", (x, _scaled(builder, ratio, rate))), [mean]
+    return builder.one("subtract", (x, scaled(builder, ratio, rate))), [mean]
 
 
 def _adam_slots(name: str, zeros: Array) -> dict[str, Array]:
-    return {
-        f"{name}/adam_m": zeros,
-        f"{name}/adam_v": zeros,
-        f"{name}/beta1_power": np.ones((), zeros.dtype),
-        f"{name}/beta2_power": np.ones((), zeros.dtype),
-    }
+    return {f"{name}/adam_m": zeros, f"{name}/adam_v": zeros}
 
 
-# the update, and the initial value of each slot for a parameter's zeros
-OPTIMIZERS: dict[str, tuple[Update, Callable[[str, Array], dict[str, Array]]]] = {
-    "sgd": (_sgd, lambda name, zeros: {}),
-    "momentum": (_momentum, lambda name, zeros: {f"{name}/momentum": zeros}),
-    "adam": (_adam, _adam_slots),
-    "adamw": (_adamw, _adam_slots),
-    "adagrad": (_adagrad, lambda name, zeros: {f"{name}/accumulator": np.full_like(zeros, 0.1)}),
-    "rmsprop": (_rmsprop, lambda name, zeros: {f"{name}/mean_square": zeros}),
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """An update, the initial slots of a parameter (from its name and zeros of its shape), and
+    numbers for all parameters that start at 1 and are multiplied by a base in each step."""
+
+    update: Update
+    slots: Callable[[str, Array], dict[str, Array]]
+    powers: Mapping[str, float] = field(default_factory=dict)
+
+
+_BETAS = {"beta1_power": 0.9, "beta2_power": 0.999}
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": Optimizer(_sgd, lambda name, zeros: {}),
+    "momentum": Optimizer(_momentum, lambda name, zeros: {f"{name}/momentum": zeros}),
+    "adam": Optimizer(_adam, _adam_slots, _BETAS),
+    "adamw": Optimizer(_adamw, _adam_slots, _BETAS),
+    "adagrad": Optimizer(
+        _adagrad, lambda name, zeros: {f"{name}/accumulator": np.full_like(zeros, 0.1)}
+    ),
+    "rmsprop": Optimizer(_rmsprop, lambda name, zeros: {f"{name}/mean_square": zeros}),
 }
 
 
-def _scaled(builder: Builder, x: Value, factor: float) -> Value:
+def own_parameter(builder: Builder, name: str, type_: TensorType) -> Value:
+    """A parameter that training adds; ModelError where the model has an input of its name."""
+    value = builder.parameter(name, type_)
+    if value.name != name:
+        raise ModelError(f"the model has an input {name!r}, a name that its training needs")
+    return value
+
+
+def scaled(builder: Builder, x: Value, factor: float) -> Value:
+    """`x` times a number."""
     return builder.one("multiply", (x, shorthand.full_like(builder, x, factor)))

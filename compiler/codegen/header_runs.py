@@ -36,8 +36,9 @@ def comment(text: str) -> list[str]:
 def run_lines(prefix: str, run: Run) -> list[str]:
     """The two functions that run a model, the second with the program's own threads and memory."""
     upper = prefix.upper()
+    sized = f" (or {workspace_for(prefix, run)}(...), see below)" if run.manifest.sizes else ""
     needed = (
-        f"`workspace` holds at least {upper}_WORKSPACE_BYTES bytes, starts at a multiple of 64, and"
+        f"`workspace` holds at least {upper}_WORKSPACE_BYTES bytes{sized}, starts at a multiple of 64, and"
         " is used by one call at a time; with NULL the call allocates one and frees it. With a"
         " workspace a call allocates nothing, except that threads are made when they are first"
         " used. `threads` 0 means one for each processor that the process may use. Results do not"
@@ -62,14 +63,17 @@ def run_lines(prefix: str, run: Run) -> list[str]:
     ]
 
 
+def workspace_for(prefix: str, run: Run) -> str:
+    """The name of the function that gives the workspace by the sizes."""
+    part = "" if run.name == "run" else f"{run.name}_"
+    return f"{prefix}_{part}workspace_for"
+
+
 def size_lines(prefix: str, run: Run) -> list[str]:
     """The ranges of sizes, the shapes by them, and the workspace by them; none without ranges."""
     sizes, upper = run.manifest.sizes, prefix.upper()
     if sizes is None:
         return []
-    function = (
-        f"{prefix}_workspace_for" if run.name == "run" else f"{prefix}_{run.name}_workspace_for"
-    )
     names = [c_identifier(size.name, "size") for size in sizes.ranges]
     specs = [*zip(run.manifest.inputs, sizes.inputs, strict=False)]
     results = [*zip(run.manifest.outputs, sizes.outputs, strict=True)]
@@ -83,7 +87,7 @@ def size_lines(prefix: str, run: Run) -> list[str]:
         f" * A size out of its range gives the status {upper}_SIZE_OUT_OF_RANGE. */",
         "",
         f"/* The workspace that a call with these sizes needs; {upper}_WORKSPACE_BYTES at most. */",
-        f"static inline size_t {function}({', '.join(f'int32_t {n}' for n in names)}) {{",
+        f"static inline size_t {workspace_for(prefix, run)}({', '.join(f'int32_t {n}' for n in names)}) {{",
     ]
     for part in sizes.parts:
         holds = " && ".join(

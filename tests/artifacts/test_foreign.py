@@ -12,8 +12,6 @@ from artifacts.toolchain import HERE, compile_c, output_of, tool
 
 import tensorkiln as tf
 from tensorkiln.benchmarks.models import lenet
-from tensorkiln.compiler.codegen.link import find_linker
-from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.runtime.elf import read_elf
 from tensorkiln.runtime.errors import ArtifactError
 from tensorkiln.runtime.load import load
@@ -60,14 +58,6 @@ def test_levels_on_emulated_processors(cpu: str, level: int, tmp_path: Path) -> 
         str(status),
         *(str(0 if level >= n else 7) for n in (2, 3, 4)),
     ]
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="ziglang is not installed")
-def test_zig_links_for_other_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert "ziglang" in find_linker(target_named("riscv64"))
-    path = tf.export(lenet(1), tmp_path / "net.so", "riscv64").path
-    assert read_elf(path.read_bytes(), "net.so").architecture == "riscv64"
 
 
 def test_without_a_linker_the_error_says_what_to_install(

@@ -31,6 +31,8 @@ from tensorkiln.compiler.schedules.conv_tiling import ConvShape, conv_shape
 from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 
+UNROLLED_PRODUCTS = 320  # whose instructions the processor holds decoded, with all else of a tile
+
 # visit(index in acc, (batch, channel, space...), lanes that exist)
 Visit: TypeAlias = Callable[[Index, Index, Expr | None], None]
 
@@ -47,6 +49,7 @@ class _FilterGradient:
         self, group: Group, op: Op, shape: ConvShape, tiling: FilterTiling, target: Target
     ) -> None:
         self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
+        self.registers = target.registers
         self.fma = target.has_fma and op.result.dtype.is_float
         self.body: Body = group.body()
         self.depth_blocks = (-(-shape.inputs // tiling.images), -(-shape.window[0] // tiling.lines))
@@ -55,7 +58,8 @@ class _FilterGradient:
     def build(self) -> Kernel:
         body, s, t = self.body, self.shape, self.tiling
         boxes = tuple(size // part for size, part in zip(s.space, t.places, strict=True))
-        tiles = (*boxes, -(-s.batch // t.rows), -(-s.outputs // t.columns))
+        # Rows next to each other share their lines of the input, and the panel of the kernel.
+        tiles = (*boxes, -(-s.outputs // t.columns), -(-s.batch // t.rows))
         count = math.prod(tiles)
         tasks = -(-count // t.items)
         parallel = self.group.work >= PARALLEL_WORK and tasks > 1
@@ -77,7 +81,7 @@ class _FilterGradient:
 
     def _item(self, tile: Index, sums: Buffer | None, item: Expr, block: Expr) -> None:
         s, t = self.shape, self.tiling
-        *box, row, panel = tile
+        *box, panel, row = tile
         start = tuple(ix.mul(number, part) for number, part in zip(box, t.places, strict=True))
         for rows, row_case in self._cases(row, s.batch, t.rows):
             for columns, column_case in self._cases(panel, s.outputs, t.columns):
@@ -154,8 +158,27 @@ class _FilterGradient:
         with ExitStack() as stack:
             channel = stack.enter_context(self._part(images, t.images, s.inputs))
             first = stack.enter_context(self._part(lines, t.lines, s.window[0]))
-            others = [stack.enter_context(body.over(size, hint="w")) for size in s.window[1:]]
+            others = [stack.enter_context(self._line(size)) for size in s.window[1:]]
             yield channel, (first, *others)
+
+    @contextmanager
+    def _line(self, size: int) -> Iterator[Expr]:
+        """A loop over a dim of the window, unrolled as far as its products are not too many.
+
+        Lines are short, and neighbouring steps read the same input: LLVM loads it once for them,
+        which pays if all that a step reads finds room beside the sums.
+        """
+        t = self.tiling
+        inputs = math.prod(t.places) * t.rows
+        products = inputs * t.vectors
+        most = UNROLLED_PRODUCTS if products + t.vectors + inputs <= self.registers else products
+        parts = [n for n in range(2, size + 1) if size % n == 0 and n * products <= most]
+        part = max(parts, default=1)
+        with (
+            self.body.over(size // part, hint="w") as number,
+            self.body.over(part, LoopKind.UNROLLED, "u") as step,
+        ):
+            yield ix.add(ix.mul(number, part), step)
 
     @contextmanager
     def _part(self, number: Expr, size: int, extent: int) -> Iterator[Expr]:

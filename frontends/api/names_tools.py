@@ -42,6 +42,7 @@ from tensorkiln.frontends.graph.ops_parsing import (
     parse_example,
     parse_single_example,
 )  # fmt: skip
+from tensorkiln.frontends.graph.ops_print import print_ as print
 from tensorkiln.frontends.graph.ops_python import numpy_function, py_func
 from tensorkiln.frontends.graph.proto_run import RunMetadata
 from tensorkiln.frontends.graph.summary.functions import merge as merge_summary

@@ -1,5 +1,8 @@
 """Top-level names: functions of variables, and switches of later versions."""
 
+from tensorkiln.frontends.graph.convert import register_tensor_conversion_function
+from tensorkiln.frontends.graph.creators import variable_creator_scope
+from tensorkiln.frontends.graph.dtype_checks import assert_same_float_dtype
 from tensorkiln.frontends.graph.errors import OpError
 from tensorkiln.frontends.graph.modes import (
     AggregationMethod,

@@ -107,6 +107,7 @@ from tensorkiln.frontends.graph.rnn import (
     dynamic_rnn,
     static_bidirectional_rnn,
     static_rnn,
+    static_state_saving_rnn,
 )  # fmt: skip
 from tensorkiln.frontends.graph.sampled_losses import nce_loss, sampled_softmax_loss
 

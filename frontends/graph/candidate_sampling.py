@@ -103,9 +103,9 @@ class Words:
         high, low = self.word(), self.word()
         return float((((high & 0xFFFFF) << 32) | low) / 2.0**52)
 
-    def float32(self) -> np.float32:
+    def short_float(self) -> float:
         """A float in [0, 1) of 23 bits."""
-        return np.float32((self.word() & 0x7FFFFF) / 2.0**23)
+        return (self.word() & 0x7FFFFF) / 2.0**23
 
     def below_word(self, count: int) -> int:
         """An integer in [0, count) from single words, as `below`."""

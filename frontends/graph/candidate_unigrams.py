@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast as typed
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,7 @@ class Alias:
 
     def draw(self, source: Words) -> int:
         """A class."""
-        level = source.float32()
+        level = source.short_float()
         place = source.below_word(len(self._share))
         return place if level < self._share[place] else int(self._other[place])
 
@@ -142,7 +143,7 @@ def _fixed(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequ
             )  # fmt: skip
         table = np.array(weights, np.float32)
         context.resources[key] = (table / table.sum(dtype=np.float64), Alias(table))
-    chances, alias = context.resources[key]  # type: ignore[misc]
+    chances, alias = typed("tuple[NDArray[np.float64], Alias]", context.resources[key])
     return sample(context, op, arrays, alias.draw, lambda classes: chances[classes])
 
 
@@ -156,7 +157,7 @@ def _learned(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Se
         return int(np.searchsorted(total, source.below_word(int(total[-1])), "right"))
 
     found = sample(context, op, arrays, draw, lambda classes: counts[classes] / total[-1])
-    np.add.at(counts, arrays[0].reshape(-1), 1)
+    np.add.at(counts, arrays[0].reshape(-1).astype(np.int64), 1)
     return found
 
 

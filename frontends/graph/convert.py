@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -25,6 +25,58 @@ class Convertible(ABC):
     @abstractmethod
     def _as_tensor(self, as_ref: bool = False) -> Tensor:
         """The tensor; with `as_ref` a variable gives its mutable tensor."""
+
+
+class Conversion(Protocol):
+    """A program's own conversion; NotImplemented leaves the value to others."""
+
+    def __call__(self, value: Any, dtype: DType | None, name: str | None, as_ref: bool) -> object:
+        """The tensor, or NotImplemented."""
+
+
+_CONVERSIONS: list[tuple[int, tuple[type, ...], Conversion]] = []
+
+
+def register_tensor_conversion_function(
+    base_type: type | tuple[type, ...], conversion_func: Conversion, priority: int = 100
+) -> None:
+    """Lets `conversion_func(value, dtype, name, as_ref)` make tensors of values of a type.
+
+    It gives a tensor, or NotImplemented.  Functions of smaller `priority` are asked first.
+    """
+    types = base_type if isinstance(base_type, tuple) else (base_type,)
+    if not types or not all(isinstance(kind, type) for kind in types):
+        raise TypeError("base_type must be a type or a tuple of types.")
+    if any(issubclass(kind, bool | int | float | str | np.generic | np.ndarray) for kind in types):
+        raise TypeError(
+            "Cannot register conversions for Python numeric types and NumPy scalars and arrays."
+        )
+    if not callable(conversion_func):
+        raise TypeError("conversion_func must be callable.")
+    _CONVERSIONS.append((priority, types, conversion_func))
+    _CONVERSIONS.sort(key=lambda item: item[0])
+
+
+def _by_program(
+    value: object, wanted: DType | None, name: str | None, as_ref: bool
+) -> Tensor | None:
+    """What the first of the program's conversions for the value's type makes of it."""
+    for _, types, function in _CONVERSIONS:
+        if not isinstance(value, types):
+            continue
+        made = function(value, dtype=wanted, name=name, as_ref=as_ref)
+        if made is NotImplemented:
+            continue
+        if not isinstance(made, Convertible):
+            raise RuntimeError(f"Conversion function {function!r} returned no Tensor: {made!r}")
+        tensor = made._as_tensor(as_ref)
+        if wanted is not None and tensor.dtype.base_dtype is not wanted:
+            raise RuntimeError(
+                f"Conversion function {function!r} returned incompatible dtype: requested = "
+                f"{wanted.name}, actual = {tensor.dtype.name}"
+            )
+        return tensor
+    return None
 
 
 def convert_to_tensor(
@@ -50,6 +102,10 @@ def convert_to_tensor(
                 f"{tensor.dtype.base_dtype.name}: {str(tensor)!r}"
             )
         return tensor
+    if _CONVERSIONS:
+        own = _by_program(value, wanted, name, as_ref)
+        if own is not None:
+            return own
     hint = preferred_dtype if preferred_dtype is not None else dtype_hint
     if wanted is None and hint is not None:
         try:

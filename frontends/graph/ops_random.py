@@ -72,11 +72,11 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
 
 
 def _check_bounds(
-    lowering: Lowering, op: Operation, values: Sequence[Value], shape: Sequence[int]
+    lowering: Lowering, op: Operation, values: Sequence[Value], shape: tuple[int, ...]
 ) -> None:
     """InvalidArgumentError for bounds that are known before the run and hold no integer."""
     low, high = (lowering.known(value) for value in values[1:])
-    if low is not None and high is not None and math.prod(shape) and low >= high:
+    if low is not None and high is not None and math.prod(shape) and low.item() >= high.item():
         raise InvalidArgumentError(
             op.name, op, f"Need minval < maxval, got {low.item()} >= {high.item()}\n"
             f"\t [[node {op.name} ({op.location})]]",

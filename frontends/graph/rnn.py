@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 from typing import cast as typed
 
 from tensorkiln.frontends.graph import dtypes
@@ -12,6 +13,7 @@ from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.nest import (
     assert_same_structure,
     flatten,
+    is_nested,
     map_structure,
     pack_sequence_as,
 )  # fmt: skip
@@ -21,7 +23,7 @@ from tensorkiln.frontends.graph.ops_rearrange import reverse_sequence
 from tensorkiln.frontends.graph.ops_select import where
 from tensorkiln.frontends.graph.ops_shape import reverse
 from tensorkiln.frontends.graph.rnn_cells import RNNCell
-from tensorkiln.frontends.graph.scopes import name_scope
+from tensorkiln.frontends.graph.scopes import control_dependencies, name_scope
 from tensorkiln.frontends.graph.shapes import as_sizes
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.tensor_array import TensorArray
@@ -198,6 +200,47 @@ def static_rnn(
             state = after
             outputs.append(output)
     return outputs, state
+
+
+class StateSaver(Protocol):
+    """What keeps states from one batch to the next."""
+
+    def state(self, name: str) -> object:
+        """The state kept under a name."""
+
+    def save_state(self, name: str, value: object) -> object:
+        """An operation that keeps a state under a name."""
+
+
+def static_state_saving_rnn(
+    cell: RNNCell, inputs: Sequence[object], state_saver: StateSaver, state_name: object,
+    sequence_length: object = None, scope: Scope = None,
+) -> tuple[list[object], object]:  # fmt: skip
+    """`static_rnn` from the state that `state_saver.state(name)` gives; the last output is there
+    once `state_saver.save_state(name, state)` has kept the state.
+
+    `state_name` has the structure of the cell's states: one name, or a tuple of names.
+    """
+    if is_nested(cell.state_size) != is_nested(state_name) or (
+        len(flatten(cell.state_size)) != len(flatten(state_name))
+    ):
+        raise ValueError(
+            f"#states {cell.state_size} and #names {state_name} do not agree: one name a state"
+        )
+    start = map_structure(lambda name: state_saver.state(str(name)), state_name)
+    if is_nested(cell.state_size):
+        start = pack_sequence_as(cell.state_size, flatten(start))
+    outputs, state = static_rnn(cell, inputs, start, None, sequence_length, scope)
+    names = flatten(state_name)
+    saves = [
+        state_saver.save_state(str(name), part)
+        for name, part in zip(names, flatten(state), strict=True)
+    ]
+    with control_dependencies(saves):
+        last = [make("Identity", (part,)) for part in flatten(outputs[-1])]
+        outputs[-1] = pack_sequence_as(outputs[-1], last)
+        kept = [make("Identity", (part,)) for part in flatten(state)]
+    return outputs, pack_sequence_as(state, kept)
 
 
 def _ended(done: Tensor, output: object, before: object, after: object) -> tuple[object, object]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from abc import ABCMeta
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.creators import creators_of
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.graph_keys import GraphKeys, global_variables, local_variables
 from tensorkiln.frontends.graph.indexing import index_tensor
@@ -28,7 +32,22 @@ if TYPE_CHECKING:
     from tensorkiln.frontends.graph.session import BaseSession
 
 
-class Variable(Scattering, Operand):
+class _Creatable(ABCMeta):
+    """Lets the creators of the current scopes (`creators.creator_scope`) make a new variable."""
+
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        creators = creators_of(get_default_graph())
+        if not creators:
+            return super().__call__(*arguments, **options)
+        given = inspect.signature(cls.__init__).bind(None, *arguments, **options)  # type: ignore[misc]
+        given.apply_defaults()
+        make: Callable[..., Any] = functools.partial(super().__call__)
+        for creator in creators:
+            make = functools.partial(creator, make)
+        return make(**{name: v for name, v in given.arguments.items() if name != "self"})
+
+
+class Variable(Scattering, Operand, metaclass=_Creatable):
     """A tensor that keeps its value between runs of a session and that `assign` changes.
 
     `initial_value` is anything that converts to a tensor, or a function that makes it.

@@ -23,3 +23,7 @@ from tensorkiln.frontends.graph.seq2seq_helpers import (
     SampleEmbeddingHelper,
     TrainingHelper,
 )  # fmt: skip
+from tensorkiln.frontends.graph.seq2seq_scheduled import (
+    ScheduledEmbeddingTrainingHelper,
+    ScheduledOutputTrainingHelper,
+)  # fmt: skip

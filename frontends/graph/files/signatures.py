@@ -308,7 +308,7 @@ PRIVATE = frozenset(
         "DynamicPartition", "DynamicStitch", "Exit", "Eye", "FirstRows",
         "If", "InitializedValue",
         "LogisticLoss", "ParallelDynamicStitch", "ParseExample", "ParseSingleExample",
-        "PartitionPlaces", "PassVariable", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount", "ShapeStitch", "SoftmaxCrossEntropyBackprop",
+        "PartitionPlaces", "PassVariable", "PrintText", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount", "ShapeStitch", "SoftmaxCrossEntropyBackprop",
         "SparseSoftmaxCrossEntropyBackprop",
         "ArgSort", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "Sort",
         "SparseApplyAdaMax", "SparseApplyAdam", "SparseApplyGradientDescent",

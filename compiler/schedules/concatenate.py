@@ -14,7 +14,7 @@ from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
-from tensorkiln.compiler.schedules.loops import UNROLL, schedule_loops
+from tensorkiln.compiler.schedules.loops import CHUNK, TASKS, UNROLL, schedule_loops
 from tensorkiln.compiler.schedules.strips import strips
 
 
@@ -56,8 +56,20 @@ def _copy(body: Body, group: Group, operand: Value, dim: int, offset: int, lanes
 
     if not rows * size:
         return
-    with body.over(rows, LoopKind.PARALLEL if parallel else LoopKind.SERIAL, "r") as row:
-        strips(body, size, lanes, UNROLL, lambda _, i, c: visit(row, i, c))
+    # One image is one row: what lies behind the dim is shared out instead.
+    chunks = size // CHUNK if group.work >= PARALLEL_WORK and rows < TASKS else 0
+    if chunks > 1:
+        with body.over(rows * chunks, LoopKind.PARALLEL, "r") as task:
+            row, chunk = ix.unflatten(task, (rows, chunks))
+            start = ix.mul(chunk, CHUNK)
+            strips(body, CHUNK, lanes, UNROLL, lambda _, i, c: visit(row, ix.add(start, i), c))
+    done = chunks * CHUNK if chunks > 1 else 0
+    if done == size:
+        return
+    kind = LoopKind.PARALLEL if parallel and not done else LoopKind.SERIAL
+    with body.over(rows, kind, "r") as row:
+        first = ix.const(done)
+        strips(body, size - done, lanes, UNROLL, lambda _, i, c: visit(row, ix.add(first, i), c))
 
 
 def _product(sizes: tuple[int, ...]) -> int:

@@ -81,6 +81,18 @@ class KernelEmitter:
         self._made: dict[Hashable, ir.Value] = {}
         self._made_in: ir.Block | None = None
         self._counts: dict[Hashable, tuple[ir.Block | None, int]] = {}
+        self._places: dict[tuple[int, int], ir.Value] = {}
+
+    def place(self, pointer: ir.Value, offset: int, kind: ir.Type) -> ir.Value:
+        """The address of element `offset` of an array on the stack, made once in the function."""
+        key = (id(pointer), offset)
+        if key not in self._places:
+            with self.builder.goto_entry_block():
+                place = self.builder.gep(
+                    pointer, [scalars.index_constant(offset)], source_etype=kind, inbounds=True
+                )
+            self._places[key] = place
+        return self._places[key]
 
     def once(self, key: Hashable, make: Callable[[], ir.Value]) -> ir.Value:
         """The value that `make` emits, made once for each key and basic block.
@@ -223,8 +235,7 @@ class KernelEmitter:
             return
         if scope.lane is not None:
             raise UnsupportedError(f"vector loop {stmt.var.name} lies inside another vector loop")
-        lanes = ir.Constant(ir.VectorType(I64, width), list(range(width)))
-        inner.values[stmt.var.name] = lanes
+        inner.values[stmt.var.name] = scalars.lane_numbers(width)
         nested = Scope(
             inner.values, inner.constants, inner.pointers, (stmt.var.name, width), scope.mask
         )
@@ -304,7 +315,7 @@ class KernelEmitter:
                 return scalars.literal(dtype, value)
             case Var(name):
                 if name in scope.constants:
-                    return ir.Constant(I64, scope.constants[name])
+                    return scalars.index_constant(scope.constants[name])
                 return scope.values[name]
             case Load():
                 return memory.load(self, expr, scope)
@@ -316,10 +327,12 @@ class KernelEmitter:
                     if folded != expr:
                         return self.expr(folded, scope)
                 left, right = self.expr(a, scope), self.expr(b, scope)
+                if op in ("floordiv", "mod") and ix.bounds(a)[0] >= 0:
+                    return scalars.divide_index(builder, op, left, right)
                 return scalars.binary(builder, op, a.dtype, left, right)
             case Fma(a, b, c):
-                parts = scalars.unify(builder, *(self.expr(e, scope) for e in (a, b, c)))
-                return scalars.intrinsic(builder, "llvm.fma", list(parts), parts[0].type)
+                parts = self.unify(*(self.expr(e, scope) for e in (a, b, c)))
+                return scalars.intrinsic(builder, "llvm.fma", parts, parts[0].type)
             case Select(condition, a, b):
                 chosen, x, y = (self.expr(e, scope) for e in (condition, a, b))
                 if lanes_of(chosen) > 1:
@@ -335,6 +348,16 @@ class KernelEmitter:
                 return scalars.convert(builder, self.expr(x, scope), x.dtype, dtype)
             case Bitcast(x, dtype):
                 return scalars.bitcast(builder, self.expr(x, scope), dtype)
+
+    def unify(self, *values: ir.Value) -> list[ir.Value]:
+        """The values with one element a lane, if any has; a scalar becomes a vector once a block."""
+        lanes = max(map(lanes_of, values))
+        return [self._lanes(value, lanes) for value in values]
+
+    def _lanes(self, value: ir.Value, lanes: int) -> ir.Value:
+        if not isinstance(value, ir.Instruction) or lanes_of(value) == lanes:
+            return splat(self.builder, value, lanes)
+        return self.once(("splat", id(value), lanes), lambda: splat(self.builder, value, lanes))
 
     def lane_value(self, value: ir.Value, scope: Scope) -> ir.Value:
         """`value` with one element a lane of the enclosing vector loop, if there is one."""

@@ -102,7 +102,9 @@ class Address:
         if self.name:
             pointer = emitter.other_name(pointer, self.name)
         if self.constant:
-            offset = ir.Constant(I64, self.constant)
+            if not self.uniform and self.buffer.space == "local" and self.inbounds:
+                return emitter.place(pointer, self.constant, kind)
+            offset = scalars.index_constant(self.constant)
             pointer = builder.gep(pointer, [offset], source_etype=kind, inbounds=self.inbounds)
         return pointer
 
@@ -112,7 +114,7 @@ class Address:
         for value, coefficient in self.uniform:
             term = value
             if coefficient != 1:
-                term = builder.mul(value, ir.Constant(I64, coefficient), flags=("nsw",))
+                term = builder.mul(value, scalars.index_constant(coefficient), flags=("nsw",))
             total = term if total is None else builder.add(total, term, flags=("nsw",))
         return builder.gep(pointer, [total], source_etype=kind, inbounds=self.inbounds)
 
@@ -120,7 +122,7 @@ class Address:
         """One address a lane, for an access under `mask`."""
         builder = self.emitter.builder
         kind = memory_type(self.buffer.dtype)
-        steps = ir.Constant(ir.VectorType(I64, lanes), [self.stride * k for k in range(lanes)])
+        steps = scalars.lane_numbers(lanes, self.stride)
         offsets = steps if self.varying is None else builder.add(steps, self.varying)
         moved = builder.gep(self._uniform_pointer(), [offsets], source_etype=kind)
         moved.type = ir.VectorType(POINTER, lanes)  # llvmlite types it as its base
@@ -198,7 +200,7 @@ def _load_lanes(
     contiguous = address.stride == 1 and address.varying is None
     if contiguous and mask is None:
         return _typed_load(emitter, address.pointer(lanes), kind, dtype.bytes)
-    zero = scalars.SplatConstant(ir.Constant(kind.element, None), lanes)
+    zero = scalars.splat_constant(ir.Constant(kind.element, None), lanes)
     align = ir.Constant(I32, dtype.bytes)
     if contiguous:
         name, pointer = f"llvm.masked.load.{_suffix(kind)}.p0", address.pointer(lanes, mask)
@@ -293,7 +295,7 @@ def _mask(
 
 
 def _all(lanes: int) -> ir.Constant:
-    return scalars.SplatConstant(ir.Constant(ir.IntType(1), 1), lanes)
+    return scalars.splat_constant(ir.Constant(ir.IntType(1), 1), lanes)
 
 
 def _suffix(kind: ir.Type) -> str:

@@ -254,6 +254,8 @@ class _Outliner:
         )
         function.linkage = "internal"
         function.attributes.add("nounwind")
+        # LLVM would optimise it, inline it into the thunk, and optimise it there once more.
+        function.attributes.add("noinline")
         inner = Scope(constants=dict(scope.constants))
         for name, argument in zip(pointers, function.args, strict=False):
             if self.disjoint:

@@ -6,6 +6,8 @@ semantics are those stated in compiler/kernel/expr.py.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from llvmlite import ir
 
@@ -56,11 +58,32 @@ def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     if lanes == 1 or lanes_of(value) == lanes:
         return value
     if isinstance(value, ir.Constant):
-        return SplatConstant(value, lanes)
-    undefined = SplatConstant(ir.Constant(value.type, ir.Undefined), lanes)
-    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-    zeros = SplatConstant(ir.Constant(ir.IntType(32), 0), lanes)
-    return builder.shuffle_vector(first, undefined, zeros)
+        return splat_constant(value, lanes)
+    undefined = splat_constant(ir.Constant(value.type, ir.Undefined), lanes)
+    first = builder.insert_element(undefined, value, _FIRST)
+    return builder.shuffle_vector(first, undefined, splat_constant(_FIRST, lanes))
+
+
+_FIRST = ir.Constant(ir.IntType(32), 0)
+
+
+@functools.lru_cache(1 << 14)
+def index_constant(value: int) -> ir.Constant:
+    """An i64, made once: constants have no module, and llvmlite is slow in making and writing them."""
+    return ir.Constant(ir.IntType(64), value)
+
+
+@functools.lru_cache(1 << 14)
+def lane_numbers(lanes: int, stride: int = 1) -> ir.Constant:
+    """The vector of i64 0, stride, 2 * stride, ..."""
+    kind = ir.VectorType(ir.IntType(64), lanes)
+    return ir.Constant(kind, [stride * lane for lane in range(lanes)])
+
+
+@functools.lru_cache(1 << 14)
+def splat_constant(value: ir.Constant, lanes: int) -> SplatConstant:
+    """`SplatConstant`, made once for equal values (llvmlite compares them by type and text)."""
+    return SplatConstant(value, lanes)
 
 
 class SplatConstant(ir.Constant):  # type: ignore[misc]
@@ -82,6 +105,12 @@ def unify(builder: ir.IRBuilder, *values: ir.Value) -> tuple[ir.Value, ...]:
 
 def literal(dtype: DType, value: bool | int | float, lanes: int = 1) -> ir.Constant:
     """A constant of `dtype` in every lane."""
+    # As a text too, since 0.0 equals -0.0 and False.
+    return _literal(dtype, repr(value), lanes, value)
+
+
+@functools.lru_cache(1 << 14)
+def _literal(dtype: DType, _: str, lanes: int, value: bool | int | float) -> ir.Constant:
     if dtype.kind == "bool":
         scalar = ir.Constant(ir.IntType(1), int(bool(value)))
     elif dtype.is_integer:
@@ -93,7 +122,7 @@ def literal(dtype: DType, value: bool | int | float, lanes: int = 1) -> ir.Const
         scalar = ir.Constant(register_type(dtype), int(bits))
     else:
         scalar = ir.Constant(register_type(dtype), float(value))
-    return SplatConstant(scalar, lanes) if lanes > 1 else scalar
+    return splat_constant(scalar, lanes) if lanes > 1 else scalar
 
 
 def intrinsic(builder: ir.IRBuilder, name: str, args: list[ir.Value], result: ir.Type) -> ir.Value:
@@ -293,6 +322,12 @@ def _divide(builder: ir.IRBuilder, op: str, dtype: DType, a: ir.Value, b: ir.Val
         return builder.select(zero, ones, quotient)
     remainder = builder.srem(a, safe) if dtype.kind == "int" else builder.urem(a, safe)
     return builder.select(zero, a, remainder)
+
+
+def divide_index(builder: ir.IRBuilder, op: str, a: ir.Value, b: ir.Value) -> ir.Value:
+    """floordiv or mod of an index that is not negative."""
+    a, b = unify(builder, a, b)
+    return builder.udiv(a, b) if op == "floordiv" else builder.urem(a, b)
 
 
 def _floor_divide(builder: ir.IRBuilder, op: str, a: ir.Value, b: ir.Value) -> ir.Value:

@@ -43,6 +43,17 @@ class Groups:
             else:
                 pending.extend(op.operands)
 
+    def _readers(self, group: int) -> Iterable[int]:
+        """The groups that read from `group`, itself excluded."""
+        pending = [value for op in self.members[group] for value in op.results]
+        while pending:
+            for op in self.users.get(pending.pop(), ()):
+                reader = self.group_of.get(op)
+                if reader is None:
+                    pending.extend(op.results)
+                elif reader != group:
+                    yield reader
+
     def unshaped(self, value: Value) -> Value:
         """The value that `value` is a reshape of, or itself."""
         while (op := self.producers.get(value)) is not None and op.name == "reshape":
@@ -70,6 +81,8 @@ class Groups:
         return True
 
     def _detour(self, source: int, target: int) -> bool:
+        if all(group == target for group in self._readers(source)):
+            return False
         floor = min(self.order[op] for op in self.members[source])
         seen: set[int] = {target, source}
         pending = [n for n in self.inputs(target) if n != source]

@@ -48,6 +48,25 @@ def reduce_of_splat(rewriter: Rewriter, op: Op) -> Replacement:
     return rewriter.splat_like(scalar, op.result) if op.operands[0].type.elements else None
 
 
+def reshaped_reduction(rewriter: Rewriter, op: Op) -> Replacement:
+    """A reduction between two reshapes that undo each other's is one of the tensor before them."""
+    outer = rewriter.producer(op.operands[0], "reduce")
+    inner = None if outer is None else rewriter.producer(outer.operands[0], "reshape")
+    if outer is None or inner is None or not static(*inner.operands, op.result):
+        return None
+    (x,), dimensions = inner.operands, outer.ints("dimensions")
+    count = len(dimensions)
+    # The innermost dims, the same before the reshape: all others are kept, in whatever shape.
+    last = tuple(range(outer.operands[0].type.rank - count, outer.operands[0].type.rank))
+    folded = [inner.result.shape[axis] for axis in last]
+    kept = x.type.rank - count
+    if tuple(sorted(dimensions)) != last or kept < 0 or list(x.shape[kept:]) != folded:
+        return None
+    if op.result.shape != x.shape[:kept]:
+        return None
+    return shorthand.reduce(rewriter, x, outer.string("reducer"), range(kept, x.type.rank))
+
+
 def arg_reduce_one(rewriter: Rewriter, op: Op) -> Replacement:
     """Along a dim of size 1 the extreme is the element and its index is 0."""
     (x,), axis = op.operands, op.integer("dimension")
@@ -86,6 +105,7 @@ def empty_operand(rewriter: Rewriter, op: Op) -> Replacement:
 RULES: dict[str, Sequence[Rule]] = {
     "reduce": (reduce_ones, reduce_of_reduce, reduce_of_splat, empty_operand),
     "arg_reduce": (arg_reduce_one,),
+    "reshape": (reshaped_reduction,),
     "dot_general": (empty_sum,),
     "convolution": (empty_sum,),
     ANY: (empty,),

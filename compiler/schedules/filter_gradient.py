@@ -153,7 +153,7 @@ class _FilterGradient:
     @contextmanager
     def _depth(self, block: Expr) -> Iterator[tuple[Expr, Index]]:
         """Loops over what is summed in one block: input channels and the window."""
-        body, s, t = self.body, self.shape, self.tiling
+        s, t = self.shape, self.tiling
         images, lines = ix.unflatten(block, self.depth_blocks)
         with ExitStack() as stack:
             channel = stack.enter_context(self._part(images, t.images, s.inputs))

@@ -12,7 +12,7 @@ from tensorkiln.compiler.ops.winograd_matrices import POINTS, TAPS, transformed_
 from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
 
 _FEWEST_CHANNELS = 32  # below this the transforms cost what the products save
-_FEWEST_TILES = 16  # a register tile of the matrix multiplies, which reread the larger weights
+_FEWEST_TILES = 9  # whose products take longer than fetching the four times larger weights
 _MOST_WORK = 0.6  # share of the direct form's products that makes up for the transforms
 
 

@@ -112,7 +112,7 @@ def test_what_must_run_cannot_be_left_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize(("height", "width"), [(16, 16), (13, 18), (4, 61), (15, 17)])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (13, 18), (4, 61), (15, 17), (12, 12)])
 def test_epilogues_and_residuals_are_fused(height: int, width: int, threads: int) -> None:
     builder, x = _builder((1, 48, height, width), F32)
     weights = _kernel(48, 48).astype(np.float32)
@@ -148,3 +148,9 @@ def test_where_it_does_not_pay_it_is_not_chosen(
     builder, x = _builder(shape, dtype)
     kernel = builder.constant(_kernel(outputs, shape[1]).astype(dtype.numpy))
     assert not _chosen(builder.finish([_convolution(builder, x, kernel)]))
+
+
+def test_nine_tiles_are_enough() -> None:
+    builder, x = _builder((1, 64, 12, 12), F32)
+    kernel = builder.constant(_kernel(64, 64).astype(np.float32))
+    assert _chosen(builder.finish([_convolution(builder, x, kernel)]))

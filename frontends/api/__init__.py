@@ -28,6 +28,7 @@ _NAMES = (
 _SUBMODULES = frozenset(
     {
         "app",
+        "audio",
         "bitwise",
         "compat",
         "contrib",

@@ -21,7 +21,9 @@ Any(input:bool reduction_indices:Tidx) keep_dims:bool=false
 ArgMax(input:T dimension:Tidx) output_type:type=int64
 ArgMerge(inputs:T*N)
 MergeV2Checkpoints(checkpoint_prefixes:string destination_prefix:string) delete_old_dirs:bool=true
+Mfcc(spectrogram:float32 sample_rate:int32) upper_frequency_limit:float=4000 lower_frequency_limit:float=20 filterbank_channel_count:int=40 dct_coefficient_count:int=13
 Min(input:T dimension:Tidx) output_type:type=int64
+AudioSpectrogram(input:float32) window_size:int stride:int magnitude_squared:bool=false
 Assert(condition:bool data:T**) summarize:int=3
 Assign(ref:T value:T) validate_shape:bool=true use_locking:bool=true
 AddV2(x:T y:T)
@@ -50,6 +52,7 @@ Conv3DBackpropInputV2(input_sizes:Tshape filter:T out_backprop:T) strides:ints p
 CropAndResize(image:T boxes:float32 box_ind:int32 crop_size:int32) method:string=bilinear extrapolation_value:float=0
 Cumprod(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
 Cumsum(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
+DecodeWav(contents:string) desired_channels:int=-1 desired_samples:int=-1
 DepthToSpace(input:T) block_size:int data_format:string=NHWC
 DepthwiseConv2dNative(input:T filter:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
 DepthwiseConv2dNativeBackpropFilter(input:T filter_sizes:int32 out_backprop:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1

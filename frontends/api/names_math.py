@@ -15,8 +15,11 @@ from tensorkiln.frontends.graph.ops_elementwise import cast, floor_div, mod, rea
 from tensorkiln.frontends.graph.ops_incomplete import betainc, igamma, igammac
 from tensorkiln.frontends.graph.ops_quantize import (
     fake_quant_with_min_max_args,
+    fake_quant_with_min_max_args_gradient,
     fake_quant_with_min_max_vars,
+    fake_quant_with_min_max_vars_gradient,
     fake_quant_with_min_max_vars_per_channel,
+    fake_quant_with_min_max_vars_per_channel_gradient,
 )  # fmt: skip
 from tensorkiln.frontends.graph.ops_random import get_seed
 from tensorkiln.frontends.graph.ops_random_host import (

@@ -21,6 +21,7 @@ from tensorkiln.frontends.graph.files.checkpoint_state import (
     remove_checkpoint,
     update_checkpoint_state,
 )  # fmt: skip
+from tensorkiln.frontends.graph.files.checkpoints_iterator import checkpoints_iterator
 from tensorkiln.frontends.graph.files.graph_util import write_graph
 from tensorkiln.frontends.graph.files.import_meta import import_meta_graph
 from tensorkiln.frontends.graph.files.init_checkpoint import init_from_checkpoint
@@ -63,6 +64,7 @@ from tensorkiln.frontends.graph.monitored.sessions import (
     MonitoredSession,
     SingularMonitoredSession,
 )  # fmt: skip
+from tensorkiln.frontends.graph.monitored.supervisor import Supervisor, basic_train_loop
 from tensorkiln.frontends.graph.monitored.timer import SecondOrStepTimer
 from tensorkiln.frontends.graph.monitored.training_session import MonitoredTrainingSession
 from tensorkiln.frontends.graph.optimizer import Optimizer
@@ -112,6 +114,7 @@ from tensorkiln.frontends.graph.server import Server
 from tensorkiln.frontends.graph.session import BaseSession
 from tensorkiln.frontends.graph.summary.event_file import summary_iterator
 from tensorkiln.frontends.graph.summary.writer import FileWriter as SummaryWriter
+from tensorkiln.frontends.graph.sync_replicas import SyncReplicasOptimizer
 
 piecewise_constant_decay = piecewise_constant
 

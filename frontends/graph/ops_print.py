@@ -35,7 +35,7 @@ def print_(*inputs: object, **kwargs: object) -> Operation:
     `end` and `name`.  Nested structures are shown as Python shows them.
     """
     stream = kwargs.pop("output_stream", None)
-    name, summarize = kwargs.pop("name", None), kwargs.pop("summarize", 3)
+    name, summarize = kwargs.pop("name", None) or "PrintV2", kwargs.pop("summarize", 3)
     sep, end = str(kwargs.pop("sep", " ")), str(kwargs.pop("end", "\n"))
     if kwargs:
         raise ValueError(f"Unrecognized keyword arguments for tf.print: {kwargs}")
@@ -51,9 +51,7 @@ def print_(*inputs: object, **kwargs: object) -> Operation:
         "template": template, "summarize": 3 if summarize is None else summarize,
         "output_stream": "stderr" if stream is None else _target(stream),
     }  # fmt: skip
-    return apply_op(
-        "PrintText", ([convert_to_tensor(t) for t in tensors],), name or "PrintV2", attributes
-    )  # type: ignore[arg-type]
+    return apply_op("PrintText", ([convert_to_tensor(t) for t in tensors],), str(name), attributes)
 
 
 def _target(stream: object) -> str | None:
@@ -64,7 +62,7 @@ def _target(stream: object) -> str | None:
         return "stdout"
     if isinstance(stream, str):
         return stream if stream.startswith("file://") else None
-    level = _LEVELS.get(stream) if callable(stream) else None  # type: ignore[call-overload]
+    level = _LEVELS.get(stream) if callable(stream) else None
     return None if level is None else f"log({level})"
 
 

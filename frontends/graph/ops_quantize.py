@@ -7,14 +7,19 @@ The arithmetic is that of TensorFlow's public documentation of `fake_quant_with_
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
+from typing import cast as typed
 
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.formula import Formula, formulas
-from tensorkiln.frontends.graph.apply import make
+from tensorkiln.frontends.graph.apply import graph_of, make
+from tensorkiln.frontends.graph.convert import convert_to_tensor
+from tensorkiln.frontends.graph.dtypes import float32
 from tensorkiln.frontends.graph.kinds import OpKind, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
+from tensorkiln.frontends.graph.ops_gradient import gradients as gradients_of
 from tensorkiln.frontends.graph.rules import like_input
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -48,6 +53,62 @@ def fake_quant_with_min_max_vars_per_channel(
     """As `fake_quant_with_min_max_vars`, a range for each channel (the last dim)."""
     kind = "FakeQuantWithMinMaxVarsPerChannel"
     return _ranged(kind, inputs, min, max, num_bits, narrow_range, name)
+
+
+def fake_quant_with_min_max_args_gradient(
+    gradients: object, inputs: object, min: float = -6, max: float = 6, num_bits: int = 8,
+    narrow_range: bool = False, name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """The gradient of `fake_quant_with_min_max_args`: `gradients` where inputs are in range."""
+    with graph_of([gradients, inputs]).name_scope(name or "FakeQuantWithMinMaxArgsGradient"):
+        x = convert_to_tensor(inputs, float32, "inputs")
+        made = fake_quant_with_min_max_args(x, min, max, num_bits, narrow_range)
+        return _slopes(made, [x], gradients)[0]
+
+
+def fake_quant_with_min_max_vars_gradient(
+    gradients: object, inputs: object, min: object, max: object, num_bits: int = 8,
+    narrow_range: bool = False, name: str | None = None,
+) -> Slopes:  # fmt: skip
+    """The gradients of `fake_quant_with_min_max_vars` for inputs, min and max."""
+    kind = "FakeQuantWithMinMaxVars"
+    return _ranged_slopes(kind, gradients, inputs, min, max, num_bits, narrow_range, name)
+
+
+def fake_quant_with_min_max_vars_per_channel_gradient(
+    gradients: object, inputs: object, min: object, max: object, num_bits: int = 8,
+    narrow_range: bool = False, name: str | None = None,
+) -> Slopes:  # fmt: skip
+    """The gradients of `fake_quant_with_min_max_vars_per_channel` for inputs, min and max."""
+    kind = "FakeQuantWithMinMaxVarsPerChannel"
+    return _ranged_slopes(kind, gradients, inputs, min, max, num_bits, narrow_range, name)
+
+
+class Slopes(NamedTuple):
+    """Gradients for what a range of quantisation is made of."""
+
+    backprops_wrt_input: Tensor
+    backprop_wrt_min: Tensor
+    backprop_wrt_max: Tensor
+
+
+def _ranged_slopes(
+    kind: str, gradients: object, inputs: object, low: object, high: object, num_bits: int,
+    narrow_range: bool, name: str | None,
+) -> Slopes:  # fmt: skip
+    with graph_of([gradients, inputs, low, high]).name_scope(name or f"{kind}Gradient"):
+        parts = [
+            convert_to_tensor(value, float32, label)
+            for value, label in ((inputs, "inputs"), (low, "min"), (high, "max"))
+        ]
+        x, least, most = parts
+        made = _ranged(kind, x, least, most, num_bits, narrow_range, None)
+        return Slopes(*_slopes(made, parts, gradients))
+
+
+def _slopes(made: Tensor, parts: Sequence[Tensor], given: object) -> list[Tensor]:
+    found = gradients_of(made, list(parts), convert_to_tensor(given, float32, "gradients"))
+    return [typed(Tensor, slope) for slope in found]
 
 
 def _ranged(

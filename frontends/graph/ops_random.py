@@ -76,7 +76,7 @@ def _check_bounds(
 ) -> None:
     """InvalidArgumentError for bounds that are known before the run and hold no integer."""
     low, high = (lowering.known(value) for value in values[1:])
-    if low is not None and high is not None and math.prod(shape) and low.item() >= high.item():
+    if low is not None and high is not None and 0 not in shape and low.item() >= high.item():
         raise InvalidArgumentError(
             op.name, op, f"Need minval < maxval, got {low.item()} >= {high.item()}\n"
             f"\t [[node {op.name} ({op.location})]]",

@@ -5,9 +5,8 @@ Layer normalisation: Ba, Kiros, Hinton (2016); recurrent dropout: Semeniuta, Sev
 
 from __future__ import annotations
 
-from tensorkiln.frontends.graph.clipping import clip_by_value
 from tensorkiln.frontends.graph.initializers import Constant, Zeros
-from tensorkiln.frontends.graph.ops_elementwise import sigmoid, tanh
+from tensorkiln.frontends.graph.ops_elementwise import maximum, minimum, sigmoid, tanh
 from tensorkiln.frontends.graph.ops_join import split
 from tensorkiln.frontends.graph.ops_normalize import batch_normalization, dropout, moments
 from tensorkiln.frontends.graph.rnn_cells import (
@@ -68,7 +67,7 @@ class LSTMBlockCell(RNNCell):
             i, f = i + c * self._diagonals[0], f + c * self._diagonals[1]
         c = tanh(j) * sigmoid(i) + c * sigmoid(f)
         if self._clip is not None and self._clip > 0:
-            c = clip_by_value(c, -self._clip, self._clip)
+            c = minimum(maximum(c, -self._clip), self._clip)
         if self._peephole:
             o = o + c * self._diagonals[2]
         h = tanh(c) * sigmoid(o)

@@ -83,6 +83,14 @@ CASES: dict[str, Case] = {
         lambda tf, x, a, b: tf.fake_quant_with_min_max_vars_per_channel(x, a, b),
         (X, -Q[0], Q[1]),
     ),
+    "!quantised gradients": (
+        lambda tf, x, a, b: [
+            tf.fake_quant_with_min_max_args_gradient(x * 2.0, x, -1.5, 1.0),
+            *tf.fake_quant_with_min_max_vars_gradient(x * 3.0, x, -1.0, 0.7, 6),
+            *tf.fake_quant_with_min_max_vars_per_channel_gradient(x, x, a, b),
+        ],
+        (X, -Q[0], Q[1]),
+    ),
     "logical_xor": (lambda tf, x: tf.logical_xor(x > 0, x > 1), (X,)),
     "is_strictly_increasing": (
         lambda tf, x: [tf.is_strictly_increasing(x), tf.is_non_decreasing(x * 0.0)], (X,)
@@ -101,4 +109,11 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 # TensorFlow 1's names, which compat.v1 has changed.
-OTHER_NAMES = {"accumulate_n": ["AccumulateNV2:0"]}
+OTHER_NAMES = {
+    "accumulate_n": ["AccumulateNV2:0"],
+    "!quantised gradients": [
+        f"FakeQuantWithMinMax{kind}Gradient/gradients/SymbolicGradient:{k}"
+        for kind, count in (("Args", 1), ("Vars", 3), ("VarsPerChannel", 3))
+        for k in range(count)
+    ],
+}

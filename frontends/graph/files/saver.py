@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -76,6 +77,7 @@ class Saver:
         self._save_relative_paths = save_relative_paths
         self._filename = filename or "model"
         self._variables: dict[str, Operation] = {}
+        self._saving = threading.Lock()
         self.saver_def: Proto = saver_def
         limit = saver_def.max_to_keep if saver_def is not None else max_to_keep
         hours = (
@@ -134,16 +136,17 @@ class Saver:
             raise ValueError(f"Parent directory of {save_path} doesn't exist, can't save.")
         if not self._variables:
             return None
-        values = {name: sess.variable_value(op) for name, op in self._variables.items()}
-        bundle.write_bundle(prefix, values)
-        if write_state:
-            self._retention.record(prefix)
-            surplus = self._retention.take_surplus()
-            update_checkpoint_state(
-                folder, prefix, self.last_checkpoints, latest_filename,
-                save_relative_paths=self._save_relative_paths,
-            )  # fmt: skip
-            delete_all(surplus, meta_graph_suffix)
+        with self._saving:
+            values = {name: sess.variable_value(op) for name, op in self._variables.items()}
+            bundle.write_bundle(prefix, values)
+            if write_state:
+                self._retention.record(prefix)
+                surplus = self._retention.take_surplus()
+                update_checkpoint_state(
+                    folder, prefix, self.last_checkpoints, latest_filename,
+                    save_relative_paths=self._save_relative_paths,
+                )  # fmt: skip
+                delete_all(surplus, meta_graph_suffix)
         if write_meta_graph:
             with sess.graph.as_default():
                 self.export_meta_graph(f"{prefix}.{meta_graph_suffix}")

@@ -76,7 +76,7 @@ class _Monitored:
             try:
                 session = self._creator.create_session()
                 self._coord = Coordinator(clean_stop_exception_types=())
-                _start_queue_runners(session, self._coord)
+                start_queue_runners_of(session, self._coord)
                 for hook in self._hooks:
                     hook.after_create_session(session, self._coord)
                 self._session = session
@@ -219,7 +219,7 @@ def _add_feeds(feeds: dict[object, object], more: Mapping[object, object]) -> No
     feeds.update(more)
 
 
-def _start_queue_runners(session: Session, coord: Coordinator) -> None:
+def start_queue_runners_of(session: Session, coord: Coordinator) -> None:
     """Starts the threads of the queue runners that the graph lists."""
     for runner in session.graph.get_collection(GraphKeys.QUEUE_RUNNERS):
         create = cast("Callable[..., list[threading.Thread]]", runner.create_threads)  # type: ignore[attr-defined]

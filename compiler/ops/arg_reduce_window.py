@@ -52,7 +52,7 @@ from tensorkiln.compiler.ops.shorthand import (
     take,
     zeros_like,
 )
-from tensorkiln.compiler.ops.windows import WindowDim, taps_of
+from tensorkiln.compiler.ops.windows import WindowDim, meeting_taps, taps_of
 
 Cotangents = Sequence[Value | None]
 Pairs = tuple[tuple[int, int], ...]
@@ -158,7 +158,7 @@ def _arg_evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     numbers = np.arange(x.size, dtype=index_kind).reshape(x.shape)
     values = np.full(counts, extreme(kind, lowest=op.string("kind") == "max"), x.dtype)
     indices = np.full(counts, nowhere, index_kind)
-    for tap in np.ndindex(*op.ints("window")):
+    for tap in meeting_taps(windows, x.shape, counts):
         outer, inner = taps_of(windows, tap, x.shape, counts)
         old, new = values[outer], x[inner]
         beyond = new > old if op.string("kind") == "max" else new < old

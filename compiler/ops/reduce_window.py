@@ -43,7 +43,7 @@ from tensorkiln.compiler.ops.shorthand import (
     unpad,
     zeros_like,
 )
-from tensorkiln.compiler.ops.windows import WindowDim, taps_of
+from tensorkiln.compiler.ops.windows import WindowDim, meeting_taps, taps_of
 
 Cotangents = Sequence[Value | None]
 
@@ -82,7 +82,7 @@ def _evaluate(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     state, function = state_dtype(name, kind).numpy, REDUCERS[name].function
     windows, counts = _windows(op), op.result.shape
     result = np.full(counts, identity(name, kind), state)
-    for tap in np.ndindex(*op.ints("window")):
+    for tap in meeting_taps(windows, x.shape, counts):
         outer, inner = taps_of(windows, tap, x.shape, counts)
         result[outer] = function(result[outer], x[inner].astype(state))
     return [result.astype(kind.numpy)]

@@ -13,6 +13,8 @@ from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops.record import OpRecord, RegionRule, Types
 from tensorkiln.runtime.errors import TypeRuleError
 
+MOST_DIMS = 64  # as in numpy
+
 
 class Registry:
     """Op records by name; only the ops `of_complex` take and give complex numbers."""
@@ -44,6 +46,9 @@ class Registry:
         record = self[name]
         _check_attributes(record, attributes)
         results = _results(record, types, attributes, regions)
+        for kind in results:
+            if kind.rank > MOST_DIMS:
+                raise TypeRuleError(f"its result has {kind.rank} dims, more than {MOST_DIMS}")
         if name not in self._of_complex and any(t.dtype.is_complex for t in (*types, *results)):
             raise TypeRuleError("C0: it is not defined for complex numbers")
         return results

@@ -7,8 +7,9 @@ over it by `stride`.  Tap w of window o is at dilated position o*stride + w*dila
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.dims import Dim, add_dims
@@ -101,3 +102,17 @@ def taps_of(
         for window, place, size, count in zip(windows, tap, sizes, counts, strict=True)
     ]
     return tuple(outer for outer, _ in both), tuple(inner for _, inner in both)
+
+
+def meeting_taps(
+    windows: Sequence[WindowDim], sizes: Sequence[int], counts: Sequence[int]
+) -> Iterator[tuple[int, ...]]:
+    """The taps, in row-major order, but for those that are far from any element for every window."""
+    ranges = []
+    for window, size, count in zip(windows, sizes, counts, strict=True):
+        last = (size - 1) * window.base
+        first = -(((count - 1) * window.stride - window.low) // window.dilation)
+        end = (window.low + last) // window.dilation + 1
+        some = size > 0 and count > 0
+        ranges.append(range(max(first, 0), min(end, window.window) if some else 0))
+    return itertools.product(*ranges)

@@ -68,23 +68,22 @@ def instantiate(body: FunctionProto, call: NodeProto) -> list[NodeProto]:
     """The body's nodes with references to the function's attributes replaced by the call's.
 
     An attribute that the call does not give and the function has no default for is left out.
-    Nodes without a name are named after the call.
+    Nodes are named after the call, those of subgraphs too.
     """
     given = {attribute.name: attribute for attribute in body.attribute_proto}
     given.update((attribute.name, attribute) for attribute in call.attribute)
-    nodes = [_bound(node, given) for node in body.node]
-    for node in nodes:
-        node.name = call.name or next((o for o in call.output if o), "")
-    return nodes
+    name = call.name or next((o for o in call.output if o), "")
+    return [_bound(node, given, name) for node in body.node]
 
 
-def _bound(node: NodeProto, given: Mapping[str, AttributeProto]) -> NodeProto:
+def _bound(node: NodeProto, given: Mapping[str, AttributeProto], name: str) -> NodeProto:
     bound = NodeProto()
     bound.CopyFrom(node)
+    bound.name = name
     del bound.attribute[:]
     for attribute in node.attribute:
         if not attribute.ref_attr_name:
-            bound.attribute.append(_bound_graphs(attribute, given))
+            bound.attribute.append(_bound_graphs(attribute, given, name))
             continue
         source = given.get(attribute.ref_attr_name)
         if source is not None:
@@ -95,12 +94,14 @@ def _bound(node: NodeProto, given: Mapping[str, AttributeProto]) -> NodeProto:
     return bound
 
 
-def _bound_graphs(attribute: AttributeProto, given: Mapping[str, AttributeProto]) -> AttributeProto:
+def _bound_graphs(
+    attribute: AttributeProto, given: Mapping[str, AttributeProto], name: str
+) -> AttributeProto:
     if attribute.type != AttributeProto.GRAPH:
         return attribute
     copy = AttributeProto()
     copy.CopyFrom(attribute)
-    nodes = [_bound(node, given) for node in attribute.g.node]
+    nodes = [_bound(node, given, name) for node in attribute.g.node]
     del copy.g.node[:]
     copy.g.node.extend(nodes)
     return copy

@@ -14,6 +14,7 @@ import pytest
 from onnx import GraphProto, ModelProto, TensorProto, helper
 from onnx_frontend.models import model, output, value
 
+from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.frontends.onnx import import_model, importer
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
@@ -92,6 +93,9 @@ def one(kind: str, inputs: Sequence[str], shape: Sequence[int], **more: Any) -> 
         "one": np.array(1, np.int64),
         "zero": np.array(0, np.int64),
         "ints": np.arange(6, dtype=np.int64),
+        "ones": np.ones(70, np.int64),
+        "axes": np.arange(2, 100),
+        "grid": np.array([1, 1, 1 << 40, 1 << 40]),
     }
     used = {name: array for name, array in weights.items() if name in inputs}
     names = more.pop("outputs", ["y"])
@@ -117,9 +121,29 @@ EXTREMES = {
         max_skip_count=0, ngram_counts=[0], ngram_indexes=[1 << 60], pool_int64s=[1],
     ),
     "window": one("AveragePool", ["x"], (1, 1, 8), kernel_shape=[1 << 40], pads=[1 << 40] * 2),
+    "pooled by a huge kernel": one("MaxPool", ["x"], (1, 1, 8, 8), kernel_shape=[1 << 62] * 2),
+    "expanded to many dims": one("Expand", ["x", "ones"], (1,)),
+    "many dims": one("Unsqueeze", ["x", "axes"], (1, 1)),
     "resized": one("Resize", ["x", "", "", "pair"], (1, 1)),
     "mel": one("MelWeightMatrix", ["huge", "huge", "huge", "half", "half"], ()),
 }  # fmt: skip
+
+
+def test_a_function_body_of_a_schema_names_the_node_that_calls_it() -> None:
+    proto = one("AffineGrid", ["x", "grid"], (1, 2, 3))
+    del proto.opset_import[:]
+    proto.opset_import.append(helper.make_opsetid("", 20))
+    with pytest.raises(ModelError, match="'n'"):
+        import_model(proto)
+
+
+def test_windows_far_larger_than_what_they_lie_over() -> None:
+    x = np.arange(6, dtype=np.float32).reshape(1, 3, 2)
+    wide, whole = (
+        evaluate(import_model(one("LRN", ["x"], (1, 3, 2), size=size, alpha=float(size))), [x])[0]
+        for size in (1 << 40, 7)
+    )
+    np.testing.assert_array_equal(wide, whole)
 
 
 @pytest.mark.parametrize("name", EXTREMES)

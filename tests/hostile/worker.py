@@ -21,11 +21,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hostile.mutate import damaged_bytes, damaged_text
 
 from tensorkiln.compiler.evaluate import evaluate
-from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.ir.function import Function, Value
 from tensorkiln.compiler.ir.parse import parse_function
 from tensorkiln.compiler.ir.verify import verify_function
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.frontends.compile import compile_model
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.errors import TensorKilnError
 from tensorkiln.runtime.jit import load_compiled
@@ -49,6 +50,20 @@ def take_onnx(data: bytes, seed: int) -> None:
     _run(import_model(damaged_bytes(data, seed)))
 
 
+def take_ranges(data: bytes, seed: int) -> None:
+    """Compiles a damaged model for a range of sizes, and runs it at the ends, beside the interpreter."""
+    damaged = damaged_bytes(data, seed)
+    if any(v.type.elements > _LARGEST for v in _values(import_model(damaged, dims={"batch": 3}))):
+        return
+    executable = compile_model(damaged, threads=1, dims={"batch": (1, 3)}, cache=False)
+    for size in (1, 3):
+        function = import_model(damaged, dims={"batch": size})
+        arrays = [np.zeros(v.shape, v.dtype.numpy) for v in function.parameters]
+        expected = evaluate(function, arrays)
+        if [a.shape for a in executable(*arrays)] != [a.shape for a in expected]:
+            raise AssertionError("compiled code gives other shapes than the interpreter")
+
+
 def take_text(data: bytes, seed: int) -> None:
     """Parses and verifies a damaged text, and runs what is valid."""
     function = parse_function(damaged_text(data.decode(), seed))
@@ -62,8 +77,7 @@ def take_manifest(data: bytes, seed: int) -> None:
 
 
 def _run(function: Function) -> None:
-    values = [v for op in function.ops for v in op.results] + list(function.parameters)
-    if function.symbols or any(v.type.elements > _LARGEST for v in values):
+    if function.symbols or any(v.type.elements > _LARGEST for v in _values(function)):
         return
     arrays = [np.zeros(v.shape, v.dtype.numpy) for v in function.parameters]
     expected = evaluate(function, arrays)
@@ -72,8 +86,12 @@ def _run(function: Function) -> None:
         raise AssertionError("compiled code gives other shapes than the interpreter")
 
 
+def _values(function: Function) -> list[Value]:
+    return [v for op in function.ops for v in op.results] + list(function.parameters)
+
+
 KINDS: dict[str, Callable[[bytes, int], None]] = {
-    "onnx": take_onnx, "text": take_text, "manifest": take_manifest,
+    "onnx": take_onnx, "ranges": take_ranges, "text": take_text, "manifest": take_manifest,
 }  # fmt: skip
 
 

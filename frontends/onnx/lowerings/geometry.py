@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorkiln.frontends.onnx.node import Node
 
 Pairs = tuple[tuple[int, int], ...]
+_MOST_TAPS = 1 << 31  # elements of a window
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def windows_of(node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> Windo
         raise node.invalid(f"kernel, strides and dilations must have {rank} entries each")
     if min((*kernel, *strides, *dilations), default=1) < 1:
         raise node.invalid("kernel, strides and dilations must be positive")
+    if math.prod(kernel) > _MOST_TAPS:
+        raise node.invalid(f"a kernel of shape {list(kernel)} is too large")
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     given = _padding(node, sizes, spans, strides)
     padding = given

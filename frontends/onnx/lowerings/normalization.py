@@ -124,16 +124,18 @@ def _lrn(node: Node) -> Value:
     builder, x, size = node.builder, node.value(), node.integer("size")
     if x.type.rank < 2 or size < 1:
         raise node.invalid(f"{x.type} cannot be normalized over {size} channels")
-    rest = x.type.rank - 2
+    channels, rest = x.shape[1], x.type.rank - 2
+    # Beyond all channels there is nothing to add.
+    low, high = min((size - 1) // 2, channels), min(size // 2, channels)
     ones = (1,) * x.type.rank
     total = builder.one(
         "reduce_window",
         (builder.one("multiply", (x, x)),),
-        window=(1, size, *ones[2:]),
+        window=(1, low + high + 1, *ones[2:]),
         strides=ones,
         base_dilations=ones,
         window_dilations=ones,
-        padding=((0, 0), ((size - 1) // 2, size // 2), *((0, 0),) * rest),
+        padding=((0, 0), (low, high), *((0, 0),) * rest),
         reducer="add",
     )
     share = binary(

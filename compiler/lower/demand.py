@@ -8,6 +8,7 @@ without a rule say that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -133,9 +134,29 @@ def _rename(known: _Known, old: Sequence[Value], new: Sequence[Value]) -> None:
 def _ask(found: dict[Value, Need], value: Value, need: Need) -> None:
     before = found.get(value)
     if before is not None:
-        pairs = zip(before, need, whole(value), strict=True)
-        need = tuple(a if a == b else every for a, b, every in pairs)
+        pairs = zip(before, need, value.shape, strict=True)
+        need = tuple(_either(a, b, size) for a, b, size in pairs)
     found[value] = need
+
+
+def _either(a: Factors, b: Factors, size: int) -> Factors:
+    """What holds both parts of a dim."""
+    if a == b:
+        return a
+    if len(a) == len(b) == 1:
+        for more, less in ((a, b), (b, a)):
+            rest = add_dims(more[0].extent, scale_dim(less[0].extent, -1))
+            if _least(rest) >= 0:
+                return more
+    return closed(size)
+
+
+def _least(dim: Dim) -> float:
+    """The least that a number of places can be."""
+    if isinstance(dim, int):
+        return dim
+    ends = [c * (s.minimum if c > 0 else s.maximum or math.inf) for s, c in dim.terms]
+    return dim.constant + sum(ends)
 
 
 def _of_op(op: Op, found: Mapping[Value, Need], known: _Known) -> list[Need]:
@@ -229,7 +250,7 @@ def _pad(op: Op, need: Need) -> list[Need]:
 
 def _resized(dim: Factors, size: int) -> Factors:
     """The same first places of a dim of another size."""
-    if len(dim) > 1 or not dim[0].is_open:
+    if len(dim) > 1:
         return dim if capacity(dim) == size else closed(size)
     return (Factor(size, dim[0].extent),)
 

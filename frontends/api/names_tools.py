@@ -26,6 +26,7 @@ from tensorkiln.frontends.graph.custom_gradients import (
     custom_gradient,
 )  # fmt: skip
 from tensorkiln.frontends.graph.devices import DeviceSpec
+from tensorkiln.frontends.graph.logs import get_logger
 from tensorkiln.frontends.graph.ops_checks import (
     Assert,
     Print,

@@ -110,6 +110,7 @@ from tensorkiln.frontends.graph.rnn import (
     static_state_saving_rnn,
 )  # fmt: skip
 from tensorkiln.frontends.graph.sampled_losses import nce_loss, sampled_softmax_loss
+from tensorkiln.frontends.graph.space_to_batch import with_space_to_batch
 
 # `import tensorkiln.nn.rnn_cell` finds it as well.
 sys.modules["tensorkiln.nn.rnn_cell"] = rnn_cell

@@ -230,11 +230,11 @@ NAMES: dict[str, str] = {
 
 # Why a name is not there.
 PIPELINE = "queues, readers and example parsers: input pipelines are an issue of their own"
-SESSIONS = "monitored and distributed sessions, hooks, servers"
+SESSIONS = "checkpoints of objects, warm starts, dual coordinate ascent"
 SPARSE = "sparse tensors as strings"
 QUANTIZED = "quantised kernels of version 1"
 LAYERS = "layer libraries are an issue of their own"
-HASHES = "hashes and Unicode tables of strings"
+RAGGED = "rows of different lengths: there are no ragged tensors"
 OPEN = "not done yet"
 INTERNAL = "hooks into machinery that is not here: libraries of ops, handles, loggers"
 MISSING: dict[str, dict[str, str]] = {
@@ -248,72 +248,34 @@ MISSING: dict[str, dict[str, str]] = {
             "matching_files parse_single_sequence_example parse_tensor serialize_tensor "
         ),
         INTERNAL: (
-            "TensorInfo delete_session_tensor get_logger get_session_handle get_session_tensor "
-            "load_file_system_library load_library load_op_library quint16 quint8 "
-            "register_tensor_conversion_function resource variable_creator_scope "
+            "TensorInfo delete_session_tensor get_session_handle get_session_tensor "
+            "load_file_system_library load_library load_op_library quint16 quint8 resource "
         ),
-        OPEN: ("assert_same_float_dtype count_up_to print "),
-        QUANTIZED: (
-            "dequantize fake_quant_with_min_max_args_gradient "
-            "fake_quant_with_min_max_vars_gradient "
-            "fake_quant_with_min_max_vars_per_channel_gradient qint16 qint32 qint8 quantize "
-            "quantize_v2 quantized_concat "
-        ),
-        SPARSE: ("deserialize_many_sparse serialize_many_sparse serialize_sparse "),
-        HASHES: (
-            "fingerprint string_to_hash_bucket string_to_hash_bucket_fast "
-            "string_to_hash_bucket_strong "
-        ),
+        QUANTIZED: "dequantize qint16 qint32 qint8 quantize quantize_v2 quantized_concat ",
+        SPARSE: "deserialize_many_sparse serialize_many_sparse serialize_sparse ",
     },
     "nn": {
-        OPEN: (
-            "all_candidate_sampler compute_accidental_hits "
-            "fixed_unigram_candidate_sampler fractional_avg_pool fractional_max_pool "
-            "learned_unigram_candidate_sampler static_state_saving_rnn with_space_to_batch "
-        ),
-        QUANTIZED: ("quantized_avg_pool quantized_conv2d quantized_max_pool quantized_relu_x "),
+        OPEN: "fractional_avg_pool fractional_max_pool ",
+        QUANTIZED: "quantized_avg_pool quantized_conv2d quantized_max_pool quantized_relu_x ",
     },
     "train": {
         SESSIONS: (
-            "Checkpoint CheckpointManager CheckpointSaverHook ChiefSessionCreator ClusterDef "
-            "ClusterSpec FeedFnHook FinalOpsHook GlobalStepWaiterHook JobDef LoggingTensorHook "
-            "MonitoredSession MonitoredTrainingSession NanLossDuringTrainingError NanTensorHook "
-            "ProfilerHook Scaffold SecondOrStepTimer Server ServerDef SessionCreator "
-            "SessionManager SessionRunArgs SessionRunContext SessionRunHook SessionRunValues "
-            "SingularMonitoredSession StepCounterHook StopAtStepHook SummarySaverHook Supervisor "
-            "SyncReplicasOptimizer VocabInfo WorkerSessionCreator basic_train_loop "
-            "checkpoints_iterator do_quantize_training_on_graphdef replica_device_setter "
+            "Checkpoint CheckpointManager VocabInfo do_quantize_training_on_graphdef "
             "sdca_fprint sdca_optimizer sdca_shrink_l1 warm_start "
         ),
         PIPELINE: (
-            "CheckpointSaverListener Coordinator LooperThread QueueRunner add_queue_runner batch "
-            "batch_join input_producer limit_epochs match_filenames_once maybe_batch "
-            "maybe_batch_join maybe_shuffle_batch maybe_shuffle_batch_join range_input_producer "
-            "shuffle_batch shuffle_batch_join slice_input_producer start_queue_runners "
-            "string_input_producer "
+            "QueueRunner add_queue_runner batch batch_join input_producer limit_epochs "
+            "match_filenames_once maybe_batch maybe_batch_join maybe_shuffle_batch "
+            "maybe_shuffle_batch_join range_input_producer shuffle_batch shuffle_batch_join "
+            "slice_input_producer start_queue_runners string_input_producer "
         ),
     },
-    "random": {
-        OPEN: (
-            "all_candidate_sampler fixed_unigram_candidate_sampler "
-            "learned_unigram_candidate_sampler stateless_gamma stateless_poisson "
-        ),
-    },
-    "strings": {
-        HASHES: ("to_hash_bucket to_hash_bucket_fast unicode_decode "),
-    },
+    "random": {OPEN: "stateless_gamma stateless_poisson "},
+    "strings": {RAGGED: "unicode_decode "},
     "contrib.layers": {
-        LAYERS: ("fully_connected conv2d max_pool2d batch_norm dropout summarize_tensor "),
+        LAYERS: "fully_connected conv2d max_pool2d batch_norm dropout summarize_tensor ",
     },
-    "contrib.seq2seq": {
-        OPEN: ("ScheduledEmbeddingTrainingHelper "),
-    },
-    "contrib.rnn": {
-        OPEN: ("LSTMBlockCell LayerNormBasicLSTMCell "),
-    },
-    "layers": {
-        LAYERS: ("conv1d conv3d separable_conv2d "),
-    },
+    "layers": {LAYERS: "conv1d conv3d separable_conv2d "},
 }
 
 

@@ -43,6 +43,7 @@ from tensorkiln.compiler.schedules.tiling import (
     choose_tiling,
     column_dim,
     row_dim,
+    rows_serve,
 )  # fmt: skip
 
 AnyTiling: TypeAlias = (
@@ -199,6 +200,8 @@ class _Assigner:
         if tiling is None:
             self.ops.append(op)
             return
+        if tiling.pack_left and self._lies_in_rows(op, hero) and rows_serve(hero, tiling):
+            tiling = replace(tiling, pack_left=False)
         wanted: dict[Value, Layout] = {}
         if tiling.pack_right:
             wanted[hero.operands[1]] = panels(hero, 1, tiling)
@@ -250,6 +253,13 @@ class _Assigner:
             layout = channel_layout(spec, hero.result.shape[spec[1]], lanes)
             self._laid_out(op, layout)
         self._append(op)
+
+    def _lies_in_rows(self, op: Op, hero: Op) -> bool:
+        """True if a contraction's left operand is computed before it and stored row-major."""
+        (region,) = op.regions
+        outer = dict(zip(region.parameters, op.operands, strict=True)).get(hero.operands[0])
+        computed = outer is not None and self._constant(op, outer) is None
+        return computed and outer not in self.layouts
 
     def _is_transformed(self, value: Value) -> bool:
         producer = self.producers.get(value)

@@ -16,6 +16,8 @@ from tensorkiln.compiler.kernel.target import Target
 
 L2_BYTES = 1 << 19  # a part of any current core's second-level cache; panels stream past it
 LARGE_BYTES = 8 << 20
+NEAR_BYTES = 1 << 20
+NEAR_COLUMNS = 2048
 DEPTH = 512
 TASKS = 8  # that share out well over two or four threads
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
@@ -111,6 +113,20 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     panels = -(-shape.n // (vectors * lanes))
     column_blocks = min(panels, _column_blocks(math.prod(shape.batch) * row_blocks))
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right)
+
+
+def rows_serve(op: Op, tiling: Tiling) -> bool:
+    """True if a left operand in rows is read in its place as fast as a packed copy of it.
+
+    It must stay in a near cache between the panels, each of its tiles in the first-level one;
+    where very many panels read it, a copy costs next to nothing.
+    """
+    shape = matmul_shape(op)
+    assert shape is not None
+    row_bytes = shape.k * op.result.dtype.bytes
+    in_rows = op.ints("lhs_contracting")[0] == op.operands[0].type.rank - 1
+    near = shape.m * row_bytes <= NEAR_BYTES and shape.n <= NEAR_COLUMNS
+    return in_rows and near and not _aliases(tiling.rows, row_bytes)
 
 
 def _column_blocks(others: int) -> int:

@@ -19,6 +19,7 @@ from compiled.batches import (
     shares,
 )
 from compiled.check import small_limits
+from ops.derived import derived_samples
 from ops.samples import Sample, assert_agrees
 
 from tensorkiln.benchmarks.models import lenet
@@ -28,6 +29,8 @@ from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.parse import parse_function
 from tensorkiln.compiler.kernel.parse import parse_kernel
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.record import Structural
 from tensorkiln.frontends.cli.main import main
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.runtime.errors import BoundsError
@@ -56,13 +59,19 @@ def test_an_op_of_each_kind_stays_in_its_buffers(batch: Sequence[Sample]) -> Non
     run_batch(batch, "host")
 
 
+def test_every_op_is_among_them() -> None:
+    structural = {r.name for r in REGISTRY if isinstance(r.lowering, Structural)}
+    ops = {sample.op for batch in FEW for sample in batch}
+    assert {r.name for r in REGISTRY} - structural - ops == set()
+
+
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4"])
 def test_the_whole_table_stays_in_its_buffers(target: str, request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("--whole-table"):
         pytest.skip("minutes of work: pytest --whole-table")
     if missing_features(target_named(target).features):
         pytest.skip(f"this processor has not all of {target}")
-    for batch in batches(SAMPLES, 48):
+    for batch in batches((*SAMPLES, *derived_samples()), 48):
         run_batch(batch, target)
 
 

@@ -31,6 +31,7 @@ from tensorkiln.frontends.trained import graph_function
 from tensorkiln.frontends.trained_state import train_graph
 from tensorkiln.frontends.training import train_onnx
 from tensorkiln.frontends.training_export import TrainingExport
+from tensorkiln.frontends.training_rules import DEFAULT_OPTIMIZER, DEFAULT_RATE
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.errors import ArtifactError, ModelError
 from tensorkiln.runtime.executable import Executable
@@ -118,8 +119,8 @@ def export_training(
     train: Sequence[object] = (),
     outputs: Sequence[object] = (),
     session: BaseSession | None = None,
-    optimizer: str = "adam",
-    learning_rate: float = 0.001,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
     trainable: Sequence[str] | None = None,
     name: str | None = None,
     dims: Dims | None = None,
@@ -134,10 +135,10 @@ def export_training(
     prediction gives, and `session` holds the state to start with. Of an ONNX model, `loss` is
     "softmax_cross_entropy" (with an input `labels`), "sigmoid_cross_entropy", "mean_squared_error"
     or "mean_absolute_error" (with `targets`) of its first output; `optimizer` is "sgd", "momentum",
-    "adam", "adamw", "adagrad" or "rmsprop", and `trainable` names the initializers to train
-    (default: all of f32, but the statistics of batch norms). `tensorkiln.load` gives a Trainer of
-    what was written. The rest and the errors are as in `export`; test vectors try steps,
-    predictions and the state.
+    "adam" (the default, with a rate of 0.001), "adamw", "adagrad" or "rmsprop", and `trainable`
+    names the initializers to train (default: all of f32, but the statistics of batch norms).
+    `tensorkiln.load` gives a Trainer of what was written. The rest and the errors are as in
+    `export`; test vectors try steps, predictions and the state.
     """
     name = c_identifier(Path(path).stem if name is None else name, "model")
     sizes = dim_sizes(dims)
@@ -158,14 +159,18 @@ def _training_maker(
     train: Sequence[object],
     outputs: Sequence[object],
     session: BaseSession | None,
-    optimizer: str,
-    learning_rate: float,
+    optimizer: str | None,
+    learning_rate: float | None,
     trainable: Sequence[str] | None,
 ) -> MakeTraining:
     """What builds the model with its training for given sizes."""
     if isinstance(model, Graph):
         if session is None or not train or not outputs:
             raise ModelError("a graph's training needs train=[...], outputs=[...] and session=...")
+        if not (optimizer is None and learning_rate is None and trainable is None):
+            raise ModelError(
+                "optimizer, learning_rate and trainable are for ONNX models; a graph has its own"
+            )
         graph, holder = model, session
         return lambda point: train_graph(
             graph, train=train, loss=loss, outputs=outputs, session=holder, dims=sizes.at(point)
@@ -174,7 +179,8 @@ def _training_maker(
         raise ModelError("train, outputs and session are for graphs; the other models are ONNX")
     source = model
     return lambda point: train_onnx(
-        source, loss=str(loss), optimizer=optimizer, learning_rate=learning_rate,
+        source, loss=str(loss), optimizer=optimizer or DEFAULT_OPTIMIZER,
+        learning_rate=DEFAULT_RATE if learning_rate is None else learning_rate,
         dims=sizes.at(point), trainable=trainable,
     )  # fmt: skip
 

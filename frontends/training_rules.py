@@ -158,6 +158,7 @@ class Optimizer:
 
 
 _BETAS = {"beta1_power": 0.9, "beta2_power": 0.999}
+DEFAULT_OPTIMIZER, DEFAULT_RATE = "adam", 0.001
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": Optimizer(_sgd, lambda name, zeros: {}),
     "momentum": Optimizer(_momentum, lambda name, zeros: {f"{name}/momentum": zeros}),

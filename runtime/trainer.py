@@ -41,6 +41,7 @@ class Trainer:
         if size != manifest.state_bytes:
             raise ArtifactError(f"{library.path}: its state has {size} bytes, not what it says")
         self._block = aligned_bytes(size)
+        self._place = address(self._block)
         views = {}
         for spec in manifest.state:
             start = manifest.offsets[spec.name]
@@ -113,10 +114,6 @@ class Trainer:
             function = self._function("load", _POINTER, ctypes.c_char_p)
             self._file_status(path, function(self._place, os.fsencode(path)))
 
-    @property
-    def _place(self) -> int:
-        return address(self._block)
-
     def _function(self, name: str, *arguments: type) -> Callable[..., Any]:
         prefix = self.manifest.artifact.prefix
         return self._library.function(f"{prefix}_{name}", _NUMBER, *arguments)
@@ -129,8 +126,20 @@ class Trainer:
             raise ArtifactError(f"{os.fspath(path)}: {message(status)}")
 
 
+class _Frame:
+    """What one call at a time uses: a workspace, and the structures of pointers."""
+
+    __slots__ = ("inputs", "outputs", "place", "workspace")
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.workspace = aligned_zeros(manifest.workspace_bytes)
+        self.place = address(self.workspace)
+        self.inputs = (_POINTER * max(1, len(manifest.inputs)))()
+        self.outputs = (_POINTER * max(1, len(manifest.outputs)))()
+
+
 class _Function:
-    """A C function over the state, with its own workspaces."""
+    """A C function over the state, with frames of its own."""
 
     def __init__(self, library: Library, name: str, manifest: Manifest) -> None:
         self._call = library.function(name, _NUMBER, *[_POINTER] * 4, _NUMBER)
@@ -139,25 +148,27 @@ class _Function:
         known = manifest if self._open is None else self._open
         self.inputs: tuple[TensorSpec | OpenSpec, ...] = known.inputs
         self.outputs: tuple[TensorSpec | OpenSpec, ...] = known.outputs
+        self._names = [spec.name for spec in self.inputs]
         self._manifest = manifest
-        self._workspaces: list[Array] = []
+        self._frames: list[_Frame] = []
 
     def call(self, state: int, feeds: Mapping[str, object], threads: int) -> list[Array]:
-        names = [spec.name for spec in self.inputs]
-        if feeds.keys() != set(names):
-            raise wrong_names(names, feeds)
-        arrays, outputs = self._arrays([feeds[name] for name in names])
+        if len(feeds) != len(self._names) or not all(name in feeds for name in self._names):
+            raise wrong_names(self._names, feeds)
+        arrays, outputs = self._arrays([feeds[name] for name in self._names])
         results = [np.empty(spec.shape, spec.numpy) for spec in outputs]
         try:
-            workspace = self._workspaces.pop()
+            frame = self._frames.pop()
         except IndexError:
-            workspace = aligned_zeros(self._manifest.workspace_bytes)
+            frame = _Frame(self._manifest)
+        for index, array in enumerate(arrays):
+            frame.inputs[index] = address(array)
+        for index, array in enumerate(results):
+            frame.outputs[index] = address(array)
         try:
-            status = self._call(
-                state, _pointers(arrays), _pointers(results), address(workspace), threads
-            )
+            status = self._call(state, frame.inputs, frame.outputs, frame.place, threads)
         finally:
-            self._workspaces.append(workspace)
+            self._frames.append(frame)
         _raise(self._name, status)
         return results
 
@@ -171,10 +182,6 @@ class _Function:
         sizes = self._open.sizes_of(arrays)
         scalars = [np.array(sizes[size.name], np.int32) for size in self._open.sizes.ranges]
         return [*arrays, *scalars], self._open.at(sizes)[1]
-
-
-def _pointers(arrays: list[Array]) -> ctypes.Array[ctypes.c_void_p]:
-    return (_POINTER * max(1, len(arrays)))(*map(address, arrays))
 
 
 def _raise(name: str, status: int) -> None:

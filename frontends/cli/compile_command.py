@@ -25,6 +25,7 @@ from tensorkiln.frontends.cli.usage import (
     add_training,
     add_winograd,
     cache_of,
+    check_training,
     open_dims_of,
     training_of,
 )
@@ -81,6 +82,7 @@ def _levels(text: str) -> tuple[str, ...]:
 
 def run(options: Any) -> int:
     """Compiles and writes; prints the names of the files."""
+    check_training(options)
     output = Path(options.output)
     if output.suffix not in KINDS:
         raise UsageError(f"--output {output}: its name must end in one of {', '.join(KINDS)}")

@@ -28,6 +28,7 @@ from tensorkiln.frontends.cli.usage import (
     add_json,
     add_target,
     add_training,
+    check_training,
     function_of,
 )
 from tensorkiln.frontends.onnx.load import load_model
@@ -66,6 +67,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: Any) -> int:
     """Prints one stage, or a manifest."""
+    check_training(options)
     artifact = options.model.endswith(_ARTIFACTS)
     if artifact and (options.stage or options.train):
         raise UsageError(

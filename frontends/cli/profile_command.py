@@ -20,6 +20,7 @@ from tensorkiln.frontends.cli.usage import (
     add_json,
     add_threads,
     add_training,
+    check_training,
     dims_of,
     feeds_of,
     model_and_feeds,
@@ -65,6 +66,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: Any) -> int:
     """Profiles and prints."""
+    check_training(options)
     if not 0 < options.seconds <= 3600:
         raise UsageError("--seconds must be more than 0 and at most 3600")
     if options.model.endswith(".so"):

@@ -14,7 +14,12 @@ from tensorkiln.compiler.training import TrainingModel
 from tensorkiln.frontends.cli.arrays import Array, read_inputs
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.training import train_onnx
-from tensorkiln.frontends.training_rules import LOSSES, OPTIMIZERS
+from tensorkiln.frontends.training_rules import (
+    DEFAULT_OPTIMIZER,
+    DEFAULT_RATE,
+    LOSSES,
+    OPTIMIZERS,
+)
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.manifest import TensorSpec
 from tensorkiln.runtime.open_executable import OpenExecutable
@@ -78,10 +83,10 @@ def add_training(parser: argparse.ArgumentParser, text: str) -> None:
         "--train", choices=tuple(LOSSES), metavar="LOSS", help=f"{text}; LOSS: {', '.join(LOSSES)}"
     )
     training.add_argument(
-        "--optimizer", choices=tuple(OPTIMIZERS), default="adam", metavar="NAME",
-        help=f"{', '.join(OPTIMIZERS)} (default: adam)",
+        "--optimizer", choices=tuple(OPTIMIZERS), metavar="NAME",
+        help=f"{', '.join(OPTIMIZERS)} (default: {DEFAULT_OPTIMIZER})",
     )  # fmt: skip
-    training.add_argument("--learning-rate", type=float, default=0.001, help="default: 0.001")
+    training.add_argument("--learning-rate", type=float, help=f"default: {DEFAULT_RATE}")
     training.add_argument(
         "--trainable", action="append", metavar="NAME",
         help="an initializer to train; may be repeated (default: all of f32 with a dim, except the"
@@ -92,9 +97,21 @@ def add_training(parser: argparse.ArgumentParser, text: str) -> None:
 def training_of(options: Any, dims: Mapping[str, int]) -> TrainingModel:
     """The model with the training that the options tell, for these sizes of its dims."""
     return train_onnx(
-        options.model, loss=options.train, optimizer=options.optimizer,
-        learning_rate=options.learning_rate, dims=dims, trainable=options.trainable,
+        options.model, loss=options.train, optimizer=options.optimizer or DEFAULT_OPTIMIZER,
+        learning_rate=DEFAULT_RATE if options.learning_rate is None else options.learning_rate,
+        dims=dims, trainable=options.trainable,
     )  # fmt: skip
+
+
+def check_training(options: Any) -> None:
+    """UsageError for options of a training that is not asked for."""
+    given = {
+        "--optimizer": options.optimizer, "--learning-rate": options.learning_rate,
+        "--trainable": options.trainable,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value is not None and not options.train:
+            raise UsageError(f"{name} goes with --train LOSS")
 
 
 def model_and_feeds(options: Any, name: str) -> tuple[Function, dict[str, Array]]:

@@ -18,6 +18,7 @@ from tensorkiln.frontends.cli.usage import (
     add_inputs,
     add_json,
     add_training,
+    check_training,
     dims_of,
     feeds_of,
     model_and_feeds,
@@ -77,6 +78,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
 
 def run(options: Any) -> int:
     """Runs all checks; 0 if nothing differs."""
+    check_training(options)
     artifact = options.model.endswith(".so")
     if artifact and options.targets:
         raise UsageError("--target is for ONNX models; a shared object has its targets in it")

@@ -206,3 +206,12 @@ def test_what_cannot_be_trained(tmp_path: Path) -> None:
         tf.export_training(mlp(4, sizes=(5, 3)), tmp_path / "t.o", loss="hinge")
     with pytest.raises(ModelError, match="train="):
         tf.export_training(tf.Graph(), tmp_path / "t.o", loss="x")
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        v = tf.get_variable("v", [2], initializer=tf.ones_initializer())
+        read = tf.reduce_sum(v)
+        session.run(tf.global_variables_initializer())
+        given = {"loss": read, "outputs": [read], "session": session, "train": [tf.no_op()]}
+        with pytest.raises(ModelError, match="updates nothing"):
+            tf.export_training(graph, tmp_path / "t.o", **given)
+        with pytest.raises(ModelError, match="a graph has its own"):
+            tf.export_training(graph, tmp_path / "t.o", optimizer="sgd", **given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
@@ -120,9 +120,19 @@ class BaseSession:
             signature = self._signatures.get(key)
         if signature is None:
             signature = self._new_signature(key, fetches, feed_dict)
+        return self._run(signature, feed_dict.values(), options, run_metadata)
+
+    def _run(
+        self,
+        signature: _Signature,
+        values: Iterable[object],
+        options: Proto | None = None,
+        run_metadata: Proto | None = None,
+    ) -> object:
+        """What a signature fetches, for the values of what it feeds, in order."""
         arrays: list[Array] = []
         shapes: list[tuple[int, ...]] = []
-        for value, dtype in zip(feed_dict.values(), signature.dtypes):  # noqa: B905 (hot path)
+        for value, dtype in zip(values, signature.dtypes):  # noqa: B905 (hot path)
             if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
                 array = value
             else:
@@ -143,8 +153,8 @@ class BaseSession:
             timeout = options.timeout_in_ms or timeout
             if options.trace_level and run_metadata is not None:
                 watch = Tracer(run_metadata).watch
-        values = within(timeout, lambda: plan.run(arrays, watch))
-        return signature.fetches.rebuild(values)
+        found = within(timeout, lambda: plan.run(arrays, watch))
+        return signature.fetches.rebuild(found)
 
     def _new_signature(
         self, key: Hashable, fetches: object, feed_dict: Mapping[object, object]
@@ -233,15 +243,29 @@ class BaseSession:
         if not isinstance(feed_list, list | tuple | None):
             raise TypeError("`feed_list` must be a list or tuple.")
         keys = list(feed_list or ())
-        Fetches(self._graph, fetches)  # what cannot be fetched or fed is said at once
-        for key in keys:
-            fed_tensor(self._graph, key)
+        count = len(keys)
+        if SparseTensor in map(type, keys):
+            return self._callable_of_sparse(fetches, keys)
+        # What cannot be fetched or fed is said at once.
+        signature = self._new_signature(object(), fetches, dict.fromkeys(keys))
 
         def call(
             *values: object, options: Proto | None = None, run_metadata: Proto | None = None
         ) -> object:
-            if len(values) != len(keys):
-                raise ValueError(f"{len(keys)} fed values are wanted, {len(values)} are given")
+            if self._closed:
+                raise RuntimeError("Attempted to use a closed Session.")
+            if len(values) != count:
+                raise ValueError(f"{count} fed values are wanted, {len(values)} are given")
+            return self._run(signature, values, options, run_metadata)
+
+        return call
+
+    def _callable_of_sparse(self, fetches: object, keys: Sequence[object]) -> Callable[..., object]:
+        """As make_callable, where a value may stand for several tensors."""
+
+        def call(
+            *values: object, options: Proto | None = None, run_metadata: Proto | None = None
+        ) -> object:
             return self.run(fetches, dict(zip(keys, values, strict=True)), options, run_metadata)
 
         return call

@@ -52,7 +52,7 @@ class Node:
     def attributes(self) -> dict[str, object]:
         """The attributes that do not follow from the inputs, with defaults.
 
-        ValueError for a missing one; NotImplementedError for kinds that do not exist here.
+        ValueError for a missing one or a type that is none; NotImplementedError for kinds that do not exist here.
         """
         definition = signature(self.definition)
         derived = definition.derived()
@@ -63,6 +63,8 @@ class Node:
         }
         for attribute in definition.attributes:
             if attribute.name in found:
+                if attribute.kind == "type" and not isinstance(found[attribute.name], DType):
+                    raise ValueError(f"the attribute {attribute.name!r} is no type")
                 continue
             if not attribute.has_default:
                 raise ValueError(f"the attribute {attribute.name!r} is missing")
@@ -72,8 +74,11 @@ class Node:
     def operation(
         self, kind: str, inputs: Sequence[Tensor], attributes: Mapping[str, object]
     ) -> Operation:
-        """The operation that has the node's name."""
-        return self.graph.create_op(TABLE[kind], inputs, attributes, f"{self.name}/")
+        """The operation that has the node's name; ValueError if its attributes give no types."""
+        made = self.graph.create_op(TABLE[kind], inputs, attributes, f"{self.name}/")
+        if not all(isinstance(tensor.dtype, DType) for tensor in made.outputs):
+            raise ValueError("an attribute that should name a type does not")
+        return made
 
     def helper(
         self,

@@ -11,7 +11,7 @@ from tensorkiln.compiler.codegen.bounds import Bounds
 from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
 from tensorkiln.compiler.codegen.steps import emit_steps
 from tensorkiln.compiler.kernel.expr import Expr, Var, children
-from tensorkiln.compiler.kernel.program import Call, Program, Slot, walk_slots
+from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, walk_slots
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Block,
@@ -55,6 +55,7 @@ def emit_program(
     return module
 
 
+_STEPS = 256  # of one function: LLVM's time for a straight line of calls grows with its square
 _TOGETHER = 4  # kernels in a module: each module costs some milliseconds of its own
 
 
@@ -100,14 +101,38 @@ def _disjoint(program: Program) -> list[bool]:
 def _emit_body(
     module: ir.Module, program: Program, functions: Sequence[ir.Function], traced: bool
 ) -> None:
-    """`tk_body`, which runs the steps."""
+    """`tk_body`, which runs the steps: many of them by way of functions that run some each."""
     kind = ir.FunctionType(I32, [POINTER, POINTER, POINTER, I32])
     body = ir.Function(module, kind, "tk_body")
-    builder = ir.IRBuilder(body.append_basic_block("entry"))
-    arguments, constants, workspace, threads = body.args
-    pointers = _Pointers(builder, program, arguments, constants, workspace)
-
     numbers = itertools.count()
+    runs = [program.steps[first : first + _STEPS] for first in range(0, len(program.steps), _STEPS)]
+    if len(runs) <= 1:
+        _emit_run(body, program, program.steps, functions, numbers, traced)
+        return
+    builder = ir.IRBuilder(body.append_basic_block("entry"))
+    for number, steps in enumerate(runs):
+        part = ir.Function(module, kind, f"tk_body.{number}")
+        part.linkage = "internal"
+        part.attributes.add("noinline")
+        part.attributes.add("nounwind")
+        _emit_run(part, program, steps, functions, numbers, traced)
+        builder.call(part, body.args)
+    builder.ret(ir.Constant(I32, 0))
+
+
+def _emit_run(
+    function: ir.Function,
+    program: Program,
+    steps: Sequence[Step],
+    functions: Sequence[ir.Function],
+    numbers: Iterator[int],
+    traced: bool,
+) -> None:
+    """The body of a function with the parameters of `tk_body` that runs `steps`."""
+    module = function.module
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    arguments, constants, workspace, threads = function.args
+    pointers = _Pointers(builder, steps, arguments, constants, workspace)
 
     def trace(place: int) -> None:
         if traced:
@@ -122,7 +147,7 @@ def _emit_body(
         builder.call(functions[step.kernel], [*places, threads])
         trace(2 * number + 1)
 
-    emit_steps(builder, program.steps, pointers.of, call)
+    emit_steps(builder, steps, pointers.of, call)
     builder.ret(ir.Constant(I32, 0))
 
 
@@ -132,7 +157,7 @@ class _Pointers:
     def __init__(
         self,
         builder: ir.IRBuilder,
-        program: Program,
+        steps: Sequence[Step],
         arguments: ir.Value,
         constants: ir.Value,
         workspace: ir.Value,
@@ -140,7 +165,7 @@ class _Pointers:
         self._builder = builder
         self._bases = {"constants": constants, "workspace": workspace}
         self._loaded: dict[int, ir.Value] = {}
-        for slot in dict.fromkeys(walk_slots(program.steps)):
+        for slot in dict.fromkeys(walk_slots(steps)):
             if slot.space == "argument":
                 place = builder.gep(
                     arguments, [ir.Constant(I64, slot.position)], source_etype=POINTER

@@ -41,7 +41,7 @@ from tensorkiln.compiler.passes.fuse_kinds import (
     kind_of,
     reduced_dims,
 )
-from tensorkiln.compiler.passes.fuse_producers import absorb_producers
+from tensorkiln.compiler.passes.fuse_producers import MOST_OPS, absorb_producers
 from tensorkiln.compiler.passes.fuse_readers import take_readers
 from tensorkiln.compiler.passes.fuse_regions import build_fusions
 from tensorkiln.compiler.passes.groups import Groups
@@ -97,7 +97,7 @@ def _grow_row(groups: Groups, first: Op) -> None:
     # Ops in question by their place in the function: what reads an op comes after it.
     later = {groups.order[u]: u for u in (*groups.users_of(first), *siblings)}
     places = sorted(place for place in later if place > groups.order[first])
-    while places:
+    while places and len(groups.members[target]) < MOST_OPS:
         op = later[heapq.heappop(places)]
         source = groups.group_of.get(op)
         if source is None or source == target or len(groups.members[source]) > 1:

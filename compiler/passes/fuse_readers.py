@@ -12,7 +12,7 @@ tiles, and an update of Adam's, say, streams through memory faster in rows (meas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
@@ -28,17 +28,25 @@ MOST_DEPTH = 1024
 
 def take_readers(groups: Groups, ops: Sequence[Op], shared: Shared) -> None:
     """Merges groups of pointwise ops into the product whose result they read (see above)."""
+    holders: dict[Op, set[int]] = {}  # the groups in which a shared op is computed
+    for group, again in shared.items():
+        for op in again:
+            holders.setdefault(op, set()).add(group)
     for op in ops:
         if op.name != "dot_general" or _depth(op) > MOST_DEPTH:
             continue
         target = groups.group_of[op]
         if groups.kind[target] != "contract":
             continue
-        for source in _readers(groups, target, shared):
+        for source in _readers(groups, target, holders):
             if _is_taken(groups, target, source, shared):
                 groups.merge(source, target)
                 here = shared.setdefault(target, [])
-                here.extend(o for o in shared.pop(source, ()) if o not in here)
+                for other in shared.pop(source, ()):
+                    holders[other].discard(source)
+                    if other not in here:
+                        holders[other].add(target)
+                        here.append(other)
 
 
 def _depth(op: Op) -> int:
@@ -48,12 +56,12 @@ def _depth(op: Op) -> int:
     return depth
 
 
-def _readers(groups: Groups, target: int, shared: Shared) -> list[int]:
+def _readers(groups: Groups, target: int, holders: Mapping[Op, set[int]]) -> list[int]:
     """The pointwise groups that read results of group `target`, first ones first."""
     made = set(groups.outputs(target))
     users = {user for value in made for user in groups.users.get(value, ())}
     found = {groups.group_of[user] for user in users if user in groups.group_of}
-    found.update(n for n, ops in shared.items() if not users.isdisjoint(ops))
+    found.update(group for user in users for group in holders.get(user, ()))
     readers = [n for n in found if groups.kind[n] == "loops"]
     return sorted(readers, key=lambda n: groups.order[groups.members[n][0]])
 

@@ -81,6 +81,10 @@ class Rewriter(Builder):
                 values = found if isinstance(found, tuple) else (found,)
                 _check_types(op, values)
                 return values
+        return self.appended(op)
+
+    def appended(self, op: Op) -> tuple[Value, ...]:
+        """Appends `op` itself."""
         self.ops.append(op)
         self._made.update(dict.fromkeys(op.results, op))
         return op.results
@@ -139,8 +143,11 @@ def rewrite(function: Function, rules: Rules) -> Function:
             results = tuple(Value(v.name, v.type) for v in op.results)
             candidate = replace(op, operands=operands, regions=regions, results=results)
         before = len(rewriter.ops)
-        with rewriter.at(op.location):
-            found = rewriter.place(candidate)
+        if ANY in rules or op.name in rules:
+            with rewriter.at(op.location):
+                found = rewriter.place(candidate)
+        else:
+            found = rewriter.appended(candidate)
         if found != candidate.results and len(rewriter.ops) > before and len(found) == 1:
             found = (rewriter.rename(found[0], op.results[0].name),)
         for old, new in zip(op.results, found, strict=True):

@@ -187,3 +187,31 @@ def test_graph_def_of_a_session() -> None:
     tf.constant(1.0, name="c")
     with tf.Session() as session:
         assert [node.name for node in session.graph_def.node] == ["c"]
+
+
+def test_callables_tell_at_once_what_they_cannot_do() -> None:
+    x = tf.placeholder(tf.float32, [None])
+    session = tf.Session()
+    call = session.make_callable([x * 2.0, {"sum": tf.reduce_sum(x)}], [x])
+    doubled, found = call([1, 2])
+    assert (doubled.tolist(), found["sum"]) == ([2.0, 4.0], 3.0)
+    values = np.ones(3, np.float32)
+    assert call(values, options=None)[0].tolist() == [2.0, 2.0, 2.0]
+    for arguments, text in (
+        ((3.0,), "Fetch argument 3.0"),
+        ((x, [3]), "Cannot interpret feed_dict"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            session.make_callable(*arguments)
+    with pytest.raises(TypeError, match="`feed_list` must be a list or tuple"):
+        session.make_callable(x, x)
+    with pytest.raises(ValueError, match="Cannot feed value of shape"):
+        call([[1.0]])
+    with pytest.raises(ValueError, match="1 fed values are wanted, 0 are given"):
+        call()
+    sparse = tf.sparse_placeholder(tf.float32, [2])
+    total = session.make_callable(tf.sparse_reduce_sum(sparse), [sparse])
+    assert total(tf.SparseTensorValue([[1]], [3.0], [2])) == 3.0
+    session.close()
+    with pytest.raises(RuntimeError, match="Attempted to use a closed Session"):
+        call([1.0])

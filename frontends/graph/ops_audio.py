@@ -8,6 +8,7 @@ ones (Davis and Mermelstein 1980): magnitudes in triangles of equal width on the
 from __future__ import annotations
 
 import io
+import math
 import wave
 from collections.abc import Sequence
 
@@ -193,15 +194,15 @@ def _mfcc_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> S
 def mel_filters(bins: int, rate: int, low: float, high: float, channels: int) -> Array:
     """The weight of each bin in each of the triangles between `low` and `high` hertz."""
 
-    def mel(hertz: Array) -> Array:
-        return 1127 * np.log1p(np.asarray(hertz, np.float64) / 700)
+    def mel(hertz: float) -> float:
+        return 1127 * math.log1p(hertz / 700)
 
     width = 0.5 * rate / (bins - 1)
-    bottom, top = mel(np.float64(low)), mel(np.float64(high))
+    bottom, top = mel(low), mel(high)
     centers = bottom + (top - bottom) / (channels + 1) * np.arange(1, channels + 2)
     weights = np.zeros((bins, channels))
     for k in range(int(1.5 + low / width), min(bins - 1, int(high / width)) + 1):
-        place = mel(np.float64(k * width))
+        place = mel(k * width)
         below = min(int(np.searchsorted(centers, place)), channels) - 1
         left = bottom if below < 0 else centers[below]
         falling = (centers[below + 1] - place) / (centers[below + 1] - left)

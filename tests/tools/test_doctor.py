@@ -88,3 +88,41 @@ def test_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "none.py: no such file" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["doctor", str(tmp_path / "empty")]) == 2
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "tensorflow1").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_nothing_is_missing_for_programs_that_run(path: Path) -> None:
+    """The examples, with the import line that they had under TensorFlow."""
+    text = path.read_text().replace("import tensorkiln as tf", "import tensorflow as tf")
+    found = examine(text, path.name)
+    assert len(found.used) > 3
+    assert found.missing == {}
+    assert found.arguments == {}
+
+
+# As programs of the time write them: what is there is used, what is not is told.
+INPUTS = """
+import tensorflow as tf
+from tensorflow.examples.tutorials.mnist import input_data
+mnist = input_data.read_data_sets("MNIST_data/", one_hot=True)
+queue = tf.train.string_input_producer(["a.csv"], num_epochs=1)
+key, value = tf.TextLineReader().read(queue)
+columns = tf.decode_csv(value, record_defaults=[[0.0]] * 4)
+x = tf.layers.dense(tf.placeholder(tf.float32, [None, 784]), 10, activation=tf.nn.relu)
+server = tf.train.Server.create_local_server()
+with tf.Session(server.target, config=tf.ConfigProto(log_device_placement=True)) as sess:
+    sess.run(tf.global_variables_initializer())
+"""
+
+
+def test_a_program_of_queues() -> None:
+    found = examine(INPUTS, "p.py")
+    for name in ("train.Server.create_local_server", "ConfigProto", "nn.relu", "placeholder"):
+        assert name in found.used
+    assert set(found.missing) <= {
+        "examples", "examples.tutorials.mnist.input_data", "train.string_input_producer", "TextLineReader",
+        "decode_csv", "layers.dense",
+    }  # fmt: skip

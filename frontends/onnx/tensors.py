@@ -95,7 +95,8 @@ def _from_fields(tensor: TensorProto, dtype: DType, count: int, what: str) -> Ar
         raise ModelError(f"{what} needs {needed} elements and has {len(data)}")
     flat: Array = np.array(data, held)
     if dtype.bits == 6:  # one in the lowest bits of each number
-        return (flat.astype(np.uint8) & np.uint8(0x3F)).view(dtype.numpy)
+        codes: Array = flat.astype(np.uint8) & np.uint8(0x3F)
+        return codes.view(dtype.numpy)
     if dtype.is_storage:
         return _unpacked(flat.astype(np.uint8), dtype, count)
     if dtype in (F16, BF16):

@@ -118,6 +118,30 @@ def test_training_of_a_convolution_net_over_many_batch_sizes(
     assert counter.open == 1
 
 
+def test_a_recurrent_net_over_sequences_of_many_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None, None, 4])
+        tf.set_random_seed(5)
+        cell = tf.nn.rnn_cell.BasicRNNCell(3)
+        rows, state = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
+        start = tf.global_variables_initializer()
+    random = np.random.default_rng(4)
+    batches = [
+        random.standard_normal((b, n, 4)) for b, n in ((3, 4), (3, 7), (3, 5), (2, 9), (4, 3))
+    ]
+
+    def run(config: tf.ConfigProto) -> list[np.ndarray]:
+        with tf.Session(graph=graph, config=config) as session:
+            session.run(start)
+            return [a for batch in batches for a in session.run([rows, state], {x: batch})]
+
+    expected = run(tf.ConfigProto(interpreted=True))
+    counter = Counter(monkeypatch)
+    for got, wanted in zip(run(tf.ConfigProto()), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=2e-4, atol=2e-5)
+    assert counter.open == 1
+
+
 def test_what_cannot_be_open_is_compiled_for_each_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     with tf.Graph().as_default() as graph:
         x = tf.placeholder(tf.float32, [None, None])

@@ -46,6 +46,11 @@ from tensorkiln.frontends.graph.partitioners import (
     min_max_variable_partitioner,
     variable_axis_size_partitioner,
 )
+from tensorkiln.frontends.graph.session_handles import (
+    delete_session_tensor,
+    get_session_handle,
+    get_session_tensor,
+)
 from tensorkiln.frontends.graph.sparse_dense import (
     edit_distance,
     sparse_merge,

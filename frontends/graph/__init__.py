@@ -65,6 +65,7 @@ from tensorkiln.frontends.graph import (
     ops_where,
     ops_windows,
     seq2seq_decoder,
+    session_handles,
     shape_functions,
     variable_functions,
 )
@@ -130,6 +131,7 @@ OP_FAMILIES = (
     ops_where,
     ops_windows,
     seq2seq_decoder,
+    session_handles,
     shape_functions,
     variable_functions,
     ops_summary,

@@ -8,6 +8,7 @@ from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.arrays import Array, make_array
 from tensorkiln.frontends.graph.convert import Convertible
 from tensorkiln.frontends.graph.graph import Graph
+from tensorkiln.frontends.graph.session_handles import TensorHandle
 from tensorkiln.frontends.graph.shapes import compatible, show
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -35,6 +36,9 @@ def fed_array(tensor: Tensor, value: object, key: object) -> Array:
             "Python scalars, strings, lists, numpy ndarrays, or TensorHandles. For reference, the "
             f"tensor object was {value} which was passed to the feed with key {key}."
         )
+    if isinstance(value, TensorHandle):
+        is_text = tensor.dtype.base_dtype is dtypes.string
+        return fed_array(tensor, value.handle if is_text else value.eval(), key)
     if tensor.dtype.base_dtype is dtypes.string:
         array = make_array(value, dtypes.string)
     else:

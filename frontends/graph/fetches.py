@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeAlias
 
+import numpy as np
+
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.indexed_slices import IndexedSlices, IndexedSlicesValue
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.regions import is_inside
+from tensorkiln.frontends.graph.session_handles import TensorHandle
 from tensorkiln.frontends.graph.sparse_tensor import SparseTensor, SparseTensorValue
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -53,6 +56,9 @@ class Fetches:
         place = self._places.setdefault(element, len(self.tensors))
         if place == len(self.tensors):
             self.tensors.append(element)
+        if element.op.type == "GetSessionHandleV2":
+            dtype = element.op.inputs[0].dtype.base_dtype
+            return lambda values: TensorHandle(np.asarray(values[place]).item().decode(), dtype)
         return lambda values: values[place]
 
     def _sequence(self, items: list[object] | tuple[object, ...]) -> Rebuild:

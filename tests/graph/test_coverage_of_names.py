@@ -248,8 +248,7 @@ MISSING: dict[str, dict[str, str]] = {
             "matching_files parse_single_sequence_example parse_tensor serialize_tensor "
         ),
         INTERNAL: (
-            "TensorInfo delete_session_tensor get_session_handle get_session_tensor "
-            "load_file_system_library load_library load_op_library quint16 quint8 resource "
+            "TensorInfo load_file_system_library load_library load_op_library quint16 quint8 resource "
         ),
         QUANTIZED: "dequantize qint16 qint32 qint8 quantize quantize_v2 quantized_concat ",
         SPARSE: "deserialize_many_sparse serialize_many_sparse serialize_sparse ",

@@ -57,7 +57,8 @@ def _kept(handle: str) -> Array:
         raise InvalidArgumentError(
             None, None, f"The tensor with handle '{handle}' is not in the session store."
         )
-    return found.copy()
+    copied: Array = found.copy()
+    return copied
 
 
 def get_session_handle(data: object, name: str | None = None) -> Tensor:

@@ -51,7 +51,7 @@ def test_set_shape() -> None:
     x.set_shape([None, 3])
     x.set_shape([2, None])
     assert x.shape.as_list() == [2, 3]
-    with pytest.raises(ValueError, match="is not compatible"):
+    with pytest.raises(ValueError, match="must be equal, but are 2 and 4"):
         x.set_shape([4, 3])
 
 

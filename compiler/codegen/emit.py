@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from llvmlite import ir
 
-from tensorkiln.compiler.codegen import memory, scalars, shuffles
+from tensorkiln.compiler.codegen import conversions, memory, scalars, shuffles
 from tensorkiln.compiler.codegen.bounds import Bounds
 from tensorkiln.compiler.codegen.byte_dot import emit_byte_dot
 from tensorkiln.compiler.codegen.forms import Forms
@@ -345,9 +345,9 @@ class KernelEmitter:
                     found.set_metadata("unpredictable", builder.module.add_metadata([]))
                 return found
             case Convert(x, dtype):
-                return scalars.convert(builder, self.expr(x, scope), x.dtype, dtype)
+                return conversions.convert(builder, self.expr(x, scope), x.dtype, dtype)
             case Bitcast(x, dtype):
-                return scalars.bitcast(builder, self.expr(x, scope), dtype)
+                return conversions.bitcast(builder, self.expr(x, scope), dtype)
 
     def unify(self, *values: ir.Value) -> list[ir.Value]:
         """The values with one element a lane, if any has; a scalar becomes a vector once a block."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import ml_dtypes
 import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import F8E8M0FNU, DType, dtype_of
@@ -49,8 +50,11 @@ def is_lossless(source: DType, target: DType) -> bool:
         )
     magnitude = source.bits - (source.kind == "int")
     if target.is_float:
-        # An f16 overflows at 65520, above every 11-bit integer.
-        return magnitude <= _SIGNIFICAND[target.name] + 1
+        # An f16 overflows at 65520, above every 11-bit integer; the narrowest floats end sooner.
+        farthest = (1 << magnitude) - (source.kind == "uint")
+        exact = magnitude <= _SIGNIFICAND[target.name] + 1
+        greatest = float(ml_dtypes.finfo(target.numpy).max)
+        return exact and target != F8E8M0FNU and farthest <= greatest
     if source.kind == "int" and target.kind == "uint":
         return False
     return magnitude <= target.bits - (target.kind == "int")

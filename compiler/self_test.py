@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -68,7 +69,7 @@ def _prime(low: int, high: int) -> int:
     """A prime within a range, from the middle down and then up; its least number if there is none."""
     middle = (low + high) // 2
     for number in (*range(middle, max(low, 1), -1), *range(max(middle + 1, 2), high)):
-        if all(number % k for k in range(2, int(number**0.5) + 1)):
+        if all(number % k for k in range(2, math.isqrt(number) + 1)):
             return number
     return low
 

@@ -53,7 +53,7 @@ def is_lossless(source: DType, target: DType) -> bool:
         # An f16 overflows at 65520, above every 11-bit integer; the narrowest floats end sooner.
         farthest = (1 << magnitude) - (source.kind == "uint")
         exact = magnitude <= _SIGNIFICAND[target.name] + 1
-        greatest = float(ml_dtypes.finfo(target.numpy).max)
+        greatest = float(ml_dtypes.finfo(target.numpy).max)  # type: ignore[no-untyped-call]
         return exact and target != F8E8M0FNU and farthest <= greatest
     if source.kind == "int" and target.kind == "uint":
         return False

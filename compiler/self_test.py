@@ -68,7 +68,8 @@ def points_of(sizes: OpenSizes | None) -> list[Point]:
 def _prime(low: int, high: int) -> int:
     """A prime within a range, from the middle down and then up; its least number if there is none."""
     middle = (low + high) // 2
-    for number in (*range(middle, max(low, 1), -1), *range(max(middle + 1, 2), high)):
+    numbers: list[int] = [*range(middle, max(low, 1), -1), *range(max(middle + 1, 2), high)]
+    for number in numbers:
         if all(number % k for k in range(2, math.isqrt(number) + 1)):
             return number
     return low

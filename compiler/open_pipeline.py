@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from tensorkiln.compiler.cache import Cache
@@ -11,6 +12,7 @@ from tensorkiln.compiler.codegen.open_body import PartCode, open_body
 from tensorkiln.compiler.codegen.part import join_constants
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.dims import Symbol
+from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import compile_function, generate, lower, passes_without
 from tensorkiln.compiler.sizes.bound import Bounded, bound
@@ -18,7 +20,7 @@ from tensorkiln.compiler.sizes.model import open_sizes
 from tensorkiln.compiler.sizes.ranges import TILE, Part, parts
 from tensorkiln.compiler.sizes.samples import Make
 from tensorkiln.runtime.compiled import Compiled
-from tensorkiln.runtime.errors import ModelError, UnsupportedError
+from tensorkiln.runtime.errors import ModelError, TensorKilnError, UnsupportedError
 from tensorkiln.runtime.manifest import TensorSpec
 from tensorkiln.runtime.open_sizes import OpenShape, PartInfo, SizeRange
 
@@ -103,6 +105,18 @@ def check_symbols(symbols: Sequence[Symbol]) -> None:
             )
 
 
+def _refusing(make: Make) -> Make:
+    """`make`, whose errors of any kind say that the model has no form for a size."""
+
+    def made(point: Mapping[str, int]) -> Function:
+        try:
+            return make(point)
+        except Exception as error:
+            raise UnsupportedError(f"the model has no form for {dict(point)}: {error}") from error
+
+    return made
+
+
 def _roomy(make: Make, symbols: Sequence[Symbol], tops: Mapping[str, int]) -> Bounded:
     """The model at capacities of whole register tiles, which can be shared out evenly.
 
@@ -110,11 +124,8 @@ def _roomy(make: Make, symbols: Sequence[Symbol], tops: Mapping[str, int]) -> Bo
     """
     roomy = {name: -(-top // TILE) * TILE if top > TILE else top for name, top in tops.items()}
     if roomy != tops:
-        try:
-            return bound(make, symbols, roomy)
-        except Exception:
-            # `make` is the front ends' and the model's: whatever it cannot do, it need not do.
-            pass
+        with suppress(TensorKilnError):
+            return bound(_refusing(make), symbols, roomy)
     return bound(make, symbols, tops)
 
 

@@ -7,6 +7,7 @@ dims are equal Python values, and an affine without symbols is a plain `int`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -104,3 +105,14 @@ def substitute(dim: Dim, sizes: Mapping[str, int]) -> Dim:
         term = symbol_dim(symbol) if size is None else size
         result = add_dims(result, scale_dim(term, coefficient))
     return result
+
+
+def least_dim(dim: Dim) -> float:
+    """The least size that `dim` has within the ranges of its symbols; minus infinity if none is."""
+    if isinstance(dim, int):
+        return dim
+    ends = [
+        c * (s.minimum if c > 0 else math.inf if s.maximum is None else s.maximum)
+        for s, c in dim.terms
+    ]
+    return dim.constant + sum(ends)

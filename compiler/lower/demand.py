@@ -8,14 +8,13 @@ without a rule say that.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dims import Affine, Dim, add_dims, scale_dim
+from tensorkiln.compiler.ir.dims import Affine, Dim, add_dims, least_dim, scale_dim
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY
@@ -146,17 +145,9 @@ def _either(a: Factors, b: Factors, size: int) -> Factors:
     if len(a) == len(b) == 1:
         for more, less in ((a, b), (b, a)):
             rest = add_dims(more[0].extent, scale_dim(less[0].extent, -1))
-            if _least(rest) >= 0:
+            if least_dim(rest) >= 0:
                 return more
     return closed(size)
-
-
-def _least(dim: Dim) -> float:
-    """The least that a number of places can be."""
-    if isinstance(dim, int):
-        return dim
-    ends = [c * (s.minimum if c > 0 else s.maximum or math.inf) for s, c in dim.terms]
-    return dim.constant + sum(ends)
 
 
 def _of_op(op: Op, found: Mapping[Value, Need], known: _Known) -> list[Need]:

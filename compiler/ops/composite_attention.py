@@ -3,9 +3,9 @@
 q is [B, Tq, H, D], k [B, Tk, K, D], v [B, Tk, K, E] and the result [B, Tq, H, E]; head h of q reads
 head h * K // H of k and v (grouped heads: Ainslie et al., GQA, 2023).  A further operand of their
 dtype, the mask, is added to the scores; it is [B or 1, H or 1, Tq or 1, Tk or 1].  An operand i32[]
-behind all others is the number of keys in use: what lies behind them does not count, be it NaN.  If
-`causal` is set, query i sees only the keys up to i + `offset`.  A query that sees no key gives NaN, as
-a softmax of minus infinities does.
+behind these is the number of keys in use: what lies behind them does not count, be it NaN.  If
+`causal` is set, query i sees only the keys up to i + `offset`; one more operand i32[] is added to
+`offset` then.  A query that sees no key gives NaN, as a softmax of minus infinities does.
 """
 
 from __future__ import annotations
@@ -32,12 +32,19 @@ from tensorkiln.compiler.ops.record import (
 )
 
 
-def _types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
-    """C1: there are 3 or 4 operands, and perhaps a last one i32[].  C2: all others have one dtype,
-    f32 or f64, and rank 4.  C3: q, k and v agree in B, k and v in Tk and K, q and k in D.  C4: K
-    divides H.  C5: the mask's dims are those of the scores or 1."""
-    if types and types[-1] == TensorType((), I32):
-        types = types[:-1]
+def _types(given: Types, attributes: Attributes) -> tuple[TensorType, ...]:
+    """C1: there are 3 or 4 operands, and perhaps one i32[] behind them.  C2: all others have one
+    dtype, f32 or f64, and rank 4.  C3: q, k and v agree in B, k and v in Tk and K, q and k in D.
+    C4: K divides H.  C5: the mask's dims are those of the scores or 1.  C6: a second operand i32[]
+    goes with `causal`."""
+    types = given
+    for _ in range(2):
+        if types and types[-1] == TensorType((), I32):
+            types = types[:-1]
+    require(
+        attributes["causal"] is True or len(given) - len(types) < 2,
+        "C6: without causal there is no second operand i32[]",
+    )
     require(len(types) in (3, 4), f"C1: takes 3 or 4 operands, not {len(types)}")
     texts = ", ".join(map(str, types))
     one = all(t.dtype == types[0].dtype and t.rank == 4 for t in types)
@@ -64,13 +71,15 @@ class AttentionOperands:
     v: Value
     mask: Value | None
     used: Value | None  # how many keys count
+    diagonal: Value | None  # how much further than `offset` each query sees
 
 
 def attention_operands(op: Op) -> AttentionOperands:
     """What is what of the operands of an attention."""
     q, k, v, *more = op.operands
-    used = more.pop() if more and more[-1].type.rank == 0 else None
-    return AttentionOperands(q, k, v, more[0] if more else None, used)
+    numbers = [value for value in more if value.type.rank == 0]
+    used, diagonal, *_ = *numbers, None, None
+    return AttentionOperands(q, k, v, more[0] if len(more) > len(numbers) else None, used, diagonal)
 
 
 def _body(builder: Builder, op: Op) -> Sequence[Value]:
@@ -88,7 +97,9 @@ def _body(builder: Builder, op: Op) -> Sequence[Value]:
     scores = shorthand.reshape(builder, scores, (batch, heads, queries, keys))
     x = Formula(builder, scores) * op.number("scale")
     if op.flag("causal"):
-        x = _seen(builder, (queries, keys), op.integer("offset")).select(x, -math.inf)
+        x = _seen(builder, (queries, keys), op.integer("offset"), given.diagonal).select(
+            x, -math.inf
+        )
     if given.mask is not None:
         x = x + Formula(builder, given.mask)
     if given.used is not None:
@@ -103,10 +114,12 @@ def _body(builder: Builder, op: Op) -> Sequence[Value]:
     return [shorthand.reshape(builder, turned, op.result.type.shape)]
 
 
-def _seen(builder: Builder, shape: tuple[Dim, Dim], offset: int) -> Formula:
+def _seen(builder: Builder, shape: tuple[Dim, Dim], offset: int, diagonal: Value | None) -> Formula:
     """True where a query [Tq] sees a key [Tk]."""
     query = Formula(builder, shorthand.iota(builder, shape, 0, I32))
     key = Formula(builder, shorthand.iota(builder, shape, 1, I32))
+    if diagonal is not None:
+        query = query + Formula(builder, diagonal)
     return key.compare("LE", query + offset)
 
 

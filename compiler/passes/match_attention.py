@@ -28,7 +28,8 @@ def match_attention(function: Function) -> Function:
     A scale (of the scores or of an operand), a choice between scores and a very small number by
     a constant triangle (causal attention), and masks that are added may stand between, each or
     none, in this order; behind the softmax, a choice of zero for whole queries.  Keys of an open
-    number (compiler/sizes) are found by the masks that keep what is not in use out.  Nobody else may
+    number (compiler/sizes) are found by the masks that keep what is not in use out, a triangle that
+    lies where a number says by the comparison that makes it.  Nobody else may
     read what stands between.  Operands are turned as attention wants them, which undoes what
     models do to split heads.  The same real numbers are summed, in another order, but that values
     of keys that a query does not see do not count, be they infinite.
@@ -42,6 +43,7 @@ class _Scores:
 
     scale: float = 1.0
     offset: int | None = None
+    diagonal: Value | None = None  # a number that is added to the offset
     used: Value | None = None  # the number of keys that count
     masks: list[Value] = field(default_factory=list)
 
@@ -75,10 +77,12 @@ def _attention(rewriter: Rewriter, op: Op) -> Replacement:
     k = _turned(rewriter, k, keys, keys.free, keys.contracting)
     v = _turned(rewriter, v, right, right.contracting, right.free)
     mask = [_joined(rewriter, found.masks)] if found.masks else []
-    used = [] if found.used is None else [found.used]
+    numbers = [value for value in (found.used, found.diagonal) if value is not None]
+    if found.used is None and found.diagonal is not None:
+        numbers.insert(0, shorthand.scalar(rewriter, product.result.shape[-1], I32))
     attention = rewriter.one(
         "attention",
-        (q, k, v, *mask, *used),
+        (q, k, v, *mask, *numbers),
         scale=found.scale,
         causal=found.offset is not None,
         offset=found.offset or 0,
@@ -137,11 +141,11 @@ def _in_use(rewriter: Rewriter, condition: Value, axis: int) -> Value | None:
     below = test.string("direction") == "LT"
     place, number = test.operands if below else test.operands[::-1]
     spread = rewriter.producer(number, "broadcast_in_dim")
-    known = rewriter.literal(place)
-    counts = rewriter.producer(place, "iota") is not None or (
-        known is not None and bool((known == np.arange(known.size)).all())
-    )
-    if spread is None or not counts or spread.operands[0].type != TensorType((), I32):
+    if (
+        spread is None
+        or not _is_counting(rewriter, place)
+        or spread.operands[0].type != TensorType((), I32)
+    ):
         return None
     return spread.operands[0]
 
@@ -205,6 +209,9 @@ def _step(rewriter: Rewriter, op: Op, found: _Scores) -> Value | None:
             return op.operands[1]
     if op.name == "select" and found.offset is None and found.scale == 1.0:
         found.offset = _offset(rewriter, op)
+        if found.offset is None:
+            found.diagonal = _diagonal(rewriter, op)
+            found.offset = None if found.diagonal is None else 0
         return None if found.offset is None else op.operands[1]
     if op.name in ("multiply", "divide"):
         number = rewriter.splat(op.operands[1])
@@ -254,6 +261,58 @@ def _offset(rewriter: Rewriter, op: Op) -> int | None:
     offset = int(table[0].sum()) - 1
     queries, keys = np.indices(table.shape)
     return offset if bool((table == (keys <= queries + offset)).all()) else None
+
+
+def _diagonal(rewriter: Rewriter, op: Op) -> Value | None:
+    """The number n, i32[] and not below 0, if `op` hides key k from query i where k > i + n."""
+    condition, _, hidden = op.operands
+    rank = op.result.type.rank
+    spread = rewriter.producer(condition, "broadcast_in_dim")
+    if spread is not None:
+        if spread.ints("dimensions")[-2:] != (rank - 2, rank - 1):
+            return None
+        condition = spread.operands[0]
+    if any(size != 1 for size in condition.shape[:-2]):
+        return None
+    test = rewriter.producer(condition, "compare")
+    if test is None or test.string("direction") != "LE" or not _is_low(rewriter, hidden):
+        return None
+    key = _spread_along(rewriter, test.operands[0], 1)
+    last = _spread_along(rewriter, test.operands[1], 0)
+    total = None if last is None else rewriter.producer(last, "add")
+    if key is None or total is None or not _is_counting(rewriter, key):
+        return None
+    for query, more in (total.operands, total.operands[::-1]):
+        number = rewriter.producer(more, "broadcast_in_dim")
+        if number is None or not _is_counting(rewriter, query):
+            continue
+        (n,) = number.operands
+        if n.type == TensorType((), I32) and _is_nonnegative(rewriter, n):
+            return n
+    return None
+
+
+def _spread_along(rewriter: Rewriter, value: Value, axis: int) -> Value | None:
+    """The vector that a matrix, perhaps with dims of size 1 before it, repeats along another dim."""
+    op = rewriter.producer(value, "broadcast_in_dim")
+    if op is None or op.ints("dimensions") != (value.type.rank - 2 + axis,):
+        return None
+    return op.operands[0]
+
+
+def _is_counting(rewriter: Rewriter, value: Value) -> bool:
+    """True for 0, 1, 2, ..."""
+    known = rewriter.literal(value)
+    if known is not None:
+        return bool((known == np.arange(known.size)).all())
+    return value.type.rank == 1 and rewriter.producer(value, "iota") is not None
+
+
+def _is_nonnegative(rewriter: Rewriter, number: Value) -> bool:
+    """True for a maximum of a number and a constant that is not below 0."""
+    op = rewriter.producer(number, "maximum")
+    literals = [] if op is None else [rewriter.literal(value) for value in op.operands]
+    return any(known is not None and bool(known.min() >= 0) for known in literals)
 
 
 def _matrix(rewriter: Rewriter, condition: Value) -> Array | None:

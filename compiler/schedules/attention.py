@@ -58,7 +58,7 @@ class _Attention:
         self.body: Body = group.body()
         given = attention_operands(op)
         self.q, self.k, self.v = given.q, given.k, given.v
-        self.mask, self.used = given.mask, given.used
+        self.mask, self.used, self.diagonal = given.mask, given.used, given.diagonal
         self.batch, self.queries, self.heads, self.depth = self.q.shape
         self.keys, self.groups = self.k.shape[1:3]
         self.width = self.v.shape[3]
@@ -68,6 +68,9 @@ class _Attention:
         self.wide = min(tile.vectors, -(-self.width // tile.lanes)) * tile.lanes
         self.blocks = -(-self.keys // tile.keys)
         self.count: Expr = ix.const(self.keys)  # of keys that are in use
+        self.offset: Expr = ix.const(
+            op.integer("offset")
+        )  # how far beyond its own place a query sees
 
     def build(self) -> Kernel:
         body, t = self.body, self.tile
@@ -79,6 +82,9 @@ class _Attention:
                 number = Convert(body.read(self.used, ()), INDEX)
                 within = Binary("max", ix.ZERO, Binary("min", ix.const(self.keys), number))
                 self.count = body.let(within)
+            if self.diagonal is not None:
+                further = Convert(body.read(self.diagonal, ()), INDEX)
+                self.offset = body.let(ix.add(further, self.offset))
             self.b, self.h, block = ix.unflatten(task, tasks)
             self.shared = ix.floordiv(self.h, self.heads // self.groups)
             self.first = body.let(ix.mul(block, t.queries))
@@ -118,7 +124,7 @@ class _Attention:
         """How many keys the block's last query sees."""
         if not self.op.flag("causal"):
             return self.count
-        last = ix.add(self.first, ix.const(self.tile.queries + self.op.integer("offset")))
+        last = ix.add(self.first, ix.add(ix.const(self.tile.queries), self.offset))
         return self.body.let(Binary("max", ix.ZERO, Binary("min", self.count, last)))
 
     def _begin(self) -> None:
@@ -237,7 +243,7 @@ class _Attention:
                 )
                 score = Binary("add", score, body.read(self.mask, index))
         if self.op.flag("causal"):
-            sees = Binary("le", key, ix.add(query, ix.const(self.op.integer("offset"))))
+            sees = Binary("le", key, ix.add(query, self.offset))
             valid = sees if valid is None else Binary("and", valid, sees)
         return score if valid is None else Select(valid, score, self.low)
 

@@ -20,6 +20,7 @@ from tensorkiln.compiler.passes.expand_composites import expand_composites
 from tensorkiln.compiler.sizes.apply import apply_ops
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import Dims, normal
+from tensorkiln.compiler.sizes.rules_constants import CONSTANT_RULES
 from tensorkiln.compiler.sizes.rules_contract import CONTRACT_RULES
 from tensorkiln.compiler.sizes.rules_control import CONTROL_RULES
 from tensorkiln.compiler.sizes.rules_elements import ELEMENT_RULES
@@ -32,8 +33,8 @@ from tensorkiln.compiler.sizes.samples import Make, Space, sample
 from tensorkiln.runtime.errors import UnsupportedError
 
 RULES: Mapping[str, Rule] = {
-    **ELEMENT_RULES, **FOLD_RULES, **CONTRACT_RULES, **WINDOW_RULES, **SLICE_RULES,
-    **SEQUENCE_RULES, **CONTROL_RULES, **RANDOM_RULES,
+    **ELEMENT_RULES, **CONSTANT_RULES, **FOLD_RULES, **CONTRACT_RULES, **WINDOW_RULES,
+    **SLICE_RULES, **SEQUENCE_RULES, **CONTROL_RULES, **RANDOM_RULES,
 }  # fmt: skip
 # Composites with a rule of their own; the others become primitives first.
 KEPT = tuple(r.name for r in REGISTRY if r.name in RULES)

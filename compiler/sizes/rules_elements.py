@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Value
@@ -13,18 +10,13 @@ from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Element
 from tensorkiln.compiler.ops.shorthand import (
     binary,
-    broadcast_in_dim,
     dynamic_slice,
-    iota,
     pad,
-    reshape,
     scalar,
 )
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open, normal, regroup
-from tensorkiln.compiler.sizes.samples import Fit, Sampled, equal_arrays, same_start
-
-_LARGEST_FITTED = 64  # elements of a constant that are looked at one by one
+from tensorkiln.compiler.sizes.samples import Sampled, equal_arrays
 
 
 def same_dims(sampled: Sampled, operands: Sequence[Open], rank: int) -> Dims:
@@ -110,78 +102,7 @@ def _bitcast(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Se
     return [Open(made, (*x.dims, *map(closed, made.shape[len(x.dims) :]))[:rank])]
 
 
-def _fresh(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    """An op whose result does not depend on operands of open size."""
-    (made,) = bounder.builder.append(sampled.op, [x.value for x in operands])
-    return [Open(made, tuple(sampled.dim(axis) for axis in range(made.type.rank)))]
-
-
-def _constant(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    arrays = [op.array("value") for op in sampled.ops]
-    if all(same_start(array, arrays[0]) for array in arrays):
-        return _fresh(bounder, sampled, operands)
-    counted = _counted(bounder, sampled)
-    if counted is not None:
-        return [Open(counted, tuple(sampled.dim(axis) for axis in range(counted.type.rank)))]
-    value = _fitted(bounder, sampled)
-    if value is None:
-        raise sampled.unsupported("its numbers depend on the sizes in a way that is not understood")
-    return [Open(value, tuple(map(closed, value.shape)))]
-
-
-def _counted(bounder: Bounder, sampled: Sampled) -> Value | None:
-    """Consecutive integers from a place that depends on the sizes, as of positions behind others."""
-    arrays = [op.array("value") for op in sampled.ops]
-    first, builder = arrays[0], bounder.builder
-    if first.dtype.kind not in "iu" or any(a.size == 0 for a in arrays):
-        return None
-    if any((a.reshape(-1) != a.reshape(-1)[0] + np.arange(a.size)).any() for a in arrays):
-        return None
-    starts = [float(a.reshape(-1)[0]) for a in arrays]
-    inner = [a.shape for a in arrays if math.prod(a.shape[1:]) != a.size and a.shape[0] != 1]
-    fit = sampled.space.fit_number(starts)
-    if fit is None or inner or len({a.ndim for a in arrays}) > 1 or not first.ndim:
-        return None
-    dtype = sampled.op.result.dtype
-    count = iota(builder, (first.size,), 0, dtype)
-    begin = broadcast_in_dim(builder, bounder.number(fit, dtype), (first.size,), ())
-    return reshape(builder, binary(builder, "add", count, begin), first.shape)
-
-
-def _fitted(bounder: Bounder, sampled: Sampled) -> Value | None:
-    """A small constant of one shape as a function of the sizes, None if it is none."""
-    arrays = [op.array("value") for op in sampled.ops]
-    first, builder = arrays[0], bounder.builder
-    if any(a.shape != first.shape for a in arrays) or first.size > _LARGEST_FITTED:
-        return None
-    if first.dtype.kind not in "iuf":
-        return None
-    dtype = sampled.op.result.dtype
-    fits: list[tuple[int, Fit]] = []
-    for place in range(first.size):
-        numbers = [float(a.reshape(-1)[place]) for a in arrays]
-        if len(set(numbers)) > 1:
-            fit = sampled.space.fit_number(numbers)
-            if fit is None:
-                return None
-            fits.append((place, fit))
-    if not first.shape:
-        return bounder.number(fits[0][1], dtype)
-    fixed = np.array(first)
-    fixed.reshape(-1)[[place for place, _ in fits]] = 0
-    total = builder.constant(fixed)
-    for place, fit in fits:
-        one = np.zeros_like(first)
-        one.reshape(-1)[place] = 1
-        number = broadcast_in_dim(builder, bounder.number(fit, dtype), first.shape, ())
-        term = binary(builder, "multiply", builder.constant(one), number)
-        total = binary(builder, "add", total, term)
-    return total
-
-
 _OWN: Mapping[str, Rule] = {
-    "constant": _constant,
-    "iota": _fresh,
     "broadcast_in_dim": _broadcast,
     "bitcast_convert": _bitcast,
     "reshape": _reshape,

@@ -86,6 +86,21 @@ def _used(base: Sample, used: int, label: str) -> Sample:
     )  # fmt: skip
 
 
+def _diagonal(sizes: Sizes, dtype: DType, offset: int, further: int) -> Sample:
+    """A number that each query sees further than `offset` says."""
+    base = _sample(sizes, dtype, offset=offset + further)
+
+    def expected(q: Any, k: Any, v: Any, *others: Any) -> Any:
+        del others
+        return base.expected(q, k, v)
+
+    arrays = (*base.arrays, np.array(sizes[2], np.int32), np.array(further, np.int32))
+    attributes = {**base.attributes, "offset": offset}
+    return Sample(
+        "attention", arrays, expected, attributes, label="diagonal", slack=8, differentiate=()
+    )
+
+
 SAMPLES = tuple(
     sample
     for dtype in (F32, F64)
@@ -103,6 +118,8 @@ SAMPLES = tuple(
         _used(_sample((2, 3, 5, 2, 1, 4, 3), dtype), 3, "used"),
         _used(_sample((1, 40, 531, 2, 2, 8, 32), dtype, offset=491), 300, "causal used"),
         _used(_sample((1, 17, 70, 1, 1, 5, 9), dtype, mask=(1, 1, 17, 70)), 33, "masked used"),
+        _diagonal((2, 3, 5, 2, 1, 4, 3), dtype, 0, 2),
+        _diagonal((1, 40, 531, 2, 2, 8, 32), dtype, -1, 13),
         _empty(dtype),
         _sample((1, 0, 3, 2, 2, 3, 2), dtype),
         _sample((1, 20, 9, 1, 1, 700, 900), dtype),

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pytest
+from sizes.open_functions import SYMBOLS, Make, check, function_of
 
-from tensorkiln.compiler.codegen.target import target_named
-from tensorkiln.compiler.evaluate import evaluate
-from tensorkiln.compiler.ir.dims import Symbol
 from tensorkiln.compiler.ir.dtypes import F32, I32, I64, U64
-from tensorkiln.compiler.ir.function import Function, Value
+from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.open_pipeline import compile_open
-from tensorkiln.compiler.ops import REGISTRY, Builder, random
+from tensorkiln.compiler.ops import Builder, random
 from tensorkiln.compiler.ops import shorthand as op
 from tensorkiln.compiler.ops.shorthand_control import case, counted_loop
 from tensorkiln.compiler.ops.sort import sort
 from tensorkiln.compiler.sizes.bound import bound
 from tensorkiln.runtime.errors import UnsupportedError
-from tensorkiln.runtime.jit import load_compiled
-from tensorkiln.runtime.open_executable import opened
-
-Make = Callable[[Builder, int, int], Sequence[Value]]
-SYMBOLS = (Symbol("n", 1, 9), Symbol("b", 2, 5))
 
 
 def _floats(builder: Builder, *shape: int) -> Value:
@@ -115,33 +106,9 @@ CASES: Mapping[str, Make] = {
 }
 
 
-def function_of(make: Make, sizes: Mapping[str, int]) -> Function:
-    builder = Builder(REGISTRY, "f")
-    return builder.finish(make(builder, sizes["n"], sizes["b"]))
-
-
-def arrays_for(function: Function) -> list[np.ndarray]:
-    drawn = np.random.default_rng(len(function.ops))
-    return [
-        drawn.standard_normal(p.shape).astype(np.float32)
-        if p.dtype is F32
-        else drawn.integers(0, 2 if p.type.rank == 0 else 10, p.shape).astype(p.dtype.numpy)
-        for p in function.parameters
-    ]
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_op(name: str) -> None:
-    make = CASES[name]
-    compiled = compile_open(lambda p: function_of(make, p), SYMBOLS, target_named("host"))
-    executable = opened(load_compiled(compiled, 2))
-    for n, b in ((1, 2), (1, 5), (2, 3), (5, 2), (7, 5), (9, 4), (9, 5)):
-        function = function_of(make, {"n": n, "b": b})
-        arrays = arrays_for(function)
-        results = executable(*arrays)
-        for got, wanted in zip(results, evaluate(function, arrays), strict=True):
-            assert got.shape == wanted.shape
-            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+    check(CASES[name])
 
 
 def test_what_has_no_rule_is_named() -> None:

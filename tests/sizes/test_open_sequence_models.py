@@ -21,7 +21,7 @@ from tensorkiln.runtime.jit import load_compiled
 from tensorkiln.runtime.open_executable import opened
 
 SMALL = {"WIDTH": 32, "HEADS": 2, "SIZE": 16, "INNER": 48, "VOCABULARY": 31, "POSITIONS": 2200}
-ARGUMENTS: Mapping[str, Mapping[str, int]] = {
+ARGUMENTS: dict[str, Mapping[str, int]] = {
     "bert": {"layers": 1},
     "gpt2": {"layers": 1},
     "t5": {"layers": 1, "steps": 3},
@@ -95,3 +95,31 @@ def test_a_cache_of_an_open_number_of_tokens(monkeypatch: pytest.MonkeyPatch) ->
         arrays = inputs_of(function)
         for got, wanted in zip(executable(*arrays), evaluate(function, arrays), strict=True):
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=2e-5)
+
+
+def test_several_new_tokens_behind_a_cache_of_an_open_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Past length and tokens are open at once: the causal mask's diagonal lies where they say."""
+    monkeypatch.setitem(ARGUMENTS, "gpt2", {"layers": 2})
+    symbols = [Symbol("cached", 1, 19), Symbol("tokens", 1, 8)]
+
+    def make(sizes: Mapping[str, int]) -> Function:
+        return small(monkeypatch, "gpt2", sizes)
+
+    executable = opened(load_compiled(compile_open(make, symbols, target_named("host")), 2))
+    for cached, tokens in ((1, 1), (19, 1), (1, 8), (2, 2), (7, 5), (16, 4), (17, 3), (19, 8)):
+        function = make({"cached": cached, "tokens": tokens})
+        arrays = inputs_of(function)
+        for got, wanted in zip(executable(*arrays), evaluate(function, arrays), strict=True):
+            assert got.shape == wanted.shape
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=2e-5)
+
+
+def test_attention_with_an_open_diagonal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    symbols = [Symbol("cached", 1, 19), Symbol("tokens", 2, 8)]
+    whole = bound(lambda p: small(monkeypatch, "gpt2", p), symbols, {"cached": 19, "tokens": 8})
+    found = match_attention(canonicalize(whole.function))
+    (attention,) = (op for op in found.ops if op.name == "attention")
+    assert attention.flag("causal")
+    assert len(attention.operands) == 5

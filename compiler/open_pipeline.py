@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.cache_key import content_key, function_key
 from tensorkiln.compiler.codegen.open_body import PartCode, open_body
-from tensorkiln.compiler.codegen.part import join_constants
 from tensorkiln.compiler.dump import Dump
 from tensorkiln.compiler.ir.dims import Symbol
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.kernel.target import Target
-from tensorkiln.compiler.pipeline import compile_function, generate, lower, passes_without
+from tensorkiln.compiler.lower.constants import Constants
+from tensorkiln.compiler.pipeline import generate, lower, passes_without
 from tensorkiln.compiler.sizes.bound import Bounded, bound
 from tensorkiln.compiler.sizes.model import open_sizes
 from tensorkiln.compiler.sizes.ranges import TILE, Part, parts
@@ -22,7 +25,7 @@ from tensorkiln.compiler.sizes.samples import Make
 from tensorkiln.runtime.compiled import Compiled
 from tensorkiln.runtime.errors import ModelError, TensorKilnError, UnsupportedError
 from tensorkiln.runtime.manifest import TensorSpec
-from tensorkiln.runtime.open_sizes import OpenShape, PartInfo, SizeRange
+from tensorkiln.runtime.open_sizes import OpenShape, OpenSizes, PartInfo, SizeRange
 
 LARGEST = 1 << 20  # of an open size
 
@@ -43,20 +46,63 @@ def compile_open(
         raise UnsupportedError("objects for wasm32 are of one size; give each dim one size")
     tops = {s.name: s.maximum or s.minimum for s in symbols}
     whole = _roomy(make, symbols, tops)
-    pieces = parts(symbols)
-    made = [_compile_part(make, symbols, part, whole, target, cache, without) for part in pieces]
-    constants, places = join_constants([code.constants for code in made])
+    pieces = [_piece(make, symbols, part, whole) for part in parts(symbols)]
+    key = ""
+    if cache is not None and not any(piece.dump.folder for piece in pieces):
+        keys = [function_key(piece.function, target, without) for piece in pieces]
+        key = content_key(" ".join(keys), [piece.sizes for piece in pieces], target)
+        found = cache.load(key)
+        if found is not None:
+            return found
+    constants = Constants()
+    made = [_compile_piece(piece, constants, target, without) for piece in pieces]
+    compiled = _joined(symbols, whole, pieces, made, constants.blob(), target)
+    if cache is not None and key:
+        cache.store(key, compiled)
+    return compiled
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of the ranges and the function for it, with no open sizes if `bounded` is None."""
+
+    part: Part
+    function: Function
+    bounded: Bounded | None
+    dump: Dump
+
+    @property
+    def sizes(self) -> OpenSizes | None:
+        """Shapes by the sizes that are open in it."""
+        return None if self.bounded is None else open_sizes(self.bounded, self.part)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of the sizes that its code takes."""
+        return () if self.bounded is None else tuple(s.name for s in self.bounded.symbols)
+
+
+def _joined(
+    symbols: Sequence[Symbol],
+    whole: Bounded,
+    pieces: Sequence[_Piece],
+    made: Sequence[Compiled],
+    constants: NDArray[np.uint8],
+    target: Target,
+) -> Compiled:
+    """One model of the code for all pieces, which read the same constants."""
     codes = [
-        PartCode(code.object_code, part, _arguments(code), place)
-        for part, code, place in zip(pieces, made, places, strict=True)
+        PartCode(code.object_code, piece.part, piece.arguments)
+        for piece, code in zip(pieces, made, strict=True)
     ]
     own = len(whole.inputs)
     names = [s.name for s in symbols]
     body = open_body(codes, names, own, len(whole.outputs), target)
     infos = tuple(
-        PartInfo(_ranges(symbols, part), code.manifest.workspace_bytes)
-        for part, code in zip(pieces, made, strict=True)
+        PartInfo(_ranges(symbols, piece.part), code.manifest.workspace_bytes)
+        for piece, code in zip(pieces, made, strict=True)
     )
+    tops = {s.name: s.maximum or s.minimum for s in symbols}
     ranges = {s.name: (s.minimum, tops[s.name]) for s in symbols}
     sizes = replace(open_sizes(whole, ranges), parts=infos)
     last = made[-1].manifest
@@ -69,10 +115,9 @@ def compile_open(
         outputs=_specs(last.outputs, sizes.outputs, tops),
         workspace_bytes=workspace,
         constants_bytes=constants.nbytes,
-        peak_bytes=last.peak_bytes - last.workspace_bytes - last.constants_bytes
-        + workspace + constants.nbytes,
+        peak_bytes=last.peak_bytes - last.workspace_bytes + workspace + constants.nbytes,
         sizes=sizes,
-    )  # fmt: skip
+    )
     return Compiled(manifest, body, constants)
 
 
@@ -83,11 +128,6 @@ def _specs(
     return tuple(
         replace(spec, shape=shape.at(sizes)) for spec, shape in zip(specs, shapes, strict=True)
     )
-
-
-def _arguments(code: Compiled) -> tuple[str, ...]:
-    sizes = code.manifest.sizes
-    return () if sizes is None else tuple(size.name for size in sizes.ranges)
 
 
 def _ranges(symbols: Sequence[Symbol], part: Part) -> tuple[SizeRange, ...]:
@@ -129,43 +169,32 @@ def _roomy(make: Make, symbols: Sequence[Symbol], tops: Mapping[str, int]) -> Bo
     return bound(make, symbols, tops)
 
 
-def _compile_part(
-    make: Make,
-    symbols: Sequence[Symbol],
-    part: Part,
-    whole: Bounded,
-    target: Target,
-    cache: Cache | None,
-    without: Collection[str],
-) -> Compiled:
+def _piece(make: Make, symbols: Sequence[Symbol], part: Part, whole: Bounded) -> _Piece:
+    """The function for a part of the ranges, at its capacities."""
     capacities = {name: high for name, (_, high) in part.items()}
     opened = [s for s in symbols if part[s.name][0] < part[s.name][1]]
-    fixed = {
-        name: high for name, high in capacities.items() if name not in {s.name for s in opened}
-    }
+    fixed = {n: high for n, high in capacities.items() if n not in {s.name for s in opened}}
+    bounded: Bounded | None = None
     if not opened:
-        return compile_function(make(capacities), target, cache=cache, without=without)
-    if len(opened) == len(symbols) and all(part[s.name][1] == s.maximum for s in symbols):
-        bounded = whole
+        function = make(capacities)
     else:
-        bounded = _roomy(
-            lambda point: make({**fixed, **point}),
-            opened,
-            {s.name: capacities[s.name] for s in opened},
-        )
-    bounded = replace(bounded, least={s.name: part[s.name][0] for s in opened})
-    sizes = open_sizes(bounded, part)
-    name = "_".join([bounded.function.name, *(f"{s}{n}" for s, n in capacities.items())])
-    dump = Dump.from_environment(name)
-    key = ""
-    if cache is not None and dump.folder is None:
-        key = content_key(function_key(bounded.function, target, without), sizes, target)
-        found = cache.load(key)
-        if found is not None:
-            return found
-    stages = lower(bounded.function, target, dump, passes_without(without), bounded=bounded)
-    compiled = generate(bounded.function, stages, target, dump)
-    compiled = replace(compiled, manifest=replace(compiled.manifest, sizes=sizes))
-    if cache is not None and key:
-        cache.store(key, compiled)
-    return compiled
+        if len(opened) == len(symbols) and all(part[s.name][1] == s.maximum for s in symbols):
+            bounded = whole
+        else:
+            tops = {s.name: capacities[s.name] for s in opened}
+            bounded = _roomy(lambda point: make({**fixed, **point}), opened, tops)
+        bounded = replace(bounded, least={s.name: part[s.name][0] for s in opened})
+        function = bounded.function
+    name = "_".join([function.name, *(f"{s}{n}" for s, n in capacities.items())])
+    return _Piece(part, function, bounded, Dump.from_environment(name))
+
+
+def _compile_piece(
+    piece: _Piece, constants: Constants, target: Target, without: Collection[str]
+) -> Compiled:
+    """The code of a part, whose constants lie in the pool."""
+    stages = lower(
+        piece.function, target, piece.dump, passes_without(without), bounded=piece.bounded,
+        shared=constants,
+    )  # fmt: skip
+    return generate(piece.function, stages, target, piece.dump)

@@ -26,6 +26,7 @@ from tensorkiln.compiler.kernel.math.separate import separate_fma
 from tensorkiln.compiler.kernel.program import Program, print_program, step_cost
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.lower.constants import Constants
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.passes.algebra import algebra
 from tensorkiln.compiler.passes.broadcast_reshapes import broadcast_reshapes
@@ -173,15 +174,16 @@ def lower(
     traced: bool = False,
     checked: bool = False,
     bounded: Bounded | None = None,
+    shared: Constants | None = None,
 ) -> Stages:
     """The function's fused form and its kernels, from which LLVM IR is made when it is asked for.
 
     `traced` and `checked` are `emit_program`'s; `bounded` is what `function` is the function of, if
-    it is for a range of sizes.
+    it is for a range of sizes; `shared` is `lower_function`'s.
     """
     dump = dump or Dump()
     fused = optimize_function(function, dump, passes)
-    program = lower_function(fused, target, bounded)
+    program = lower_function(fused, target, bounded, shared)
     dump.write("kernels", "txt", lambda: print_program(program))
     program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
     stages = Stages(fused, program, target, traced, checked)

@@ -4,7 +4,8 @@
         sizes are read from the i32 scalars that lie between inputs and outputs
         the first part that holds them all runs; SIZE_OUT_OF_RANGE if none does
 
-A part takes the sizes that are open in it only, so its list of arguments may be shorter.
+A part takes the sizes that are open in it only, so its list of arguments may be shorter. All parts
+read the same constants.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _SIGNATURE = "ptr %args, ptr %constants, ptr %workspace, i32 %threads"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartCode:
-    """A part's object code, its sizes (least and greatest), and where its constants start.
+    """A part's object code and its sizes (least and greatest).
 
     `arguments` are the names of the sizes that it takes.
     """
@@ -33,7 +34,6 @@ class PartCode:
     code: bytes
     sizes: Mapping[str, tuple[int, int]]
     arguments: tuple[str, ...]
-    constants_at: int
 
 
 def open_body(
@@ -114,8 +114,7 @@ def _run(
             ]
     return [
         *lines,
-        f"  %constants.{number} = getelementptr i8, ptr %constants, i64 {part.constants_at}",
         f"  %status.{number} = call i32 @tk_body_{number}(ptr {arguments},"
-        f" ptr %constants.{number}, ptr %workspace, i32 %threads)",
+        " ptr %constants, ptr %workspace, i32 %threads)",
         f"  ret i32 %status.{number}",
     ]

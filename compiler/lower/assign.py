@@ -1,6 +1,6 @@
 """Buffer assignment: where every value of a fused function lies.
 
-Parameters and results lie in the caller's arrays, constants in one blob, everything else in one
+Parameters and results lie in the caller's arrays, constants in a pool, everything else in one
 workspace, where values that are never alive together share memory.  Names of one tensor and
 results written over operands share memory as `sharing.py` tells.  A result that aliases a
 parameter (donated state) is written in place where the kernel that makes it reads the parameter
@@ -10,15 +10,15 @@ workspace and copied at the end.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Array, Function, Op, Value
-from tensorkiln.compiler.kernel.program import Slot, align, aligned_bytes
+from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.kernel.program import Slot, align
 from tensorkiln.compiler.kernel.stmt import Kernel
+from tensorkiln.compiler.lower.constants import Constants
 from tensorkiln.compiler.lower.in_place import writes_in_place
 from tensorkiln.compiler.lower.layout import Layout, row_major
 from tensorkiln.compiler.lower.sharing import Sharing
@@ -29,14 +29,13 @@ Copy = tuple[Slot, Slot, Value]
 @dataclass(frozen=True)
 class Assignment:
     """Slots of all values, copies (from, to, value) to run first, before ops and last, where the
-    memory of ops with regions begins in the workspace, and the blob sizes."""
+    memory of ops with regions begins in the workspace, and the workspace's size."""
 
     slots: Mapping[Value, Slot]
     first_copies: tuple[Copy, ...]
     copies: Mapping[Op, tuple[Copy, ...]]
     last_copies: tuple[Copy, ...]
     inner: Mapping[Op, int]
-    constants: np.ndarray[tuple[int], np.dtype[np.uint8]]
     workspace_bytes: int
     workspace_total: int
 
@@ -46,15 +45,17 @@ def assign_buffers(
     kernels: Mapping[Op, Kernel],
     layouts: Mapping[Value, Layout],
     inner: Mapping[Op, int],
+    constants: Constants,
     in_place: bool = True,
     lasting: Collection[Value] = (),
 ) -> Assignment:
     """Slots for every value of a fused function whose fusions have the given kernels.
 
-    `inner` gives the workspace bytes of each op with regions.  `in_place` says that kernels of
+    `inner` gives the workspace bytes of each op with regions, `constants` the places of constants.
+    `in_place` says that kernels of
     updates write what changes only.  Values in `lasting` keep their memory for themselves.
     """
-    return _Assigner(function, kernels, layouts, inner, in_place, lasting).run()
+    return _Assigner(function, kernels, layouts, inner, constants, in_place, lasting).run()
 
 
 class _Assigner:
@@ -64,10 +65,12 @@ class _Assigner:
         kernels: Mapping[Op, Kernel],
         layouts: Mapping[Value, Layout],
         inner: Mapping[Op, int],
+        constants: Constants,
         in_place: bool,
         lasting: Collection[Value],
     ) -> None:
         self.function, self.kernels, self.layouts, self.inner = function, kernels, layouts, inner
+        self.constants = constants
         self.producers = function.producers()
         self.lasting = lasting
         self.sharing = Sharing(function, layouts, in_place, lasting)
@@ -79,7 +82,7 @@ class _Assigner:
     def run(self) -> Assignment:
         for position, value in enumerate(self.function.parameters):
             self.homes[value] = Slot("argument", position)
-        blob = self._constants()
+        self._place_constants()
         last = self._results()
         late = {source for source, _, _ in last if isinstance(source, Value)}
         inner, workspace, total = self._workspace(late)
@@ -96,29 +99,17 @@ class _Assigner:
         # What lies in donated state is copied before the state gets its last value.
         lasting.sort(key=lambda copy: copy[0].space != "argument")
         ends = tuple(lasting)
-        return Assignment(slots, tuple(self.first), copies, ends, inner, blob, workspace, total)
+        return Assignment(slots, tuple(self.first), copies, ends, inner, workspace, total)
 
     def _is_placed(self, value: Value) -> bool:
         return self.sharing.home(value) in self.homes
 
-    def _constants(self) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        """The blob: every constant is written to its place at once, without a copy in between."""
-        pieces: list[tuple[int, Array, Layout]] = []
-        offset = 0
+    def _place_constants(self) -> None:
         for op in self.function.ops:
-            if op.name != "constant":
-                continue
-            data = op.array("value")
-            layout = self.layouts.get(op.result, row_major(data.ndim))
-            self.homes[op.result] = Slot("constants", offset)
-            pieces.append((offset, data, layout))
-            offset = align(offset + math.prod(layout.physical_shape(data.shape)) * data.itemsize)
-        blob = aligned_bytes(offset)
-        for start, data, layout in pieces:
-            shape = layout.physical_shape(data.shape)
-            end = start + math.prod(shape) * data.itemsize
-            arrange(data, layout, blob[start:end].view(data.dtype).reshape(shape))
-        return blob
+            if op.name == "constant":
+                data = op.array("value")
+                layout = self.layouts.get(op.result, row_major(data.ndim))
+                self.homes[op.result] = Slot("constants", self.constants.place(data, layout))
 
     def _results(self) -> list[tuple[Value | Slot, Slot, Value]]:
         """Gives results the caller's memory where that is safe; returns what to copy at the end,
@@ -209,25 +200,4 @@ class _Assigner:
         return align(max(elements * value.dtype.bytes, 1))
 
 
-def arrange(data: Array, layout: Layout, target: Array) -> None:
-    """Writes a constant's elements to `target` in the order of `layout`, padding as zeros."""
-    pads = [(0, 0)] * data.ndim
-    for dim, size in layout.blocks:
-        pads[dim] = (0, -data.shape[dim] % size)
-    if any(high for _, high in pads):
-        data = np.pad(data, pads)
-    sizes = dict(layout.blocks)
-    split: list[int] = []
-    outer: dict[int, int] = {}
-    inner: dict[int, int] = {}
-    for dim, size in enumerate(data.shape):
-        outer[dim] = len(split)
-        split.append(size // sizes.get(dim, 1))
-        if dim in sizes:
-            inner[dim] = len(split)
-            split.append(sizes[dim])
-    order = [outer[d] for d in layout.order] + [inner[d] for d, _ in layout.blocks]
-    np.copyto(target, data.reshape(split).transpose(order))
-
-
-__all__: Sequence[str] = ("Assignment", "arrange", "assign_buffers")
+__all__: Sequence[str] = ("Assignment", "assign_buffers")

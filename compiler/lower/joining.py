@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from tensorkiln.compiler.ir.function import Op
 from tensorkiln.compiler.kernel.program import (
     Branch,
@@ -14,7 +12,6 @@ from tensorkiln.compiler.kernel.program import (
     Slot,
     Step,
     align,
-    aligned_bytes,
     map_steps,
 )  # fmt: skip
 from tensorkiln.compiler.kernel.stmt import Kernel
@@ -32,15 +29,13 @@ def inner_bytes(op: Op, programs: Sequence[Program]) -> int:
 
 
 class Joining:
-    """Makes steps of ops with regions, and one blob of all constants.
+    """Makes steps of ops with regions, whose constants lie in the pool of the whole program.
 
     `number` gives a kernel its number in the program.
     """
 
     def __init__(self, plan: Assignment, number: Callable[[Kernel], int]) -> None:
         self._plan, self._number = plan, number
-        self._blobs = [plan.constants]
-        self._size = align(plan.constants.nbytes)
 
     def steps(self, op: Op, programs: Sequence[Program]) -> list[Step]:
         """The loop or branch that `op` is, with its regions' programs in it, behind what a loop
@@ -67,31 +62,16 @@ class Joining:
         self, program: Program, arguments: Sequence[Slot], start: int
     ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
         """The program's first steps and its others, in the memory given to it."""
-        first = self._size
-        if program.constants.nbytes:
-            self._blobs.append(program.constants)
-            self._size = align(first + program.constants.nbytes)
 
         def moved(slot: Slot) -> Slot:
             match slot.space:
                 case "argument":
                     return arguments[slot.position]
                 case "constants":
-                    return Slot("constants", first + slot.position)
+                    return slot
                 case _:
                     return Slot("workspace", start + slot.position)
 
         numbers = [self._number(kernel) for kernel in program.kernels]
         first_steps = map_steps(program.once, moved, numbers.__getitem__)
         return first_steps, map_steps(program.steps, moved, numbers.__getitem__)
-
-    def constants(self) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        """All constants: the function's own, then those of its regions."""
-        if len(self._blobs) == 1:
-            return self._blobs[0]
-        whole = aligned_bytes(self._size)
-        offset = 0
-        for blob in self._blobs:
-            whole[offset : offset + blob.nbytes] = blob
-            offset = align(offset + blob.nbytes)
-        return whole

@@ -9,6 +9,7 @@ from tensorkiln.compiler.ir.function import Function, Op
 from tensorkiln.compiler.kernel.program import Program, Slot, map_steps
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
+from tensorkiln.compiler.lower.constants import Constants
 from tensorkiln.compiler.schedules.gpu_loops import schedule_gpu_loops
 from tensorkiln.compiler.schedules.gpu_reduce import schedule_gpu_reduce
 from tensorkiln.compiler.schedules.gpu_rows import schedule_gpu_rows
@@ -31,10 +32,12 @@ def lower_to_gpu(fused: Function, target: Target) -> Program:
         for op in fused.ops
         if op.name == "fusion"
     }
+    constants = Constants()
     program = assemble(
-        fused, kernels, {}, lambda group: schedule_gpu_loops(group, target), in_place=False
-    )
-    return _in_place(program, fused)
+        fused, kernels, {}, lambda group: schedule_gpu_loops(group, target), constants,
+        in_place=False,
+    )  # fmt: skip
+    return _in_place(replace(program, constants=constants.blob()), fused)
 
 
 def _in_place(program: Program, fused: Function) -> Program:

@@ -60,14 +60,17 @@ class LaidOut:
     tilings: Mapping[Op, AnyTiling]
 
 
-def assign_layouts(function: Function, target: Target) -> LaidOut:
-    """Chooses layouts for the operands of contractions (see the module's docstring)."""
-    return _Assigner(function, target).run()
+def assign_layouts(function: Function, target: Target, alike: bool = False) -> LaidOut:
+    """Chooses layouts for the operands of contractions (see the module's docstring).
+
+    `alike` lays constants out by their own shapes only, so that functions of other rows share them.
+    """
+    return _Assigner(function, target, alike).run()
 
 
 class _Assigner:
-    def __init__(self, function: Function, target: Target) -> None:
-        self.function, self.target = function, target
+    def __init__(self, function: Function, target: Target, alike: bool) -> None:
+        self.function, self.target, self.alike = function, target, alike
         self.producers = function.producers()
         self.layouts: dict[Value, Layout] = {}
         self.tilings: dict[Op, AnyTiling] = {}
@@ -193,7 +196,7 @@ class _Assigner:
             self._convolution(op, region, hero)
             return
         constant = self._constant(op, hero.operands[1]) is not None
-        tiling = choose_tiling(hero, self.target, constant)
+        tiling = choose_tiling(hero, self.target, constant, self.alike)
         if tiling is not None and self._is_transformed(hero.operands[0]):
             # It comes in rows, lies in a near cache, and is read by few panels of columns.
             tiling = replace(tiling, pack_left=False)
@@ -356,7 +359,7 @@ def panels(op: Op, which: int, tiling: Tiling) -> Layout:
     """Operand `which` of a dot_general cut into panels: batch, panel, contracted dim, tile."""
     side = ("lhs", "rhs")[which]
     free = column_dim(op) if which else row_dim(op)
-    size = tiling.columns if which else tiling.rows
+    size = tiling.panel * tiling.lanes if which else tiling.rows
     order = (*op.ints(f"{side}_batch"), free, *op.ints(f"{side}_contracting"))
     return Layout(order, ((free, size),))
 

@@ -166,13 +166,8 @@ class _Matmul:
             """Visits the tile's vectors: place in the tile, index in the result, lanes there."""
             with body.over(rows, LoopKind.UNROLLED, "i") as i:
                 whole = vectors - 1 if ragged else vectors
-                if whole:
-                    with (
-                        body.over(whole, LoopKind.UNROLLED, "j") as j,
-                        body.over(lanes, LoopKind.VECTOR, "l") as lane,
-                    ):
-                        at = ix.add(ix.mul(j, lanes), lane)
-                        visit((i, at), self._result(row, i, column, at), None)
+                for at in self._whole(whole):
+                    visit((i, at), self._result(row, i, column, at), None)
                 if ragged:
                     with body.over(lanes, LoopKind.VECTOR, "l") as lane:
                         at = ix.add(ix.const(whole * lanes), lane)
@@ -204,6 +199,22 @@ class _Matmul:
                 self._fetch_ahead(column, vectors, k)
             each(lambda at, index, exists: self._multiply(acc, at, index, k, exists))
         self._end(acc, each, block)
+
+    def _whole(self, count: int) -> Iterator[Expr]:
+        """The columns of `count` vectors, panel after panel of the packed operand."""
+        body, t = self.body, self.tiling
+        panels, rest = divmod(count, t.panel)
+        for number, width in ((panels, t.panel), (1, rest)):
+            if not number * width:
+                continue
+            with ExitStack() as stack:
+                first: Expr = ix.const(0 if width == t.panel else panels * t.panel * t.lanes)
+                if number > 1:
+                    q = stack.enter_context(body.over(number, LoopKind.UNROLLED, "q"))
+                    first = ix.mul(q, t.panel * t.lanes)
+                j = stack.enter_context(body.over(width, LoopKind.UNROLLED, "j"))
+                lane = stack.enter_context(body.over(t.lanes, LoopKind.VECTOR, "l"))
+                yield ix.add(first, ix.add(ix.mul(j, t.lanes), lane))
 
     @property
     def _shares_panels(self) -> bool:

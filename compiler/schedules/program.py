@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.function import UNKNOWN, Function, Op, Value
 from tensorkiln.compiler.kernel.expr import Buffer
-from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step
+from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, aligned_bytes
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.assign import assign_buffers
 from tensorkiln.compiler.lower.body import place_for
+from tensorkiln.compiler.lower.constants import Constants
 from tensorkiln.compiler.lower.joining import CONTROL, Joining, inner_bytes
 from tensorkiln.compiler.lower.late_updates import late_updates
 from tensorkiln.compiler.lower.layout import Layout
@@ -30,25 +31,46 @@ from tensorkiln.runtime.errors import UnsupportedError
 _BOXES = ("dynamic_slice", "dynamic_update_slice")  # they touch a box of their first operand
 
 
-def lower_function(fused: Function, target: Target, bounded: Bounded | None = None) -> Program:
+def lower_function(
+    fused: Function,
+    target: Target,
+    bounded: Bounded | None = None,
+    shared: Constants | None = None,
+) -> Program:
     """The program of a function in which everything that computes is a fusion.
 
-    With `bounded`, `fused` is made of its function, and the program is for all its sizes.
+    With `bounded`, `fused` is made of its function, and the program is for all its sizes. With
+    `shared`, its constants lie there, in layouts that other programs read as well; the program
+    itself then has none.
     """
-    return _lowered(fused, target, EqualGroups(), bounded=bounded)
+    constants = Constants() if shared is None else shared
+    making = _Making(target, EqualGroups(), constants, shared is not None)
+    program = _lowered(fused, making, bounded=bounded)
+    return program if shared is not None else replace(program, constants=constants.blob())
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What a program and those of its regions have in common; `alike` says that constants are
+    laid out by their own shapes only."""
+
+    target: Target
+    equal: EqualGroups
+    constants: Constants
+    alike: bool
 
 
 def _lowered(
     fused: Function,
-    target: Target,
-    equal: EqualGroups,
+    making: _Making,
     inner: bool = False,
     invariants: Sequence[Value] = (),
     bounded: Bounded | None = None,
 ) -> Program:
     """The program of a function, or of a region (`inner`), whose results others read;
     `invariants` are the parameters of a body that no trip changes."""
-    laid_out = assign_layouts(fused, target)
+    target, equal = making.target, making.equal
+    laid_out = assign_layouts(fused, target, making.alike)
     once = run_once(laid_out.function, invariants) if invariants else None
     function = late_updates(once.function if once else laid_out.function)
     layouts = laid_out.layouts
@@ -60,24 +82,25 @@ def _lowered(
         for op in function.ops
         if op.name == "fusion"
     }
-    regions = {op: _lowered_regions(op, target, equal) for op in function.ops if op.name in CONTROL}
+    regions = {op: _lowered_regions(op, making) for op in function.ops if op.name in CONTROL}
     program = assemble(
-        function, kernels, layouts, lambda group: schedule_loops(group, target), regions, once
-    )
+        function, kernels, layouts, lambda group: schedule_loops(group, target), making.constants,
+        regions, once,
+    )  # fmt: skip
     return program if bounded is None else open_program(program, function, bounded, target)
 
 
-def _lowered_regions(op: Op, target: Target, equal: EqualGroups) -> tuple[Program, ...]:
+def _lowered_regions(op: Op, making: _Making) -> tuple[Program, ...]:
     """The programs of a loop's or branch's regions; a body's results take its parameters' memory."""
     if op.name != "while":
-        return tuple(_lowered(region, target, equal, inner=True) for region in op.regions)
+        return tuple(_lowered(region, making, inner=True) for region in op.regions)
     cond, body = op.regions
     pairs = zip(body.parameters, body.results, strict=True)
     invariants = [parameter for parameter, result in pairs if parameter is result]
     aliases = {k: k for k in range(len(body.parameters))}
     return (
-        _lowered(cond, target, equal, inner=True),
-        _lowered(replace(body, aliases=aliases), target, equal, inner=True, invariants=invariants),
+        _lowered(cond, making, inner=True),
+        _lowered(replace(body, aliases=aliases), making, inner=True, invariants=invariants),
     )
 
 
@@ -86,20 +109,22 @@ def assemble(
     kernels: Mapping[Op, Kernel],
     layouts: Mapping[Value, Layout],
     copying: Callable[[Group], Kernel],
+    constants: Constants,
     regions: Mapping[Op, tuple[Program, ...]] | None = None,
     once: Once | None = None,
     in_place: bool = True,
 ) -> Program:
     """The program of a function whose fusions have the given kernels, and regions programs.
 
-    `copying` schedules the kernels that copy a value from one buffer to another.  `once` tells
+    `copying` schedules the kernels that copy a value from one buffer to another.  Constants go to
+    the pool `constants`, of which the program has no bytes itself.  `once` tells
     what a loop's body computes once only.  `in_place` says that kernels of updates write what
     changes only.
     """
     regions = regions or {}
     memory = {op: inner_bytes(op, programs) for op, programs in regions.items()}
     lasting = once.values if once else frozenset[Value]()
-    plan = assign_buffers(function, kernels, layouts, memory, in_place, lasting)
+    plan = assign_buffers(function, kernels, layouts, memory, constants, in_place, lasting)
     table = _Kernels()
     first: list[Step] = []
     steps: list[Step] = [_copy(table, copying, *copy) for copy in plan.first_copies]
@@ -120,7 +145,7 @@ def assemble(
         tuple(table.kernels),
         tuple(steps),
         len(function.parameters) + len(function.results),
-        join.constants(),
+        aligned_bytes(0),
         plan.workspace_bytes,
         plan.workspace_total,
         tuple(first),

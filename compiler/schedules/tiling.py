@@ -19,6 +19,7 @@ LARGE_BYTES = 8 << 20
 NEAR_BYTES = 1 << 20
 NEAR_COLUMNS = 2048
 DEPTH = 512
+PANEL = 2  # vectors, of a right operand that is packed for tiles of any height
 TASKS = 8  # that share out well over two or four threads
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
 WAY_BYTES = 4096  # lines this far apart share a set of any usual first-level cache
@@ -39,7 +40,11 @@ class MatmulShape:
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a matrix multiply is cut up; `depth` is the block of the contracted dim."""
+    """How a matrix multiply is cut up; `depth` is the block of the contracted dim.
+
+    `panel` is the width in vectors of the panels that the right operand is packed into; a register
+    tile may be several panels wide.
+    """
 
     rows: int
     vectors: int
@@ -49,6 +54,7 @@ class Tiling:
     column_blocks: int
     pack_left: bool
     pack_right: bool
+    panel: int
 
     @property
     def columns(self) -> int:
@@ -84,8 +90,13 @@ def row_dim(op: Op) -> int:
     return dim
 
 
-def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None:
-    """The tiling of a dot_general, None if the matrix-multiply family does not take it."""
+def choose_tiling(
+    op: Op, target: Target, constant_right: bool, alike: bool = False
+) -> Tiling | None:
+    """The tiling of a dot_general, None if the matrix-multiply family does not take it.
+
+    `alike` asks for the same panels of a constant whatever the number of rows.
+    """
     shape = matmul_shape(op)
     if shape is None or 0 in (shape.m, shape.n, shape.k):
         return None
@@ -97,6 +108,10 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     else:
         vectors = 2
         rows = _balanced(shape.m, most)
+    panel = vectors
+    if alike and constant_right:
+        panel = min(PANEL, -(-shape.n // lanes))
+        vectors = max(1, vectors // panel) * panel
     right_is_rows = column_dim(op) == op.operands[1].type.rank - 1
     pack_right = constant_right or shape.m > SMALL_ROWS or not right_is_rows
     bytes_ = op.result.dtype.bytes
@@ -112,7 +127,7 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     tiles = -(-all_tiles // row_blocks)
     panels = -(-shape.n // (vectors * lanes))
     column_blocks = min(panels, _column_blocks(math.prod(shape.batch) * row_blocks))
-    return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right)
+    return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right, panel)
 
 
 def rows_serve(op: Op, tiling: Tiling) -> bool:

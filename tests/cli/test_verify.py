@@ -15,7 +15,7 @@ from tensorkiln.benchmarks.models import lenet
 from tensorkiln.compiler import pipeline
 from tensorkiln.compiler.agreement import gap, limit_of
 from tensorkiln.compiler.ir.function import Function
-from tensorkiln.compiler.lower.assign import arrange
+from tensorkiln.compiler.lower.constants import arrange
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.stepping import restore

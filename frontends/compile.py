@@ -127,6 +127,7 @@ def export_training(
     cache: bool = True,
     winograd: bool = True,
     isa: Sequence[str] = (),
+    weights: Literal["embed", "file"] = "embed",
     self_test: bool = False,
 ) -> WrittenArtifact:
     """A model that is trained in C: functions init, train_step, predict, save and load.
@@ -137,7 +138,8 @@ def export_training(
     or "mean_absolute_error" (with `targets`) of its first output; `optimizer` is "sgd", "momentum",
     "adam" (the default, with a rate of 0.001), "adamw", "adagrad" or "rmsprop", and `trainable`
     names the initializers to train (default: all of f32, but the statistics of batch norms).
-    `tensorkiln.load` gives a Trainer of what was written. The rest and the errors are as in
+    `tensorkiln.load` gives a Trainer of what was written. With `weights="file"` the initial values and
+    all constants go to a file of their own. The rest and the errors are as in
     `export`; test vectors try steps, predictions and the state.
     """
     name = c_identifier(Path(path).stem if name is None else name, "model")
@@ -147,7 +149,7 @@ def export_training(
     )
     how = TrainingExport(
         list(_targets(target, isa)), self_test, default_cache() if cache else None,
-        _without(winograd),
+        _without(winograd), weights,
     )  # fmt: skip
     return how.write(make, sizes.symbols, path, name)[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.codegen.artifact_files import WrittenArtifact
@@ -23,14 +24,15 @@ from tensorkiln.runtime.compiled import Compiled
 class TrainingExport:
     """How a training artifact is made.
 
-    `targets` are one, or several levels of x86-64. Passes in `without` are not run, `tell` is called
-    with what is done next.
+    `targets` are one, or several levels of x86-64. `weights` tells where initial values and constants
+    go: "embed" or "file". Passes in `without` are not run, `tell` is called with what is done next.
     """
 
     targets: Sequence[Target]
     self_test: bool = False
     cache: Cache | None = None
     without: Collection[str] = ()
+    weights: Literal["embed", "file"] = "embed"
     tell: Callable[[str], None] = lambda step: None
 
     def write(
@@ -66,6 +68,7 @@ class TrainingExport:
             list(zip(predictions, self.targets, strict=True)),
             path,
             prefix,
+            weights=self.weights,
             self_test=test,
             recipe=model.recipe,
         )

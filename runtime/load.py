@@ -37,6 +37,9 @@ def load(path: str | os.PathLike[str], threads: int = 0) -> Executable | OpenExe
     _check_machine(manifest, file)
     library = Library(file)
     if isinstance(manifest, TrainingManifest):
+        if manifest.artifact.weights is not None:
+            name = manifest.artifact.weights
+            load_weights(library, manifest.artifact.prefix, file.with_name(name))
         _check_unchanged(library, manifest)
         return Trainer(manifest, library, threads)
     assert manifest.artifact is not None

@@ -21,7 +21,7 @@ from tensorkiln.compiler.codegen.artifact_files import (
     write_code,
 )
 from tensorkiln.compiler.codegen.entry import Contents
-from tensorkiln.compiler.codegen.entry_weights import WEIGHTS_HEADER_BYTES
+from tensorkiln.compiler.codegen.entry_weights import side_file
 from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.header_artifact import model_header
 from tensorkiln.compiler.codegen.part import Part, combine
@@ -33,7 +33,6 @@ from tensorkiln.runtime.manifest import ArtifactInfo, Manifest
 
 # Code reaches embedded constants by 32-bit distances.
 LARGEST_EMBEDDED = 1 << 30
-_MAGIC = b"TensorKiln weights\0\1"
 
 
 def write_artifact(
@@ -69,28 +68,19 @@ def write_artifact(
     name = prefix or c_identifier(compiled.manifest.model, "model")
     output = output_for(path, target, name, linker)
     part = combine("run", [(compiled, target), *others])
-    if weights not in ("embed", "file"):
-        raise ArtifactError(f'weights must be "embed" or "file", not {weights!r}')
-    side = output.path.with_suffix(".weights") if weights == "file" else None
-    side = side if part.manifest.constants_bytes else None
-    if side is None and part.manifest.constants_bytes > LARGEST_EMBEDDED:
-        raise ArtifactError(
-            f"{part.manifest.constants_bytes} bytes of weights are too many to be embedded in"
-            f' {path}; write them beside it with weights="file"'
-        )
-    manifest = describe(part, name, self_test is not None, None if side is None else side.name)
+    side = side_file(part.data()) if beside(weights) else None
+    check_embedded(path, "weights", part.manifest.constants_bytes, side is not None)
+    file = None if side is None else output.weights
+    manifest = describe(part, name, self_test is not None, None if file is None else file.name)
     Manifest.from_json(manifest.to_json(), f"model {manifest.model!r}")  # that it can be loaded
-    start = None
-    if side is not None:
-        start = (_MAGIC + _digest(part)).ljust(WEIGHTS_HEADER_BYTES, b"\0")
-    contents = Contents(name, manifest.to_json(), (part,), start, self_test)
+    contents = Contents(name, manifest.to_json(), (part,), side, self_test)
     with ArtifactFiles(output.path.parent) as files:
         files.text(output.header, model_header(manifest))
-        if side is not None and start is not None:
-            files.parts(side, [start, part.constants.data])
+        if side is not None:
+            files.parts(output.weights, side.parts)
         write_code(files, output, contents, part.data() if side is None else ())
         files.publish()
-    return WrittenArtifact(output.path, output.header, side)
+    return WrittenArtifact(output.path, output.header, file)
 
 
 def _write_wasm(
@@ -104,6 +94,22 @@ def _write_wasm(
         files.parts(output, [code])
         files.publish()
     return WrittenArtifact(output, header, None)
+
+
+def beside(weights: str) -> bool:
+    """True if weights go to a file of their own; ArtifactError unless it is "embed" or "file"."""
+    if weights not in ("embed", "file"):
+        raise ArtifactError(f'weights must be "embed" or "file", not {weights!r}')
+    return weights == "file"
+
+
+def check_embedded(path: str | os.PathLike[str], what: str, size: int, in_file: bool) -> None:
+    """ArtifactError if the bytes of `what` are embedded and too many for it."""
+    if size > LARGEST_EMBEDDED and not in_file:
+        raise ArtifactError(
+            f"{size} bytes of {what} are too many to be embedded in {os.fspath(path)}; write them"
+            ' beside it with weights="file"'
+        )
 
 
 def describe(part: Part, prefix: str, self_test: bool, weights: str | None = None) -> Manifest:

@@ -46,6 +46,11 @@ class Output:
         """The C header beside it."""
         return self.path.with_suffix(".h")
 
+    @property
+    def weights(self) -> Path:
+        """The side file of weights beside it."""
+        return self.path.with_suffix(".weights")
+
 
 def output_for(
     path: str | os.PathLike[str], target: Target, prefix: str, linker: Sequence[str] | None = None

@@ -26,7 +26,7 @@ from tensorkiln.compiler.codegen.entry_run import body_declarations, run_functio
 from tensorkiln.compiler.codegen.entry_runtime import RUNTIME_TEXT
 from tensorkiln.compiler.codegen.entry_self_test import self_test_functions
 from tensorkiln.compiler.codegen.entry_state import State, state_functions
-from tensorkiln.compiler.codegen.entry_weights import weights_functions
+from tensorkiln.compiler.codegen.entry_weights import SideFile, weights_functions
 from tensorkiln.compiler.codegen.literals import literal
 from tensorkiln.compiler.codegen.part import Part
 from tensorkiln.compiler.codegen.target import emit_object, machine, optimize
@@ -55,14 +55,14 @@ class Entry:
 class Contents:
     """What an artifact's C functions are made for.
 
-    `prefix` begins their names, `manifest` is the JSON text. `weights_header` is what a side file of
-    weights starts with, None where they are embedded; `state` is what the parts are functions over.
+    `prefix` begins their names, `manifest` is the JSON text. `side` is the file that has the weights,
+    None where they are embedded; `state` is what the parts are functions over.
     """
 
     prefix: str
     manifest: str
     parts: tuple[Part, ...]
-    weights_header: bytes | None = None
+    side: SideFile | None = None
     self_test: SelfTest | None = None
     state: State | None = None
 
@@ -97,7 +97,7 @@ def _public(contents: Contents) -> list[str]:
         names += [part.name, f"{part.name}_with", f"{table}input_info", f"{table}output_info"]
     if contents.state is not None:
         names += ["init", "save", "load", "state_size", "state_info"]
-    if contents.weights_header is not None:
+    if contents.side is not None:
         names += ["load_weights", "unload_weights"]
     if contents.levels:
         names += ["select", "level"]
@@ -108,7 +108,7 @@ def _public(contents: Contents) -> list[str]:
 
 def entry_text(contents: Contents) -> str:
     """The LLVM IR of the entry, without triple and data layout."""
-    prefix, header, state = contents.prefix, contents.weights_header, contents.state
+    prefix, side, state = contents.prefix, contents.side, contents.state
     workspace = max(part.manifest.workspace_bytes for part in contents.parts)
     section = MANIFEST_SECTION if state is None else TRAINING_SECTION
     texts = [
@@ -126,21 +126,20 @@ def entry_text(contents: Contents) -> str:
             _tensor_table(prefix, f"{table}input", part.fed),
             _tensor_table(prefix, f"{table}output", part.given),
             body_declarations(part),
-            run_functions(prefix, part, header is not None),
+            run_functions(prefix, part, side),
         ]
-        if header is None and part.manifest.constants_bytes:
+        if side is None and part.manifest.constants_bytes:
             texts.append(f"@{part.constants_symbol} = external hidden constant i8, align 64\n")
     if state is not None:
-        texts += [_tensor_table(prefix, "state", state.specs), state_functions(prefix, state)]
+        texts += [_tensor_table(prefix, "state", state.specs), state_functions(prefix, state, side)]
     if contents.levels:
         texts.append(dispatch_text(prefix, contents.levels))
     if contents.self_test is not None:
         specs, size = ((), 0) if state is None else (state.specs, state.initial.nbytes)
         test = contents.self_test
         texts.append(self_test_functions(prefix, contents.parts, test, specs, size))
-    if header is not None:
-        (part,) = contents.parts
-        texts.append(weights_functions(prefix, header, part.manifest.constants_bytes))
+    if side is not None:
+        texts.append(weights_functions(prefix, side))
     return "\n".join(texts)
 
 
@@ -152,6 +151,7 @@ declare hidden i32 @tk_thread_count(i32)
 declare hidden void @tk_pool_shutdown()
 declare i32 @posix_memalign(ptr, i64, i64)
 declare void @free(ptr)
+declare i32 @memcmp(ptr, ptr, i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 

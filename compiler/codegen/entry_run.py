@@ -12,16 +12,17 @@ arrays of pointers. `runtime` gives the program's own threads and memory for one
 
 from __future__ import annotations
 
+from tensorkiln.compiler.codegen.entry_weights import SideFile, pointer_to
 from tensorkiln.compiler.codegen.part import Part
 from tensorkiln.runtime import status
 
 _SIGNATURE = "ptr %inputs, ptr %outputs, ptr %workspace, i32 %threads"
 
 
-def run_functions(prefix: str, part: Part, side_file: bool) -> str:
+def run_functions(prefix: str, part: Part, side: SideFile | None) -> str:
     """The two functions of `part`; with one version its body is called without asking the processor.
 
-    They need `RUNTIME_TEXT` in their module, and `@weights` with a side file.
+    They need `RUNTIME_TEXT` in their module, and `@weights` with constants in a side file.
     """
     inputs, outputs = part.manifest.inputs, part.manifest.outputs
     signature = f"ptr %state, {_SIGNATURE}" if part.has_state else _SIGNATURE
@@ -38,7 +39,7 @@ def run_functions(prefix: str, part: Part, side_file: bool) -> str:
     lines += _check("inputs", "%inputs") if part.fed else []
     lines += _check("outputs", "%outputs") if part.given else []
     lines += _pointers(part)
-    lines += _constants(part, side_file)
+    lines += _constants(part, side)
     lines += _version(part)
     lines += _workspace(part.manifest.workspace_bytes)
     for index, spec in enumerate(outputs):
@@ -104,17 +105,10 @@ def _store_pointer(name: str, position: int) -> list[str]:
     ]
 
 
-def _constants(part: Part, side_file: bool) -> list[str]:
-    if not side_file:
-        symbol = f"@{part.constants_symbol}" if part.manifest.constants_bytes else "null"
-        return [f"  %constants.all = getelementptr i8, ptr {symbol}, i64 0"]
-    return [
-        "  %constants.all = load atomic ptr, ptr @weights acquire, align 8",
-        "  %unloaded = icmp eq ptr %constants.all, null",
-        "  br i1 %unloaded, label %fail.unloaded, label %loaded",
-        f"fail.unloaded:\n  ret i32 {status.WEIGHTS_NOT_LOADED}",
-        "loaded:",
-    ]
+def _constants(part: Part, side: SideFile | None) -> list[str]:
+    if not part.manifest.constants_bytes:
+        return ["  %constants.all = getelementptr i8, ptr null, i64 0"]
+    return [pointer_to(part.constants_symbol, "constants.all", side)]
 
 
 def _version(part: Part) -> list[str]:

@@ -140,9 +140,15 @@ def _whole(
     """`P_self_test` and the samples of the state after all calls."""
     lines = [f"define i32 @{prefix}_self_test(i32 %threads) {{", "entry:"]
     lines += _memory(max(size, 64))
+    ends, before = [], "begin"
     if state:
-        lines.append(f"  call i32 @{prefix}_init(ptr %memory)")
-    ends = []
+        lines += [
+            f"  %started = call i32 @{prefix}_init(ptr %memory)",
+            "  %ready = icmp eq i32 %started, 0",
+            "  br i1 %ready, label %train, label %leave",
+            "train:",
+        ]
+        ends, before = ["[ %started, %begin ]"], "train"
     for number in range(len(test.calls)):
         lines += [
             f"  %status.{number} = call i32 @test.{number}(ptr %memory, i32 %threads)",
@@ -150,7 +156,8 @@ def _whole(
             f"  br i1 %good.{number}, label %after.{number}, label %leave",
             f"after.{number}:",
         ]
-        ends.append(f"[ %status.{number}, %{'begin' if not number else f'after.{number - 1}'} ]")
+        ends.append(f"[ %status.{number}, %{before} ]")
+        before = f"after.{number}"
     checks = []
     for number, (spec, sample) in enumerate(zip(state, test.state, strict=True)):
         lines.append(f"  %s{number} = getelementptr i8, ptr %memory, i64 {offsets[spec.name]}")

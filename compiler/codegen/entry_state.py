@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tensorkiln.compiler.codegen.entry_weights import SideFile, pointer_to
 from tensorkiln.compiler.codegen.literals import literal
 from tensorkiln.runtime import status
 from tensorkiln.runtime.manifest import TensorSpec
@@ -31,15 +32,21 @@ class State:
     header: bytes
 
 
-def state_functions(prefix: str, state: State) -> str:
-    """The functions. A state is written beside its file, which is then replaced."""
+def state_functions(prefix: str, state: State, side: SideFile | None = None) -> str:
+    """The functions. A state is written beside its file, which is then replaced.
+
+    Initial values are at `INITIAL_SYMBOL`, or in `side`, which must then be mapped for `P_init`.
+    """
     size = state.initial.nbytes
+    embedded = (
+        "" if side is not None else f"@{INITIAL_SYMBOL} = external hidden constant i8, align 64"
+    )
     return f"""
 define i64 @{prefix}_state_size() {{
   ret i64 {size}
 }}
 
-@{INITIAL_SYMBOL} = external hidden constant i8, align 64
+{embedded}
 @state.header = private unnamed_addr constant {literal(state.header)}
 @state.write = private unnamed_addr constant [3 x i8] c"wb\\00"
 @state.read = private unnamed_addr constant [3 x i8] c"rb\\00"
@@ -53,7 +60,6 @@ declare i32 @remove(ptr)
 declare i32 @rename(ptr, ptr)
 declare i64 @strlen(ptr)
 declare ptr @malloc(i64)
-declare i32 @memcmp(ptr, ptr, i64)
 
 define i32 @{prefix}_init(ptr %state) {{
 entry:
@@ -62,7 +68,8 @@ entry:
 fail:
   ret i32 {status.NULL_ARGUMENT}
 copy:
-  call void @llvm.memcpy.p0.p0.i64(ptr %state, ptr @{INITIAL_SYMBOL}, i64 {size}, i1 false)
+{pointer_to(INITIAL_SYMBOL, "initial", side)}
+  call void @llvm.memcpy.p0.p0.i64(ptr %state, ptr %initial, i64 {size}, i1 false)
   ret i32 0
 }}
 

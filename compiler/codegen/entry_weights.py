@@ -1,28 +1,82 @@
-"""The C functions that map and unmap a side file of weights, as LLVM IR."""
+"""A side file of weights, and the C functions that map and unmap it, as LLVM IR."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from tensorkiln.compiler.codegen.literals import literal
+from tensorkiln.compiler.codegen.objects import DataSymbol
 from tensorkiln.runtime import status
 
 WEIGHTS_HEADER_BYTES = 64
+_MAGIC = b"TensorKiln weights\0\1"
+_ALIGNMENT = 64
 
 
-def weights_functions(prefix: str, header: bytes, constants_bytes: int) -> str:
-    """`P_load_weights` and `P_unload_weights`; `@weights` points to the constants while mapped.
+@dataclass(frozen=True, slots=True, eq=False)
+class SideFile:
+    """A file with what would be embedded: a header, and blocks one after the other.
 
-    The file is `header` and the constants.
+    `starts` tells where the block of a symbol starts behind the header, `size` how long all are
+    together; `parts` are the file's bytes.
     """
-    size = WEIGHTS_HEADER_BYTES + constants_bytes
+
+    header: bytes
+    starts: Mapping[str, int]
+    size: int
+    parts: tuple[memoryview, ...]
+
+
+def side_file(data: Sequence[DataSymbol]) -> SideFile | None:
+    """The file with `data`, each at a multiple of 64; None if there is none."""
+    starts: dict[str, int] = {}
+    parts: list[memoryview] = []
+    end = 0
+    for symbol in data:
+        block = memoryview(symbol.data).cast("B")
+        if gap := -end % _ALIGNMENT:
+            parts.append(memoryview(bytes(gap)))
+        starts[symbol.name] = end + gap
+        parts.append(block)
+        end = starts[symbol.name] + block.nbytes
+    if not end:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    header = (_MAGIC + digest.digest()).ljust(WEIGHTS_HEADER_BYTES, b"\0")
+    return SideFile(header, starts, end, (memoryview(header), *parts))
+
+
+def pointer_to(symbol: str, name: str, side: SideFile | None) -> str:
+    """Lines that make `%name` the address of the embedded `symbol`, or of its block in `side`.
+
+    While the side file is not mapped the function is left with WEIGHTS_NOT_LOADED.
+    """
+    if side is None:
+        return f"  %{name} = getelementptr i8, ptr @{symbol}, i64 0"
+    return f"""  %mapped = load atomic ptr, ptr @weights acquire, align 8
+  %unmapped = icmp eq ptr %mapped, null
+  br i1 %unmapped, label %fail.unmapped, label %is.mapped
+fail.unmapped:
+  ret i32 {status.WEIGHTS_NOT_LOADED}
+is.mapped:
+  %{name} = getelementptr i8, ptr %mapped, i64 {side.starts[symbol]}"""
+
+
+def weights_functions(prefix: str, side: SideFile) -> str:
+    """`P_load_weights` and `P_unload_weights`; `@weights` points behind the header while mapped."""
+    size = WEIGHTS_HEADER_BYTES + side.size
     return f"""
 @weights = internal global ptr null
-@weights.header = private unnamed_addr constant {literal(header)}
+@weights.header = private unnamed_addr constant {literal(side.header)}
 declare i32 @open(ptr, i32, ...)
 declare i64 @lseek(i32, i64, i32)
 declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
 declare i32 @munmap(ptr, i64)
 declare i32 @close(i32)
-declare i32 @memcmp(ptr, ptr, i64)
 
 define i32 @{prefix}_load_weights(ptr %path) {{
 entry:

@@ -128,7 +128,7 @@ def _text(header: _Header) -> str:
     lines += [
         *_common_lines(prefix, upper),
         "",
-        *(_weights_lines(prefix, artifact.weights) if artifact.weights else []),
+        *(_weights_lines(prefix, artifact.weights, header.state) if artifact.weights else []),
         *(_version_lines(prefix, artifact) if artifact.versions else []),
         *(_self_test_lines(prefix) if artifact.self_test else []),
         *_info_lines(prefix, header),
@@ -215,10 +215,11 @@ def _self_test_lines(prefix: str) -> list[str]:
     ]
 
 
-def _weights_lines(prefix: str, file_name: str) -> list[str]:
+def _weights_lines(prefix: str, file_name: str, state: TrainingManifest | None) -> list[str]:
+    first = "the first run" if state is None else f"{prefix}_init and the first step"
     return [
         f"/* Maps the weights file ({comment_text(file_name)}) into memory; 0 or a status. Call it once",
-        " * before the first run; later calls do nothing. */",
+        f" * before {first}; later calls do nothing. */",
         f"int32_t {prefix}_load_weights(const char *path);",
         "",
         "/* Unmaps the weights; no call may be running. */",

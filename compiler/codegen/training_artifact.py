@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tensorkiln.compiler.codegen.artifact import LARGEST_EMBEDDED, describe
+from tensorkiln.compiler.codegen.artifact import beside, check_embedded, describe
 from tensorkiln.compiler.codegen.artifact_files import (
     ArtifactFiles,
     WrittenArtifact,
@@ -19,6 +20,7 @@ from tensorkiln.compiler.codegen.artifact_files import (
 )
 from tensorkiln.compiler.codegen.entry import Contents
 from tensorkiln.compiler.codegen.entry_state import INITIAL_SYMBOL, STATE_HEADER_BYTES, State
+from tensorkiln.compiler.codegen.entry_weights import side_file
 from tensorkiln.compiler.codegen.header_artifact import training_header
 from tensorkiln.compiler.codegen.objects import DataSymbol
 from tensorkiln.compiler.codegen.part import Part, Versions, combine
@@ -37,13 +39,15 @@ def write_training_artifact(
     path: str | os.PathLike[str],
     prefix: str,
     *,
+    weights: Literal["embed", "file"] = "embed",
     self_test: SelfTest | None = None,
     recipe: Recipe | None = None,
 ) -> WrittenArtifact:
     """Write a model that trains, and its header, to `path` (.so, .a or .o).
 
     `step` and `predict` are compiled for the same targets: one, or several levels of x86-64. Their
-    inputs with a name of `state` are the state, whose initial values are embedded. `self_test`
+    inputs with a name of `state` are the state, whose initial values are embedded; with
+    `weights="file"` they and all constants go to a file beside it (suffix .weights). `self_test`
     becomes a function that tries both, `recipe` goes into the manifest. ArtifactError as in
     `write_artifact`.
     """
@@ -51,12 +55,12 @@ def write_training_artifact(
         raise ArtifactError(f"{path}: the step and the prediction are for different targets")
     output = output_for(path, step[0][1], prefix)
     parts = (combine("train_step", step), combine("predict", predict))
-    manifests = [describe(part, prefix, self_test is not None) for part in parts]
+    in_file = beside(weights)
+    file = output.weights.name if in_file else None
+    manifests = [describe(part, prefix, self_test is not None, file) for part in parts]
     manifest = TrainingManifest(_specs(state, parts), manifests[0], manifests[1], recipe)
-    if manifest.state_bytes > LARGEST_EMBEDDED:
-        raise ArtifactError(
-            f"{path}: {manifest.state_bytes} bytes of initial state are too many to be embedded"
-        )
+    constants = sum(part.manifest.constants_bytes for part in parts)
+    check_embedded(path, "initial state and weights", manifest.state_bytes + constants, in_file)
     TrainingManifest.from_json(manifest.to_json(), prefix)  # that it can be loaded
     parts = (
         replace(parts[0], offsets=manifest.offsets),
@@ -64,13 +68,16 @@ def write_training_artifact(
     )
     initial = _initial(state, manifest)
     kept = State(manifest.state, initial, _file_header(manifest.state))
-    contents = Contents(prefix, manifest.to_json(), parts, None, self_test, kept)
     data = [DataSymbol(INITIAL_SYMBOL, initial.data), *(d for part in parts for d in part.data())]
+    side = side_file(data) if in_file else None
+    contents = Contents(prefix, manifest.to_json(), parts, side, self_test, kept)
     with ArtifactFiles(output.path.parent) as files:
         files.text(output.header, training_header(manifest))
-        write_code(files, output, contents, data)
+        if side is not None:
+            files.parts(output.weights, side.parts)
+        write_code(files, output, contents, data if side is None else ())
         files.publish()
-    return WrittenArtifact(output.path, output.header, None)
+    return WrittenArtifact(output.path, output.header, output.weights if in_file else None)
 
 
 def _specs(

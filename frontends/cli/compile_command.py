@@ -55,7 +55,8 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     add_dims(parser)
     parser.add_argument(
         "--weights", choices=("embed", "file"), default="embed",
-        help="where weights go: into the output, or to a file beside it (default: embed)",
+        help="where weights, and with --train the initial values, go: into the output, or to a file"
+        " beside it (default: embed)",
     )  # fmt: skip
     parser.add_argument(
         "--isa", type=_levels, default=(), metavar="v2,v3,v4",
@@ -121,17 +122,12 @@ def run(options: Any) -> int:
 
 def _training(options: Any, output: Path, name: str) -> int:
     """Writes a training artifact."""
-    if options.weights != "embed":
-        raise UsageError(
-            "--weights file goes without --train: what is trained is the program's state, and its"
-            " initial values are in the file that is written"
-        )
     sizes = dim_sizes(open_dims_of(options))
     with Progress(options.verbose) as progress:
         progress.step(f"reading {options.model}")
         how = TrainingExport(
             list(map(target_named, options.isa or [options.target])), options.self_test,
-            cache_of(options), options.without, progress.step,
+            cache_of(options), options.without, options.weights, progress.step,
         )  # fmt: skip
         written, step, predict = how.write(
             lambda point: training_of(options, sizes.at(point)), sizes.symbols, output, name

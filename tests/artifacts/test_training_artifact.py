@@ -194,7 +194,6 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     names = output_of(tool("nm"), "--defined-only", "-g", tmp_path / "t.a")
     assert {"t_init", "t_train_step", "t_predict", "t_save", "t_load"} <= set(names.split())
     assert "tk_body" not in names
-    assert main([*arguments, "--train", "softmax_cross_entropy", "--weights", "file"]) == 2
     assert main([*arguments, "--train", "mean_squared_error", "--trainable", "none"]) == 1
     assert "no initializer none" in capsys.readouterr().err
     strict = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-xc"]

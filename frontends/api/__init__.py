@@ -37,6 +37,7 @@ _SUBMODULES = frozenset(
         "flags",
         "gfile",
         "graph_util",
+        "image",
         "initializers",
         "io",
         "layers",

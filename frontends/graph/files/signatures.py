@@ -52,6 +52,11 @@ Conv3DBackpropInputV2(input_sizes:Tshape filter:T out_backprop:T) strides:ints p
 CropAndResize(image:T boxes:float32 box_ind:int32 crop_size:int32) method:string=bilinear extrapolation_value:float=0
 Cumprod(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
 Cumsum(x:T axis:Tidx) exclusive:bool=false reverse:bool=false
+DecodeAndCropJpeg(contents:string crop_window:int32) channels:int=0 ratio:int=1 fancy_upscaling:bool=true try_recover_truncated:bool=false acceptable_fraction:float=1 dct_method:string=
+DecodeBmp(contents:string) channels:int=0
+DecodeImage(contents:string) channels:int=0 dtype:type=uint8 expand_animations:bool=true
+DecodeJpeg(contents:string) channels:int=0 ratio:int=1 fancy_upscaling:bool=true try_recover_truncated:bool=false acceptable_fraction:float=1 dct_method:string=
+DecodePng(contents:string) channels:int=0 dtype:type=uint8
 DecodeWav(contents:string) desired_channels:int=-1 desired_samples:int=-1
 DepthToSpace(input:T) block_size:int data_format:string=NHWC
 DepthwiseConv2dNative(input:T filter:T) strides:ints padding:string explicit_paddings:ints= data_format:string=NHWC dilations:ints=1,1,1,1
@@ -60,8 +65,11 @@ DepthwiseConv2dNativeBackpropInput(input_sizes:int32 filter:T out_backprop:T) st
 Dilation2D(input:T filter:T) strides:ints rates:ints padding:string
 Einsum(inputs:T*N) equation:string
 EmptyTensorList(element_shape:shape_type max_num_elements:int32) element_dtype:type
+EncodeJpeg(image:uint8) format:string= quality:int=95 progressive:bool=false optimize_size:bool=false chroma_downsampling:bool=true density_unit:string=in x_density:int=300 y_density:int=300 xmp_metadata:string=
+EncodePng(image:T) compression:int=-1
 EnsureShape(input:T) shape:shape
 ExpandDims(input:T dim:Tdim)
+ExtractJpegShape(contents:string) output_type:type=int32
 ExtractImagePatches(images:T) ksizes:ints strides:ints rates:ints padding:string
 FFT(input:Tcomplex)
 FFT2D(input:Tcomplex)

@@ -14,15 +14,20 @@ import numpy.typing as npt
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
-def png(image: npt.NDArray[np.uint8]) -> bytes:
-    """A PNG file of [height, width, 1 to 4 channels]: grey, grey and alpha, RGB, RGBA."""
+def png(image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], compression: int = -1) -> bytes:
+    """A PNG file of [height, width, 1 to 4 channels]: grey, grey and alpha, RGB, RGBA.
+
+    `compression` is zlib's level, from 0 (none) to 9, -1 for its default.
+    """
     height, width, channels = image.shape
-    rows = np.zeros((height, 1 + width * channels), np.uint8)
-    rows[:, 1:] = image.reshape(height, width * channels)
-    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    depth = image.dtype.itemsize
+    rows = np.zeros((height, 1 + width * channels * depth), np.uint8)
+    ordered = np.ascontiguousarray(image.astype(image.dtype.newbyteorder(">")))
+    rows[:, 1:] = ordered.view(np.uint8).reshape(height, width * channels * depth)
+    header = struct.pack(">IIBBBBB", width, height, 8 * depth, _COLOUR_TYPES[channels], 0, 0, 0)
     return b"".join(
         (b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header),
-         _chunk(b"IDAT", zlib.compress(rows.tobytes())), _chunk(b"IEND", b""))
+         _chunk(b"IDAT", zlib.compress(rows.tobytes(), compression)), _chunk(b"IEND", b""))
     )  # fmt: skip
 
 

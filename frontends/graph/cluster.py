@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tensorkiln.compiler.ir.function import Function, Value
-from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.ops import Builder, shorthand
+from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.cluster_lowering import Lowered, Signature, lower_cluster
 from tensorkiln.frontends.graph.effects import Effect
-from tensorkiln.frontends.graph.guards import Guard, GuardStep, split_guard
-from tensorkiln.frontends.graph.lowering import Lowering, UnknownValueError
+from tensorkiln.frontends.graph.guards import Guard, GuardStep, OpenGuardStep, RunsGuard
+from tensorkiln.frontends.graph.lowering import UnknownValueError
 from tensorkiln.frontends.graph.open_cluster import (
     SPECIALISED,
     OpenDims,
@@ -31,7 +29,7 @@ from tensorkiln.frontends.graph.step import (
     Step,
 )
 from tensorkiln.frontends.graph.store import Store, uninitialized
-from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.runtime.errors import UnsupportedError
 
 
 class StalePlanError(Exception):
@@ -45,15 +43,6 @@ class NoValueYetError(Exception):
     def __init__(self, variables: Sequence[Operation]) -> None:
         super().__init__()
         self.variables = frozenset(variables)
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a cluster computes: its ops in batches, the tensors it is given and those it gives."""
-
-    order: Sequence[Sequence[Operation]]
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
 
 
 class Cluster:
@@ -130,106 +119,36 @@ class Cluster:
         dims = open_dims([*self._seen[-SPECIALISED:], shapes])
         if dims is None:
             return None
-        lowered = lower_cluster(self.signature, shapes, self._store)
-        compiled = None
-        if lowered.guard is None and not lowered.effects and not is_copy(lowered.function):
-            compiled = compile_cluster(self._function, dims)
-        if compiled is None:
+        form = self._make_open(shapes, dims, self._make_step)
+        if form is None:
             self._opens = False
-            return None
-        form = OpenForm(lowered, dims, self._store, self._make_step.open(compiled))
-        self._open.append(form)
+        else:
+            self._open.append(form)
         return form
 
-    def _function(self, shapes: Shapes) -> Function:
-        return lower_cluster(self.signature, shapes, self._store).function
+    def _make_open(self, shapes: Shapes, dims: OpenDims, steps: CompiledSteps) -> OpenForm | None:
+        lowered = self._lowered(shapes)
+        if is_copy(lowered.function):
+            return None
+        guard = None
+        if lowered.guard is not None:
+            compiled = compile_cluster(self._guard, dims)
+            if compiled is None:
+                return None
+            guard = OpenGuardStep(lowered.guard, steps.open(compiled))
+        compiled = compile_cluster(lambda at: self._lowered(at).function, dims)
+        if compiled is None:
+            return None
+        return OpenForm(lowered, dims, self._store, steps.open(compiled), guard, self._lowered)
 
+    def _lowered(self, shapes: Shapes) -> Lowered:
+        return lower_cluster(self.signature, shapes, self._store)
 
-@dataclass(frozen=True)
-class Lowered:
-    """A cluster's function; its results are the outputs, what effects get, the new states."""
-
-    function: Function
-    lowering: Lowering
-    inputs: tuple[Value, ...]
-    outputs: int
-    observed: int
-    effects: tuple[Effect, ...]
-    guard: Guard | None
-
-
-def lower_cluster(
-    signature: Signature,
-    shapes: Sequence[tuple[int, ...]],
-    store: Store,
-    fixed: dict[Tensor, Array] | None = None,
-    lenient: frozenset[Operation] = frozenset(),
-) -> Lowered:
-    """The function of a cluster: parameters are the inputs, variables, flags and random states;
-    results the outputs, what the host looks at afterwards, then the variables' new values, then
-    the next random states.  `lenient`: see Lowering."""
-    kinds = {
-        tensor: TensorType(shape, tensor.dtype.ir)
-        for tensor, shape in zip(signature.inputs, shapes, strict=True)
-    }
-    lowering = Lowering(kinds, store.shape, fixed=fixed)
-    lowering.lenient = lenient
-    lowering.lower(signature.order)
-    results = [lowering.value(tensor) for tensor in signature.outputs]
-    names = [tensor.name for tensor in signature.outputs]
-    inputs = tuple(lowering.values[tensor] for tensor in signature.inputs)
-    guard, effects = split_guard(lowering, inputs)
-    all_hold = _all_hold(lowering.builder, effects)
-    effects += _first_values(lowering, all_hold, store)
-    for number, effect in enumerate(effects):
-        observed = (*effect.values, *([] if effect.holds is None else [effect.holds]))
-        results += [lowering.identity(value) for value in observed]
-        names += [f"{effect.op.name}/observed_{number}_{k}" for k in range(len(observed))]
-    count = len(results)
-    parameters = {value: k for k, value in enumerate(lowering.builder.parameters)}
-    aliases: dict[int, int] = {}
-    for variable, value in lowering.written.items():
-        old, new = lowering.variables.get(variable), value
-        if old is not None and old.type == new.type:
-            aliases[len(results)] = parameters[old]
-            if all_hold is not None:
-                new = shorthand.select(lowering.builder, all_hold, new, old)
-        results.append(new)
-        names.append(f"{variable.name}/new")
-    for op, new in lowering.next_counters.items():
-        aliases[len(results)] = parameters[lowering.counters[op]]
-        results.append(new)
-        names.append(f"{op.name}/next_state")
-    function = lowering.builder.finish(results, names, aliases)
-    outputs = len(signature.outputs)
-    return Lowered(
-        function, lowering, inputs, outputs, count - outputs, tuple(effects), guard
-    )  # fmt: skip
-
-
-def _all_hold(builder: Builder, effects: Sequence[Effect]) -> Value | None:
-    """Whether all checks hold, or None if there are none."""
-    found: Value | None = None
-    for effect in effects:
-        if effect.holds is not None:
-            holds = effect.holds
-            found = holds if found is None else builder.one("and", (found, holds))
-    return found
-
-
-def _first_values(lowering: Lowering, all_hold: Value | None, store: Store) -> list[Effect]:
-    """Notes afterwards which variables got their first value in a branch."""
-
-    def noted(variable: Operation, ready: Value) -> Effect:
-        def react(arrays: Sequence[Array]) -> None:
-            if arrays[0] and not store.is_initialized(variable):
-                store.mark_initialized(variable)
-
-        if all_hold is not None:
-            ready = lowering.builder.one("and", (ready, all_hold))
-        return Effect(variable, (ready,), react)
-
-    return [noted(variable, ready) for variable, ready in lowering.readies.items()]
+    def _guard(self, shapes: Shapes) -> Function:
+        guard = self._lowered(shapes).guard
+        if guard is None:
+            raise UnsupportedError("nothing is checked before it")
+        return guard.function
 
 
 # Functions that only move data are not worth compiling: the interpreter's copies are as fast.
@@ -245,9 +164,15 @@ class CompiledCluster:
     """A cluster's function, bound to the arrays of a store; not for two threads at once."""
 
     def __init__(
-        self, lowered: Lowered, store: Store, make_step: MakeStep, opened: OpenStep | None = None
+        self,
+        lowered: Lowered,
+        store: Store,
+        make_step: MakeStep,
+        opened: OpenStep | None = None,
+        guard: RunsGuard | None = None,
     ) -> None:
-        """The step is `opened` if that is given, else one that `make_step` makes."""
+        """The steps are `opened` and `guard` if the first is given, else those that `make_step`
+        makes."""
         self.function = lowered.function
         self._lowering = lowered.lowering
         self._store = store
@@ -263,7 +188,9 @@ class CompiledCluster:
         self._outputs = lowered.outputs
         self._state_position = first + len(self._made)
         self._effects = lowered.effects
-        self._guard = GuardStep(lowered.guard, make_step) if lowered.guard else None
+        self._guard = guard
+        if opened is None and lowered.guard is not None:
+            self._guard = GuardStep(lowered.guard, make_step)
         self._first_values: list[Operation] = []
         self._step: Step
         if opened is not None:
@@ -300,16 +227,20 @@ class CompiledCluster:
     def _react(self, observed: list[Array]) -> None:
         """Does what is to be done on the host: printing in graph order, then the first error."""
         failed = []
-        for effect in self._effects:
+        for number, effect in enumerate(self._effects):
             count = len(effect.values)
             values = observed[:count]
             del observed[:count]
             if effect.holds is None:
                 effect.react(values)
             elif not observed.pop(0):
-                failed.append((effect, values))
-        for effect, values in failed:
-            effect.react(values)
+                failed.append((number, values))
+        for number, values in failed:
+            self._checks()[number].react(values)
+
+    def _checks(self) -> Sequence[Effect]:
+        """The effects, as those of checks that fail are to be told of."""
+        return self._effects
 
     def _bind(self) -> None:
         """Points the step to the arrays of the store."""
@@ -351,10 +282,21 @@ class CompiledCluster:
 class OpenForm(CompiledCluster):
     """A cluster's function for a range of sizes."""
 
-    def __init__(self, lowered: Lowered, dims: OpenDims, store: Store, step: OpenStep) -> None:
-        super().__init__(lowered, store, InterpretedStep, step)
+    def __init__(
+        self,
+        lowered: Lowered,
+        dims: OpenDims,
+        store: Store,
+        step: OpenStep,
+        guard: OpenGuardStep | None,
+        lower: Callable[[Shapes], Lowered],
+    ) -> None:
+        """`lower` lowers the cluster for shapes, of which messages of errors tell."""
+        super().__init__(lowered, store, InterpretedStep, step, guard)
         self.dims = dims
         self._opened = step
+        self._open_guard = guard
+        self._lower = lower
         self._sizes: dict[str, int] | None = None
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
@@ -367,5 +309,20 @@ class OpenForm(CompiledCluster):
             self._made = [
                 (position, shapes[k], dtype) for k, (position, _, dtype) in enumerate(self._made)
             ]
+            if self._open_guard is not None:
+                self._open_guard.tell(sizes, self._exact_guard)
             self._sizes = sizes
         return super().run(arrays)
+
+    def _checks(self) -> Sequence[Effect]:
+        return self._exact().effects
+
+    def _exact_guard(self) -> Guard:
+        guard = self._exact().guard
+        assert guard is not None
+        return guard
+
+    def _exact(self) -> Lowered:
+        """The cluster lowered for the sizes of the run."""
+        assert self._sizes is not None
+        return self._lower(self.dims.shapes(self._sizes))

@@ -5,8 +5,9 @@ So the usual check, of fed labels and indices, costs the step itself nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.effects import Effect
 from tensorkiln.frontends.graph.lowering import Lowering
-from tensorkiln.frontends.graph.step import MakeStep, Step
+from tensorkiln.frontends.graph.step import MakeStep, OpenStep, Step
 
 _MOST_OPS = 64
 
@@ -75,6 +76,14 @@ def _slice(
     return found
 
 
+class RunsGuard(Protocol):
+    """A guard that can be run."""
+
+    def run(self, arrays: Sequence[Array]) -> None:
+        """Raises what the first check that fails raises; the arrays are a cluster's inputs."""
+        ...
+
+
 class GuardStep:
     """A guard, compiled."""
 
@@ -88,13 +97,49 @@ class GuardStep:
             self._step.bind(count + k, array)
 
     def run(self, arrays: Sequence[Array]) -> None:
-        """Raises what the first check that fails raises."""
+        """See RunsGuard."""
         for k, place in enumerate(self._places):
             self._step.bind(k, arrays[place])
         self._step.run()
-        start = 0
-        for check in self._checks:
-            end = start + len(check.values)
-            if not self._observed[end]:
-                check.react([array.copy() for array in self._observed[start:end]])
-            start = end + 1
+        _react(self._checks, self._observed, lambda: self._checks)
+
+
+class OpenGuardStep:
+    """A guard, compiled for a range of sizes."""
+
+    def __init__(self, guard: Guard, step: OpenStep) -> None:
+        self._guard = guard
+        self._step = step
+        self._observed: list[Array] = []
+        self._exact: Callable[[], Guard] = lambda: guard
+
+    def tell(self, sizes: Mapping[str, int], exact: Callable[[], Guard]) -> None:
+        """The sizes of the calls that follow; `exact` gives the guard for just these."""
+        step, results = self._step, self._guard.function.results
+        step.tell(sizes)
+        first = len(self._guard.places) + len(step.sizes.ranges)
+        self._observed = []
+        for k, (shape, value) in enumerate(zip(step.sizes.outputs, results, strict=True)):
+            array = np.empty(shape.at(sizes), value.dtype.numpy)
+            self._observed.append(array)
+            step.bind(first + k, array)
+        self._exact = exact
+
+    def run(self, arrays: Sequence[Array]) -> None:
+        """See RunsGuard."""
+        for k, place in enumerate(self._guard.places):
+            self._step.bind(k, arrays[place])
+        self._step.run()
+        _react(self._guard.checks, self._observed, lambda: self._exact().checks)
+
+
+def _react(
+    checks: Sequence[Effect], observed: Sequence[Array], told: Callable[[], Sequence[Effect]]
+) -> None:
+    """Lets the checks that failed, as `told` gives them, react to what was observed."""
+    start = 0
+    for number, check in enumerate(checks):
+        end = start + len(check.values)
+        if not observed[end]:
+            told()[number].react([array.copy() for array in observed[start:end]])
+        start = end + 1

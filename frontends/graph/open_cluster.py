@@ -4,8 +4,8 @@ The rule: the first `SPECIALISED` combinations of input shapes get code of their
 fastest. When one more comes that differs from them in sizes only, the dims that have had several
 sizes are given the range from 1 to at least twice the largest one seen, rounded up to a power of
 two, and the cluster is compiled for that; dims that were always equal are one size. Combinations
-outside of a range start this again. A cluster that cannot be compiled for a range (linear algebra
-along open dims, checks of values, ...) gets code for each combination; the log says so at level INFO.
+outside of a range start this again. A cluster that cannot be compiled for a range (see
+docs/open_sizes.md) gets code for each combination; the log says so at level INFO.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import numpy as np
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.arrays import Array, make_array
-from tensorkiln.frontends.graph.cluster import Cluster, Signature, lower_cluster
+from tensorkiln.frontends.graph.cluster import Cluster
+from tensorkiln.frontends.graph.cluster_lowering import Signature, lower_cluster
 from tensorkiln.frontends.graph.host import HostContext
 from tensorkiln.frontends.graph.lowering import variable_of
 from tensorkiln.frontends.graph.operation import Operation

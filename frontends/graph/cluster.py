@@ -119,12 +119,12 @@ class Cluster:
         dims = open_dims([*self._seen[-SPECIALISED:], shapes])
         if dims is None:
             return None
-        form = self._make_open(shapes, dims, self._make_step)
-        if form is None:
+        made = self._make_open(shapes, dims, self._make_step)
+        if made is None:
             self._opens = False
         else:
-            self._open.append(form)
-        return form
+            self._open.append(made)
+        return made
 
     def _make_open(self, shapes: Shapes, dims: OpenDims, steps: CompiledSteps) -> OpenForm | None:
         lowered = self._lowered(shapes)

@@ -12,3 +12,16 @@ from tensorkiln.frontends.graph.image.functions import (
     extract_jpeg_shape,
     is_jpeg,
 )  # fmt: skip
+from tensorkiln.frontends.graph.image.ops_boxes import (
+    crop_and_resize,
+    non_max_suppression,
+    non_max_suppression_padded,
+    non_max_suppression_with_scores,
+)  # fmt: skip
+from tensorkiln.frontends.graph.ops_patches import extract_image_patches
+from tensorkiln.frontends.graph.ops_resize import (
+    resize_area,
+    resize_bicubic,
+    resize_bilinear,
+    resize_nearest_neighbor,
+)  # fmt: skip

@@ -69,6 +69,7 @@ from tensorkiln.frontends.graph import (
     shape_functions,
     variable_functions,
 )
+from tensorkiln.frontends.graph.image import ops_boxes
 from tensorkiln.frontends.graph.image import ops_files as ops_image_files
 from tensorkiln.frontends.graph.summary import ops as ops_summary
 
@@ -97,6 +98,7 @@ OP_FAMILIES = (
     ops_gradients_shape,
     ops_gradients_windows,
     ops_hash,
+    ops_boxes,
     ops_image_files,
     ops_join,
     ops_linalg,

@@ -1,4 +1,4 @@
-"""Images of another size: bilinear and nearest-neighbour, on TensorFlow's grids."""
+"""Images of another size: bilinear, bicubic, by area and nearest-neighbour, on TensorFlow's grids."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tensorkiln.compiler.ir.dtypes import F32
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
+from tensorkiln.frontends.graph.apply import make
 from tensorkiln.frontends.graph.dtypes import NUMBERS, float32
 from tensorkiln.frontends.graph.index_checks import invalid
 from tensorkiln.frontends.graph.kinds import OpKind, Result, register
@@ -19,13 +20,14 @@ from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.shapes import ShapeError
 from tensorkiln.frontends.graph.statics import static_integers
+from tensorkiln.frontends.graph.tensor import Tensor
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 def _infer(op: Operation) -> Sequence[Result]:
     images, wanted = op.inputs[0], static_integers(op.inputs[1])
-    kind = float32 if op.type == "ResizeBilinear" else base(images)
+    kind = base(images) if op.type == "ResizeNearestNeighbor" else float32
     sizes = (None,) * 4 if images.sizes is None else images.sizes
     if len(sizes) != 4:
         raise ShapeError(f"Shape must be rank 4 but is rank {len(sizes)}")
@@ -71,11 +73,55 @@ def _weights(op: Operation, old: int, new: int) -> Floats:
     return matrix
 
 
-def _bilinear(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+_STEPS = 1024
+"""Into how many places TensorFlow's table divides the distance between two pixels."""
+
+
+def _cubic(op: Operation, old: int, new: int) -> Floats:
+    """Four pixels by Keys' cubic convolution (1981), with a = -0.75, or -0.5 at half pixels.
+
+    Beyond the border the last pixel stands again, at half pixels nothing.
+    """
+    half = op.flag("half_pixel_centers")
+    place = _places(op, old, new)
+    low = np.floor(place)
+    step = np.rint((place - low) * _STEPS) / _STEPS
+    a = -0.5 if half else -0.75
+    matrix = np.zeros((new, old), np.float64)
+    for offset in (-1, 0, 1, 2):
+        x = np.abs(step - offset)
+        near = ((a + 2) * x - (a + 3)) * x * x + 1
+        weight = np.where(x <= 1, near, ((a * x - 5 * a) * x + 8 * a) * x - 4 * a)
+        index = low + offset
+        if half:
+            weight = np.where((index >= 0) & (index < old), weight, 0)
+        np.add.at(matrix, (np.arange(new), np.clip(index, 0, old - 1).astype(int)), weight)
+    if half:
+        total = matrix.sum(axis=1, keepdims=True)
+        matrix = matrix / np.where(np.abs(total) < 1e-3, 1, total)
+    return matrix.astype(np.float32)
+
+
+def _area(op: Operation, old: int, new: int) -> Floats:
+    """The mean of what a new pixel covers, in part at its ends."""
+    scale = (old - 1) / (new - 1) if op.flag("align_corners") and new > 1 else old / new
+    low = (np.arange(new, dtype=np.float32) * np.float32(scale))[:, None]
+    high = ((np.arange(new, dtype=np.float32) + 1) * np.float32(scale))[:, None]
+    index = np.arange(max(old, int(np.ceil(high.max()))))
+    covered = np.clip(np.minimum(index + 1, high) - np.maximum(index, low), 0, None) / scale
+    matrix = np.zeros((new, old), np.float32)
+    np.add.at(matrix.T, np.minimum(index, old - 1), covered.T.astype(np.float32))
+    return matrix
+
+
+_MATRICES = {"ResizeArea": _area, "ResizeBicubic": _cubic, "ResizeBilinear": _weights}
+
+
+def _weighted(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     """Products with the matrices of the weights along height and width."""
     builder, image = lowering.builder, shorthand.convert(lowering.builder, values[0], F32)
     for old, new in _lengths(lowering, op, values):
-        weights = builder.constant(_weights(op, old, new))
+        weights = builder.constant(_MATRICES[op.type](op, old, new))
         # The dim that is summed over leaves its place, and the new one comes last.
         image = shorthand.dot_general(builder, image, weights, (), (), (1,), (1,))
     return [shorthand.transpose(builder, image, (0, 2, 3, 1))]
@@ -94,7 +140,50 @@ def _nearest(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequ
     return [image]
 
 
+def resize_bilinear(
+    images: object,
+    size: object,
+    align_corners: bool = False,
+    name: str | None = None,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """Images [batch, *size, channels], float32, interpolated linearly."""
+    options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
+    return make("ResizeBilinear", (images, size), name, **options)
+
+
+def resize_bicubic(
+    images: object,
+    size: object,
+    align_corners: bool = False,
+    name: str | None = None,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """Images [batch, *size, channels], float32, interpolated by cubic pieces."""
+    options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
+    return make("ResizeBicubic", (images, size), name, **options)
+
+
+def resize_nearest_neighbor(
+    images: object,
+    size: object,
+    align_corners: bool = False,
+    name: str | None = None,
+    half_pixel_centers: bool = False,
+) -> Tensor:
+    """Images [batch, *size, channels] of pixels there are."""
+    options = {"align_corners": align_corners, "half_pixel_centers": half_pixel_centers}
+    return make("ResizeNearestNeighbor", (images, size), name, **options)
+
+
+def resize_area(
+    images: object, size: object, align_corners: bool = False, name: str | None = None
+) -> Tensor:
+    """Images [batch, *size, channels], float32: means of what each new pixel covers."""
+    return make("ResizeArea", (images, size), name, align_corners=align_corners)
+
+
 register(
-    OpKind("ResizeBilinear", "images:T size:int32", _infer, _bilinear, {"T": NUMBERS}),
+    *(OpKind(name, "images:T size:int32", _infer, _weighted, {"T": NUMBERS}) for name in _MATRICES),
     OpKind("ResizeNearestNeighbor", "images:T size:int32", _infer, _nearest, {"T": NUMBERS}),
 )

@@ -109,6 +109,11 @@ MergeV2Checkpoints(checkpoint_prefixes:string destination_prefix:string) delete_
 Min(input:T reduction_indices:Tidx) keep_dims:bool=false
 MirrorPad(input:T paddings:Tpaddings) mode:string
 Multinomial(logits:T num_samples:int32) seed:int=0 seed2:int=0 output_dtype:type=int64
+NonMaxSuppression(boxes:float32 scores:float32 max_output_size:int32) iou_threshold:float=0.5
+NonMaxSuppressionV2(boxes:T scores:T max_output_size:int32 iou_threshold:T_threshold)
+NonMaxSuppressionV3(boxes:T scores:T max_output_size:int32 iou_threshold:T_threshold score_threshold:T_threshold)
+NonMaxSuppressionV4(boxes:T scores:T max_output_size:int32 iou_threshold:T_threshold score_threshold:T_threshold) pad_to_max_output_size:bool=false
+NonMaxSuppressionV5(boxes:T scores:T max_output_size:int32 iou_threshold:T score_threshold:T soft_nms_sigma:T) pad_to_max_output_size:bool=false
 OneHot(indices:TI depth:int32 on_value:T off_value:T) axis:int=-1
 Pack(values:T*N) axis:int=0
 Pad(input:T paddings:Tpaddings)
@@ -133,6 +138,8 @@ ReadVariableOp(resource:resource)
 RefIdentity(input:T)
 Reshape(tensor:T shape:Tshape)
 RegionInput() dtype:type shape:shape
+ResizeArea(images:T size:int32) align_corners:bool=false
+ResizeBicubic(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
 ResizeBilinear(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
 ResizeNearestNeighbor(images:T size:int32) align_corners:bool=false half_pixel_centers:bool=false
 Results(values:any**)

@@ -45,6 +45,7 @@ from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.over_regions import everywhere
 from tensorkiln.compiler.passes.own_fills import own_fills
+from tensorkiln.compiler.passes.pooling_gradients import pooling_gradients
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.quantized_products import quantized_products
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
@@ -90,6 +91,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("algebra", algebra),
     Pass("common_subexpressions", common_subexpressions),
     Pass("rectifier_masks", everywhere(rectifier_masks)),
+    # Once masks ask what was pooled.
+    Pass("pooling_gradients", everywhere(pooling_gradients)),
     # What trips have in common is computed before them; constants go where they are read.
     Pass("control_bodies", simplify_control),
     Pass("push_movement", everywhere(push_movement)),

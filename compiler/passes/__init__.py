@@ -22,6 +22,7 @@ from tensorkiln.compiler.passes.legalize_dot import legalize_dot
 from tensorkiln.compiler.passes.legalize_windows import legalize_windows
 from tensorkiln.compiler.passes.match_attention import match_attention
 from tensorkiln.compiler.passes.own_fills import own_fills
+from tensorkiln.compiler.passes.pooling_gradients import pooling_gradients
 from tensorkiln.compiler.passes.push_movement import push_movement
 from tensorkiln.compiler.passes.quantized_products import quantized_products
 from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
@@ -45,6 +46,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         fold_scales,
         push_movement,
         rectifier_masks,
+        pooling_gradients,
         simplify_control,
         own_fills,
         winograd,

@@ -35,4 +35,7 @@ from tensorkiln.frontends.graph.errors import (
     UnavailableError,
     UnimplementedError,
     UnknownError,
+    error_code_from_exception_type,
+    exception_type_from_error_code,
+    raise_exception_on_not_ok_status,
 )  # fmt: skip

@@ -75,7 +75,10 @@ def _convert(kind: OpKind, inputs: Sequence[object]) -> list[Tensor]:
             if argument.type != "any":
                 dtype = _known(argument, letters) or _list_dtype(value)
             names = [f"{argument.name}_{index}" for index in range(len(value))]
-            found = [convert_to_tensor(v, dtype, n) for v, n in zip(value, names, strict=True)]
+            found = [
+                _constant(kind, argument, item, dtype, own)
+                for item, own in zip(value, names, strict=True)
+            ]
         else:
             found = [_single(kind, argument, value, letters)]
         for tensor in found:
@@ -96,10 +99,29 @@ def _single(
             )
         return tensor
     dtype = _known(argument, letters)
-    if dtype is not None:
-        return convert_to_tensor(value, dtype, argument.name)
+    return _constant(kind, argument, value, dtype, argument.name)
+
+
+def _constant(
+    kind: OpKind, argument: Argument, value: object, dtype: DType | None, name: str
+) -> Tensor:
+    """`value` as a tensor for an argument; errors name the argument and the op."""
     preferred = dtypes.int32 if argument.type == "index" else None
-    return convert_to_tensor(value, None, argument.name, preferred)
+    try:
+        return convert_to_tensor(value, dtype, name, preferred)
+    except TypeError as error:
+        if dtype is None:
+            raise
+        raise TypeError(
+            f"Expected {dtype.name} passed to parameter '{argument.name}' of op '{kind.name}', got "
+            f"{value!r} of type '{type(value).__name__}' instead. Error: {error}"
+        ) from None
+    except ValueError as error:
+        if isinstance(value, Convertible):
+            raise
+        raise ValueError(
+            f"Tried to convert '{argument.name}' to a tensor and failed. Error: {error}"
+        ) from None
 
 
 def _known(argument: Argument, letters: Mapping[str, tuple[DType, Argument]]) -> DType | None:
@@ -132,7 +154,12 @@ def _check(
     elif argument.type == "any":
         allowed = None
     else:
-        allowed = dtypes.INDEXES if argument.type == "index" else (dtypes.as_dtype(argument.type),)
+        if argument.type != "index" and dtype is not dtypes.as_dtype(argument.type):
+            raise TypeError(
+                f"Input '{argument.name}' of '{kind.name}' Op has type {dtype.name} that does not "
+                f"match expected type of {argument.type}."
+            )
+        allowed = dtypes.INDEXES if argument.type == "index" else None
     if allowed is not None and dtype not in allowed:
         names = ", ".join(item.name for item in allowed)
         raise TypeError(

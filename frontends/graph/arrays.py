@@ -46,9 +46,31 @@ def _untyped(value: object) -> Array:
         # numpy's own strings lose the zero bytes at their ends.
         return np.array(value, dtype=object) if array.dtype.kind in "SU" else array
     except ValueError:
+        wanted = _dense_sizes(value)
         raise ValueError(
-            f"Argument must be a dense tensor: {value!r} - its rows have different lengths."
+            f"Argument must be a dense tensor: {value!r} - got shape {_common_sizes(value, wanted)}, "
+            f"but wanted {wanted}."
         ) from None
+
+
+def _dense_sizes(value: object) -> list[int]:
+    """The sizes that a nested list has if all of its rows are like the first."""
+    sizes: list[int] = []
+    while isinstance(value, list | tuple | np.ndarray):
+        sizes.append(len(value))
+        value = value[0] if len(value) else None
+    return sizes
+
+
+def _common_sizes(value: object, wanted: list[int]) -> list[int]:
+    """The outer sizes that all rows of a nested list agree on."""
+    rows, sizes = [value], list[int]()
+    for size in wanted:
+        if any(not isinstance(row, list | tuple | np.ndarray) or len(row) != size for row in rows):
+            break
+        sizes.append(size)
+        rows = [item for row in rows for item in row]  # type: ignore[attr-defined]
+    return sizes
 
 
 def _default_type(array: Array) -> Array:

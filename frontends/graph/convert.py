@@ -116,12 +116,7 @@ def convert_to_tensor(
         return _pack(value, wanted, name)
     if isinstance(value, Dimension | TensorShape):
         return constant_tensor(_shape_array(value, wanted), name or "Const")
-    try:
-        array = make_array(value, wanted)
-    except (TypeError, ValueError) as error:
-        place = f"; as {name!r}" if name else ""
-        raise type(error)(f"{error}{place}") from None
-    return constant_tensor(array, name or "Const")
+    return constant_tensor(make_array(value, wanted), name or "Const")
 
 
 def contains_tensor(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:

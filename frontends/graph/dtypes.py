@@ -42,9 +42,9 @@ class DType:
         return self._is_ref
 
     @property
-    def as_numpy_dtype(self) -> type[np.generic]:
-        """The numpy scalar type (`numpy.object_` for strings)."""
-        return self._numpy.type
+    def as_numpy_dtype(self) -> type:
+        """The numpy scalar type (`object` for strings)."""
+        return object if self._numpy.kind == "O" else self._numpy.type
 
     @property
     def numpy(self) -> np.dtype[np.generic]:
@@ -191,12 +191,12 @@ def as_dtype(value: object) -> DType:
     if isinstance(value, type) and value in _BY_PYTHON:
         return _BY_PYTHON[value]
     try:
-        numpy = np.dtype(value)  # type: ignore[call-overload]
+        numpy = None if value is None else np.dtype(value)  # type: ignore[call-overload]
     except TypeError:
         raise TypeError(f"Cannot convert value {value!r} to a TensorFlow DType.") from None
-    if numpy.kind in "SUO":
+    if numpy is not None and numpy.kind in "SUO":
         return string
-    found = _BY_NUMPY.get(numpy)
+    found = _BY_NUMPY.get(numpy) if numpy is not None else None
     if found is None:
         raise TypeError(f"Cannot convert value {value!r} to a TensorFlow DType.")
     return found

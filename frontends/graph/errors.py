@@ -5,7 +5,13 @@ Codes and names are those of TensorFlow's public `tf.errors` documentation.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tensorkiln.runtime.errors import TensorKilnError
+
+_LOGGER = logging.getLogger("tensorflow")
 
 OK = 0
 CANCELLED = 1
@@ -27,16 +33,21 @@ UNAUTHENTICATED = 16
 
 
 class OpError(TensorKilnError):
-    """An error while a graph runs: `node_def` and `op` are the op's name and Operation or None."""
+    """An error while a graph runs: `node_def` and `op` are the op's name and Operation, or None."""
 
     code = UNKNOWN
 
     def __init__(self, node_def: object, op: object, message: str, error_code: int = -1) -> None:
         super().__init__(message)
-        self.node_def = node_def
+        self._node = node_def
         self.op = op
         self.message = message
         self.error_code = self.code if error_code < 0 else error_code
+
+    @property
+    def node_def(self) -> object:
+        """The NodeDef message of the op, or what was given in its place."""
+        return getattr(self.op, "node_def", self._node)
 
 
 class CancelledError(OpError):
@@ -133,3 +144,31 @@ class UnauthenticatedError(OpError):
     """The caller has no valid credentials."""
 
     code = UNAUTHENTICATED
+
+
+_CLASSES: tuple[type[OpError], ...] = (
+    CancelledError, UnknownError, InvalidArgumentError, DeadlineExceededError, NotFoundError,
+    AlreadyExistsError, PermissionDeniedError, ResourceExhaustedError, FailedPreconditionError,
+    AbortedError, OutOfRangeError, UnimplementedError, InternalError, UnavailableError,
+    DataLossError, UnauthenticatedError,
+)  # fmt: skip
+_BY_CODE = {kind.code: kind for kind in _CLASSES}
+
+
+def exception_type_from_error_code(error_code: int) -> type[OpError]:
+    """The class of a code; KeyError for a number that is none."""
+    return _BY_CODE[error_code]
+
+
+def error_code_from_exception_type(cls: type[OpError]) -> int | None:
+    """The code of a class; None, after a warning, for another class."""
+    if cls in _CLASSES:
+        return cls.code
+    _LOGGER.warning("Unknown class exception")
+    return None
+
+
+@contextmanager
+def raise_exception_on_not_ok_status() -> Iterator[None]:
+    """Nothing to do: what fails here raises at once, and no status is left to look at."""
+    yield

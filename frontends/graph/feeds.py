@@ -7,6 +7,7 @@ import numpy as np
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.arrays import Array, make_array
 from tensorkiln.frontends.graph.convert import Convertible
+from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.graph import Graph
 from tensorkiln.frontends.graph.session_handles import TensorHandle
 from tensorkiln.frontends.graph.shapes import compatible, show
@@ -40,11 +41,13 @@ def fed_array(tensor: Tensor, value: object, key: object) -> Array:
         is_text = tensor.dtype.base_dtype is dtypes.string
         return fed_array(tensor, value.handle if is_text else value.eval(), key)
     if tensor.dtype.base_dtype is dtypes.string:
+        if isinstance(value, int):
+            raise _unfit(value, tensor.dtype)
         array = make_array(value, dtypes.string)
     else:
         if isinstance(value, int) and not isinstance(value, bool) and tensor.dtype.is_integer:
-            _check_range(value, tensor.dtype.numpy)
-        array = np.asarray(value, dtype=tensor.dtype.numpy, order="C")
+            _check_range(value, tensor.dtype)
+        array = _converted(value, tensor.dtype.numpy)
     if not compatible(tensor.sizes, array.shape):
         raise ValueError(
             f"Cannot feed value of shape {array.shape!r} for Tensor {tensor.name!r}, which has "
@@ -53,11 +56,22 @@ def fed_array(tensor: Tensor, value: object, key: object) -> Array:
     return array
 
 
-def _check_range(value: int, dtype: np.dtype[np.generic]) -> None:
-    limits = np.iinfo(dtype)  # type: ignore[type-var]
-    if not limits.min <= value <= limits.max:
-        raise TypeError(
-            f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
-            f"{dtype}. Try explicitly setting the type of the feed tensor to a larger type (e.g. "
-            "int64)."
-        )
+def _converted(value: object, dtype: np.dtype[np.generic]) -> Array:
+    try:
+        return np.asarray(value, dtype=dtype, order="C")
+    except OverflowError:
+        # Integers in lists wrap around, as they did with the numpy of that time.
+        return np.asarray(value, order="C").astype(dtype)
+
+
+def _check_range(value: int, dtype: DType) -> None:
+    if not dtype.min <= value <= dtype.max:
+        raise _unfit(value, dtype)
+
+
+def _unfit(value: object, dtype: DType) -> TypeError:
+    return TypeError(
+        f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
+        f"{dtype.as_numpy_dtype}. Try explicitly setting the type of the feed tensor to a larger "
+        "type (e.g. int64)."
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -34,15 +36,21 @@ class Fetches:
     def _visit(self, item: object) -> Rebuild:
         if isinstance(item, Mapping):
             keys, parts = list(item), [self._visit(value) for value in item.values()]
-            kind = type(item)
-            return lambda values: kind(  # type: ignore[call-arg]
+            kind: Callable[..., object] = type(item)
+            if isinstance(item, defaultdict):
+                kind = partial(kind, item.default_factory)
+            return lambda values: kind(
                 (key, part(values)) for key, part in zip(keys, parts, strict=True)
             )
-        if isinstance(item, tuple) and hasattr(item, "_fields"):
-            parts = [self._visit(value) for value in item]
+        fields = _fields(item)
+        if fields is not None:
+            parts = [self._visit(getattr(item, name)) for name in fields]
             make: Callable[..., object] = type(item)
             return lambda values: make(*[part(values) for part in parts])
         if isinstance(item, IndexedSlices):
+            if item.dense_shape is None:
+                rows, places = self._visit(item.values), self._visit(item.indices)
+                return lambda values: IndexedSlicesValue(rows(values), places(values), None)
             return self._visit(IndexedSlicesValue(item.values, item.indices, item.dense_shape))
         if isinstance(item, SparseTensor):
             return self._visit(SparseTensorValue(item.indices, item.values, item.dense_shape))
@@ -93,6 +101,14 @@ class Fetches:
             raise ValueError(
                 f"Fetch argument {item!r} cannot be interpreted as a Tensor. ({error})"
             ) from None
+
+
+def _fields(item: object) -> Sequence[str] | None:
+    """The names of a named tuple's or attrs object's fields, in order; None for others."""
+    if isinstance(item, tuple):
+        return getattr(item, "_fields", None)
+    attributes = getattr(type(item), "__attrs_attrs__", None)
+    return None if attributes is None else [attribute.name for attribute in attributes]
 
 
 def fetch_key(item: object) -> Hashable:

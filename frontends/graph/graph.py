@@ -109,6 +109,8 @@ class Graph:
         wanted = " or ".join(
             word for word, on in (("Tensor", allow_tensor), ("Operation", allow_operation)) if on
         )
+        if not wanted:
+            raise ValueError("allow_tensor and allow_operation can't both be False.")
         if isinstance(obj, Convertible) and allow_tensor:
             obj = obj._as_tensor(as_ref=True)
         if isinstance(obj, Tensor) and allow_tensor:
@@ -117,7 +119,7 @@ class Graph:
             return obj
         if isinstance(obj, Operation) and allow_operation:
             if obj.graph is not self:
-                raise ValueError(f"Operation {obj!r} is not an element of this graph.")
+                raise ValueError(f"Operation {obj} is not an element of this graph.")
             return obj
         if isinstance(obj, bytes):
             obj = obj.decode()
@@ -202,6 +204,10 @@ class Graph:
         """The graph as a GraphDef message; `from_version`: only operations made since then."""
         operations = self.get_operations()[from_version or 0 :]
         return export_graph.graph_def(operations, add_shapes)
+
+    def __repr__(self) -> str:
+        # The text that programs and their documentation show.
+        return f"<tensorflow.python.framework.ops.Graph object at {id(self):#x}>"
 
     # -- scopes ----------------------------------------------------------------------------
 

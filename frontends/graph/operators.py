@@ -25,7 +25,7 @@ def binary(kind: str, name: str, x: object, y: object) -> Tensor:
     graph = graph_of([x, y])
     with graph.as_default(), graph.name_scope(name) as scope:
         left = convert_to_tensor(x, name="x")
-        right = convert_to_tensor(y, left.dtype.base_dtype, name="y")
+        right = convert_to_tensor(y, name="y", preferred_dtype=left.dtype.base_dtype)
         return make(kind, (left, right), scope)
 
 
@@ -37,12 +37,35 @@ def reflected(kind: str, name: str, x: Operand, y: object) -> Tensor:
         return make(kind, (left, x), scope)
 
 
+def _bits(kind: str, name: str, x: object, y: object) -> Tensor:
+    """`x kind y` of integers, whose op is named after its type below the operator's scope."""
+    graph = graph_of([x, y])
+    with graph.as_default(), graph.name_scope(name):
+        first = next(v for v in (x, y) if isinstance(v, Convertible))
+        hint = first._as_tensor().dtype.base_dtype
+        left = convert_to_tensor(x, name="x", preferred_dtype=hint)
+        right = convert_to_tensor(y, name="y", preferred_dtype=hint)
+        return make(kind, (left, right))
+
+
+def _logical(bool_kind: str, bit_kind: str, name: str, x: Operand, y: object) -> Tensor:
+    if x._as_tensor().dtype.is_bool:
+        return binary(bool_kind, name, x, y)
+    return _bits(bit_kind, name, x, y)
+
+
+def _reflected_logical(bool_kind: str, bit_kind: str, name: str, x: Operand, y: object) -> Tensor:
+    if x._as_tensor().dtype.is_bool:
+        return reflected(bool_kind, name, x, y)
+    return _bits(bit_kind, name, y, x)
+
+
 def true_divide(x: object, y: object, name: str = "truediv") -> Tensor:
     """Python's `/`: integers are converted to floats first."""
     graph = graph_of([x, y])
     with graph.as_default(), graph.name_scope(name) as scope:
         left = convert_to_tensor(x, name="x")
-        right = convert_to_tensor(y, left.dtype.base_dtype, name="y")
+        right = convert_to_tensor(y, name="y", preferred_dtype=left.dtype.base_dtype)
         return _divide(left, right, scope)
 
 
@@ -61,10 +84,6 @@ def _divide(left: Tensor, right: Tensor, scope: str) -> Tensor:
         left = make("Cast", (left,), "Cast", DstT=target)
         right = make("Cast", (right,), "Cast", DstT=target)
     return make("RealDiv", (left, right), scope)
-
-
-def _multiply_kind(x: Operand) -> str:
-    return "LogicalAnd" if x._as_tensor().dtype.is_bool else "BitwiseAnd"
 
 
 class Operand(Convertible):
@@ -147,26 +166,22 @@ class Operand(Convertible):
         return binary("GreaterEqual", "GreaterEqual", self, other)
 
     def __and__(self, other: object) -> Tensor:
-        return binary(_multiply_kind(self), "and", self, other)
+        return _logical("LogicalAnd", "BitwiseAnd", "and", self, other)
 
     def __rand__(self, other: object) -> Tensor:
-        return reflected(_multiply_kind(self), "and", self, other)
+        return _reflected_logical("LogicalAnd", "BitwiseAnd", "and", self, other)
 
     def __or__(self, other: object) -> Tensor:
-        kind = "LogicalOr" if self._as_tensor().dtype.is_bool else "BitwiseOr"
-        return binary(kind, "or", self, other)
+        return _logical("LogicalOr", "BitwiseOr", "or", self, other)
 
     def __ror__(self, other: object) -> Tensor:
-        kind = "LogicalOr" if self._as_tensor().dtype.is_bool else "BitwiseOr"
-        return reflected(kind, "or", self, other)
+        return _reflected_logical("LogicalOr", "BitwiseOr", "or", self, other)
 
     def __xor__(self, other: object) -> Tensor:
-        kind = "NotEqual" if self._as_tensor().dtype.is_bool else "BitwiseXor"
-        return binary(kind, "xor", self, other)
+        return _logical("NotEqual", "BitwiseXor", "xor", self, other)
 
     def __rxor__(self, other: object) -> Tensor:
-        kind = "NotEqual" if self._as_tensor().dtype.is_bool else "BitwiseXor"
-        return reflected(kind, "xor", self, other)
+        return _reflected_logical("NotEqual", "BitwiseXor", "xor", self, other)
 
     def __getitem__(self, key: object) -> Tensor:
         return index_tensor(self._as_tensor(), key)

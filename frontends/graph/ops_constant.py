@@ -73,8 +73,11 @@ def _same_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> 
 
 def placeholder(dtype: object, shape: object = None, name: str | None = None) -> Tensor:
     """A tensor that every run that needs it must feed; dims may be None."""
-    kind, sizes = dtypes.as_dtype(dtype), as_sizes(shape)
-    return make("Placeholder", (), name, dtype=kind, shape=sizes)
+    try:
+        kind = dtypes.as_dtype(dtype)
+    except TypeError:
+        raise TypeError(f"Expected DataType for argument 'dtype' not {dtype!r}.") from None
+    return make("Placeholder", (), name, dtype=kind, shape=as_sizes(shape))
 
 
 def placeholder_with_default(input: object, shape: object, name: str | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from tensorkiln.frontends.graph.kinds import OpKind, Result, register
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import axis_in, base
-from tensorkiln.frontends.graph.shapes import ShapeError, Sizes, merge, show
+from tensorkiln.frontends.graph.shapes import ShapeError, Sizes, brackets, merge, show
 from tensorkiln.frontends.graph.statics import static_integer, static_integers
 from tensorkiln.frontends.graph.tensor import Tensor
 
@@ -64,6 +64,16 @@ def _merge_all(a: Sizes, b: Sizes) -> Sizes:
 
 def _concat_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
     axis = lowering.integer(op, len(values) - 1, values)
+    first, place = values[0].shape, axis % max(len(values[0].shape), 1)
+    for k, part in enumerate(values[:-1]):
+        if len(part.shape) != len(first) or any(
+            m != n for d, (m, n) in enumerate(zip(first, part.shape, strict=True)) if d != place
+        ):
+            raise invalid(
+                op,
+                "ConcatOp : Dimensions of inputs should match: shape[0] = "
+                f"{brackets(first)} vs. shape[{k}] = {brackets(part.shape)}",
+            )
     return [shorthand.concat(lowering.builder, values[:-1], axis)]
 
 

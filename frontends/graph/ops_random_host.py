@@ -94,7 +94,7 @@ def random_gamma(
         rates = convert_to_tensor(1 if beta is None else beta, kind, "beta")
         spread = shapes + make("ZerosLike", (rates,), dtype=kind)
         drawn = _draw("RandomGamma", dims, spread, kind, seed)
-        least = convert_to_tensor(np.finfo(kind.as_numpy_dtype).tiny, kind)  # type: ignore[type-var]
+        least = convert_to_tensor(np.finfo(kind.as_numpy_dtype).tiny, kind)
         return maximum(least, drawn / rates)
 
 

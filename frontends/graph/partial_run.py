@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from tensorkiln.frontends.graph.errors import InvalidArgumentError
 from tensorkiln.frontends.graph.feeds import fed_tensor
@@ -22,6 +22,7 @@ class PartialRun:
         self._fetches: set[Tensor | Operation] = {*wanted.tensors, *wanted.targets}
         self._feeds = {fed_tensor(graph, key) for key in feeds}
         self._known: dict[Tensor, object] = {}
+        self._used: set[Tensor | Operation] = set()
         for tensor in self._feeds:
             if tensor in self._fetches:
                 raise InvalidArgumentError(None, None, f"{tensor.name} is both fed and fetched.")
@@ -33,26 +34,22 @@ class PartialRun:
         run: Callable[[object, Mapping[object, object]], object],
     ) -> object:
         """See BaseSession.partial_run."""
+        if not self._fetches and not self._feeds:
+            raise InvalidArgumentError(
+                None, None, "Must run 'setup' before performing partial runs!"
+            )
         for key, value in feeds.items():
             tensor = fed_tensor(self._graph, key)
-            if tensor not in self._feeds:
-                raise InvalidArgumentError(
-                    None, None,
-                    f"The feed {tensor.name} was not specified in partial_run_setup, or was fed "
-                    "already.",
-                )  # fmt: skip
+            _check("feed", "fed", tensor, self._feeds, self._used)
             self._feeds.discard(tensor)
+            self._used.add(tensor)
             self._known[tensor] = value
         wanted = Fetches(self._graph, fetches)
         elements: list[Tensor | Operation] = [*wanted.tensors, *wanted.targets]
         for element in elements:
-            if element not in self._fetches:
-                raise InvalidArgumentError(
-                    None, None,
-                    f"Fetch {element.name} was not specified in partial_run_setup, or was fetched "
-                    "already.",
-                )  # fmt: skip
+            _check("fetch", "fetched", element, self._fetches, self._used)
         self._fetches -= set(elements)
+        self._used |= set(elements)
         values: list[object]
         known: dict[object, object] = dict(self._known.items())
         values, _ = run((wanted.tensors, wanted.targets), known)  # type: ignore[misc]
@@ -60,3 +57,19 @@ class PartialRun:
             if self._graph.is_feedable(tensor):
                 self._known[tensor] = value
         return wanted.rebuild(values)
+
+
+def _check(
+    kind: str,
+    done: str,
+    element: Tensor | Operation,
+    left: Set[Tensor | Operation] | Set[Tensor],
+    used: Set[Tensor | Operation],
+) -> None:
+    """InvalidArgumentError unless the element is left to be fed or fetched."""
+    if element in left:
+        return
+    why = (
+        f"has already been {done}" if element in used else "was not specified in partial_run_setup"
+    )
+    raise InvalidArgumentError(None, None, f"The {kind} {element.name} {why}.")

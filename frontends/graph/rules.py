@@ -8,11 +8,13 @@ from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.formula import Formula, formulas
 from tensorkiln.frontends.graph.dtypes import DType, boolean
+from tensorkiln.frontends.graph.index_checks import invalid
 from tensorkiln.frontends.graph.kinds import Infer, Lower, Result
 from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
-from tensorkiln.frontends.graph.shapes import ShapeError, Sizes, broadcast, show
+from tensorkiln.frontends.graph.shapes import ShapeError, Sizes, brackets, broadcast, show
 from tensorkiln.frontends.graph.tensor import Tensor
+from tensorkiln.runtime.errors import TypeRuleError
 
 
 def base(tensor: Tensor) -> DType:
@@ -58,7 +60,7 @@ def binary(name: str) -> Lower:
     """The tensor IR op `name` of both inputs, broadcast."""
 
     def lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-        return [shorthand.binary(lowering.builder, name, *values)]
+        return [shorthand.binary(lowering.builder, name, *_fitting(op, values))]
 
     return lower
 
@@ -67,9 +69,19 @@ def comparison(direction: str) -> Lower:
     """The comparison EQ NE LT LE GT or GE of both inputs, broadcast."""
 
     def lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
-        return [shorthand.compare(lowering.builder, direction, *values)]
+        return [shorthand.compare(lowering.builder, direction, *_fitting(op, values))]
 
     return lower
+
+
+def _fitting(op: Operation, values: Sequence[Value]) -> Sequence[Value]:
+    """Both operands; InvalidArgumentError if their shapes, known now, do not broadcast."""
+    try:
+        shorthand.broadcast_shapes(*(value.shape for value in values))
+    except TypeRuleError:
+        left, right = (brackets(value.shape) for value in values)
+        raise invalid(op, f"Incompatible shapes: {left} vs. {right}") from None
+    return values
 
 
 def formula(build: Callable[..., Formula]) -> Lower:

@@ -59,7 +59,9 @@ def group(*inputs: object, **options: object) -> Operation:
         if isinstance(item, Operation):
             graph = item.graph
         elif not isinstance(item, Convertible):
-            raise TypeError(f"Expected Operation, Tensor, or Variable, got {item!r}")
+            raise TypeError(
+                f"Expected tf.group() expected Tensor objects not '{item}' with type '{type(item)}'"
+            )
     with graph.as_default(), graph.control_dependencies(operations):
         return no_op(name=str(name) if name else "group_deps")
 

@@ -197,7 +197,7 @@ class BeamSearchDecoder(Decoder):
         logs = log_softmax(logits)
         numbers = np.arange(classes, dtype=np.int32)
         is_end = make("Equal", (numbers, self._end))
-        lowest = convert_to_tensor(float(np.finfo(dtype.as_numpy_dtype).min), dtype)  # type: ignore[type-var]
+        lowest = convert_to_tensor(float(np.finfo(dtype.as_numpy_dtype).min), dtype)
         ended_logs = where_v2(is_end, convert_to_tensor(0.0, dtype), lowest)
         ended = expand_dims(state.finished, 2)
         total = expand_dims(state.log_probs, 2) + where_v2(ended, ended_logs, logs)

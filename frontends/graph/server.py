@@ -141,7 +141,9 @@ def jobs_of(target: str) -> tuple[str, ...]:
 
 
 def reset(target: str) -> None:
-    """Forgets the variables of a server's cluster."""
+    """Forgets the variables of a server's cluster; sessions without a server share none."""
+    if target in _LOCAL_TARGETS:
+        return
     _STORES.pop(_cluster_of(target), None)
 
 

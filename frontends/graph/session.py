@@ -12,6 +12,7 @@ import numpy as np
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.graph import server, stack
 from tensorkiln.frontends.graph.arrays import Array
+from tensorkiln.frontends.graph.composed_feeds import is_composed, spread_feeds
 from tensorkiln.frontends.graph.config import ConfigProto
 from tensorkiln.frontends.graph.deadline import within
 from tensorkiln.frontends.graph.devices import DEVICES, Device, missing
@@ -25,7 +26,6 @@ from tensorkiln.frontends.graph.logs import runtime_info
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.partial_run import PartialRun
 from tensorkiln.frontends.graph.plan import Plan
-from tensorkiln.frontends.graph.sparse_tensor import SparseTensor, spread_feeds
 from tensorkiln.frontends.graph.step import step_maker
 from tensorkiln.frontends.graph.trace import Tracer, placement
 
@@ -58,7 +58,8 @@ class BaseSession:
         self._timeout = options.operation_timeout_in_ms
         self._placed = 0
         self._graph = graph or stack.get_default_graph()
-        self._target = target
+        self._target = target.encode() if isinstance(target, str) else target
+        target = self._target.decode()
         self._jobs = server.jobs_of(target)
         self._closed = False
         self._make_step = step_maker(options.interpreted, options.intra_op_parallelism_threads)
@@ -77,7 +78,7 @@ class BaseSession:
         return self._graph.as_graph_def(add_shapes=True)
 
     @property
-    def sess_str(self) -> str:
+    def sess_str(self) -> bytes:
         """The target given."""
         return self._target
 
@@ -105,8 +106,8 @@ class BaseSession:
             raise RuntimeError("Attempted to use a closed Session.")
         feed_dict = feed_dict or {}
         if not isinstance(feed_dict, Mapping):
-            raise TypeError(f"feed_dict must be a dictionary, not {feed_dict!r}")
-        if SparseTensor in map(type, feed_dict):
+            raise TypeError(f"input must be a dictionary; feed_dict is {feed_dict!r}")
+        if is_composed(feed_dict):
             feed_dict = spread_feeds(feed_dict)
         # The usual structures make a key at once; nested ones take the longer way.
         if isinstance(fetches, list):
@@ -151,6 +152,8 @@ class BaseSession:
         watch = None
         if options is not None:
             timeout = options.timeout_in_ms or timeout
+            if run_metadata is not None:
+                run_metadata.Clear()
             if options.trace_level and run_metadata is not None:
                 watch = Tracer(run_metadata).watch
         found = within(timeout, lambda: plan.run(arrays, watch))
@@ -244,8 +247,8 @@ class BaseSession:
             raise TypeError("`feed_list` must be a list or tuple.")
         keys = list(feed_list or ())
         count = len(keys)
-        if SparseTensor in map(type, keys):
-            return self._callable_of_sparse(fetches, keys)
+        if is_composed(keys):
+            return self._callable_of_composed(fetches, keys)
         # What cannot be fetched or fed is said at once.
         signature = self._new_signature(object(), fetches, dict.fromkeys(keys))
 
@@ -260,7 +263,9 @@ class BaseSession:
 
         return call
 
-    def _callable_of_sparse(self, fetches: object, keys: Sequence[object]) -> Callable[..., object]:
+    def _callable_of_composed(
+        self, fetches: object, keys: Sequence[object]
+    ) -> Callable[..., object]:
         """As make_callable, where a value may stand for several tensors."""
 
         def call(
@@ -311,7 +316,7 @@ class Session(BaseSession):
         self, target: str = "", graph: Graph | None = None, config: Proto | None = None
     ) -> None:
         super().__init__(target, graph, config)
-        self._contexts: list[AbstractContextManager[object]] = []
+        self._context: AbstractContextManager[object] | None = None
 
     @staticmethod
     def reset(
@@ -326,10 +331,14 @@ class Session(BaseSession):
             server.reset(target)
 
     def __enter__(self) -> Session:
-        context = ExitStack()
+        if self._context is not None:
+            raise RuntimeError(
+                "Session context managers are not re-entrant. Use `Session.as_default()` if you "
+                "want to enter a session multiple times."
+            )
+        context = self._context = ExitStack()
         context.enter_context(self.graph.as_default())
         context.enter_context(self.as_default())
-        self._contexts.append(context)
         return self
 
     def __exit__(
@@ -338,7 +347,9 @@ class Session(BaseSession):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._contexts.pop().__exit__(kind, error, traceback)
+        assert self._context is not None
+        context, self._context = self._context, None
+        context.__exit__(kind, error, traceback)
         self.close()
 
 

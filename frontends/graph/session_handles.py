@@ -33,16 +33,16 @@ class TensorHandle:
         """The handle, which is no longer this object's concern."""
         return self.handle
 
-    def eval(self) -> Array:
-        """The tensor; InvalidArgumentError if the session has let go of it."""
-        return _kept(self.handle)
+    def eval(self) -> object:
+        """The tensor as a run gives it; InvalidArgumentError if the session has let go of it."""
+        return _kept(self.handle)[()]
 
     def delete(self) -> None:
         """Lets the session let go of the tensor."""
         _kept(self.handle)
         _OWNERS[self.handle].resources.pop(("kept", self.handle))
 
-    def to_numpy_array(self) -> Array:
+    def to_numpy_array(self) -> object:
         """The tensor, as `eval`."""
         return self.eval()
 

@@ -117,22 +117,6 @@ def sparse_placeholder(
     return SparseTensor(placeholder(dtypes.int64, [None, rank], f"{label}indices"), values, dims)
 
 
-def spread_feeds(feeds: Mapping[object, object]) -> dict[object, object]:
-    """Feeds of SparseTensors as feeds of their parts."""
-    found: dict[object, object] = {}
-    for key, value in feeds.items():
-        if not isinstance(key, SparseTensor):
-            found[key] = value
-            continue
-        if not isinstance(value, tuple) or len(value) != 3:
-            raise TypeError(
-                f"A SparseTensor is fed with a SparseTensorValue or a tuple (indices, values, "
-                f"dense_shape), not {value!r}"
-            )
-        found |= dict(zip((key.indices, key.values, key.dense_shape), value, strict=True))
-    return found
-
-
 def sparse_to_dense(
     sparse_indices: object, output_shape: object, sparse_values: object,
     default_value: object = 0, validate_indices: bool = True, name: str | None = None,

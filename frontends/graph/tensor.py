@@ -87,8 +87,8 @@ class Tensor(Operand):
         self._sizes = merge(self._sizes, sizes)
 
     def consumers(self) -> list[Operation]:
-        """The operations that read this tensor."""
-        return [op for op in self.graph.get_operations() if self in op.inputs]
+        """The operations that read this tensor, one as often as it reads it."""
+        return [op for op in self.graph.get_operations() for read in op.inputs if read is self]
 
     def eval(
         self, feed_dict: Mapping[object, object] | None = None, session: BaseSession | None = None

@@ -17,7 +17,7 @@ from tensorkiln.frontends.graph.partitioned_variable import (
 from tensorkiln.frontends.graph.partitioners import Partitioner
 from tensorkiln.frontends.graph.save_slices import Slice, note_slice
 from tensorkiln.frontends.graph.scopes import name_scope
-from tensorkiln.frontends.graph.shapes import TensorShape
+from tensorkiln.frontends.graph.shapes import TensorShape, as_shape
 from tensorkiln.frontends.graph.stack import get_default_graph
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.variables import Variable
@@ -33,9 +33,10 @@ def make_variable(
         initializer = initializer()
     initial: object = initializer
     if callable(initializer) and not isinstance(initializer, Convertible):
-        if shape is None:
+        given = as_shape(shape)
+        if not given.is_fully_defined():
             raise ValueError(
-                f"Shape of a new variable ({name}) must be fully defined, but instead was <unknown>."
+                f"Shape of a new variable ({name}) must be fully defined, but instead was {given}."
             )
         sizes, make = known(shape), initializer
 

@@ -155,6 +155,8 @@ def variable_scope(
         inner, op_scope = replace(name_or_scope), name_or_scope.name.rpartition("/")[2]
         full = name_or_scope.name
     else:
+        if not isinstance(name_or_scope, str | None):
+            raise TypeError("VariableScope: name_or_scope must be a string or VariableScope.")
         name = name_or_scope if name_or_scope is not None else _unused(variables, default_name)
         inner, op_scope = replace(outer), name
         full = f"{outer.name}/{name}" if outer.name and name else outer.name or name

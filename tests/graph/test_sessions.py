@@ -261,8 +261,8 @@ def test_make_callable(session: Any) -> None:
 @pytest.mark.parametrize(
     ("build", "error", "message"),
     [
-        (lambda: tf.placeholder(tf.float32)[...] + tf.constant(1), ValueError,
-         "Tensor conversion requested dtype float32 for Tensor with dtype int32"),
+        (lambda: tf.placeholder(tf.float32)[...] + tf.constant(1), TypeError,
+         "Input 'y' of 'Add' Op has type int32 that does not match type float32 of argument 'x'"),
         (lambda: tf.add(tf.constant(1.0), tf.constant(1)), TypeError,
          "Input 'y' of 'Add' Op has type int32 that does not match type float32 of argument 'x'"),
         (lambda: tf.matmul(tf.zeros([2, 3]), tf.zeros([4, 5])), ValueError,

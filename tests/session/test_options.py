@@ -174,11 +174,15 @@ def test_partial_runs() -> None:
         assert y == x + 2
         assert session.partial_run(handle, [second], {c: 10.0}) == [x * 10]
         for fetch, feeds, text in (
-            (first, {}, "Fetch add_1:0 was not specified in partial_run_setup, or was fetched"),
-            ([], {a: 1.0}, "The feed a:0 was not specified in partial_run_setup, or was fed alr"),
+            (first, {}, "The fetch add_1:0 has already been fetched."),
+            ([], {a: 1.0}, "The feed a:0 has already been fed."),
         ):
+            again = session.partial_run_setup([first, second], [a, b, c])
+            session.partial_run(again, first, {a: 1.0, b: 2.0})
             with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(text)):
-                session.partial_run(handle, fetch, feeds)
+                session.partial_run(again, fetch, feeds)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Must run 'setup' before"):
+            session.partial_run(handle, first)
         with pytest.raises(tf.errors.InvalidArgumentError, match="a:0 is both fed and fetched"):
             session.partial_run_setup([a], [a])
 

@@ -5,7 +5,7 @@ a load, a floordiv or a mod.  Loop variables carry their extent, so ranges need 
 The algebra used (d > 0):
 
     (d*x + r) floordiv d  = x + r floordiv d          r floordiv d = 0 and r mod d = r if 0 <= r < d
-    (x floordiv a) floordiv b = x floordiv (a*b)      (x mod (a*d)) mod d = x mod d
+    (x floordiv a + c) floordiv b = (x + a*c) floordiv (a*b)    (x mod (a*d)) mod d = x mod d
     (x mod (a*d)) floordiv d = (x floordiv d) mod a   d*(x floordiv d) + x mod d = x
     (g*x + r) floordiv (g*d) = x floordiv d and (g*x + r) mod (g*d) = g*(x mod d) + r if 0 <= r < g
 """
@@ -187,9 +187,12 @@ def _divide(rest: dict[Expr, int], constant: int, divisor: int) -> Expr:
         shared, whole, _ = parts
         return floordiv(whole, divisor // shared)
     expr = from_linear(rest, constant)
+    terms, constant = linear(expr)
+    if len(terms) == 1:
+        match next(iter(terms.items())):
+            case Binary("floordiv", x, Const(inner)), 1:
+                return floordiv(add(x, const(constant * int(inner))), int(inner) * divisor)
     match expr:
-        case Binary("floordiv", x, Const(inner)):
-            return floordiv(x, int(inner) * divisor)
         case Binary("mod", x, Const(inner)) if int(inner) % divisor == 0:
             return mod(floordiv(x, divisor), int(inner) // divisor)
         case _:

@@ -195,7 +195,11 @@ def test_depends() -> None:
     assert not depends(expr, "n")
 
 
-def test_an_offset_does_not_hide_that_an_index_is_flat() -> None:
-    flat = add(mul(Var("i", INDEX, 64), 64), add(Var("l", INDEX, 16), const(16)))
-    shape, strides = (64, 56, 56), (3136, 56, 1)
+@pytest.mark.parametrize("offset", [0, 16, 32, 48, 113])
+@pytest.mark.parametrize(
+    "shape", [(64, 56, 56), (64, 28, 28), (99, 14, 14), (99, 7, 7), (99, 3, 5)]
+)
+def test_an_offset_does_not_hide_that_an_index_is_flat(shape: tuple[int, ...], offset: int) -> None:
+    flat = add(mul(Var("i", INDEX, 20), 64), add(Var("l", INDEX, 16), const(offset)))
+    strides = (shape[1] * shape[2], shape[2], 1)
     assert linear(flatten(unflatten(flat, shape), strides)) == linear(flat)

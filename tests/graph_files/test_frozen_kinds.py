@@ -1,6 +1,7 @@
 """Frozen graphs of the classic kinds, written by TensorFlow 2.21 (compat.v1): image, speech, text.
 
-`record_frozen_kinds.py` made them, with random weights, and kept what TensorFlow computed.
+`record_frozen_kinds.py` and `record_oldest_kinds.py` (ops of 2015, detection with its loops) made them,
+with random weights, and kept what TensorFlow computed.
 """
 
 from __future__ import annotations
@@ -43,6 +44,14 @@ KINDS = {
     "text_lstm": (
         {"ids:0": "ids", "lengths:0": "lengths"}, {"out:0": "out", "outputs:0": "outputs"},
     ),
+    "classify": ({"DecodeJpeg:0": "pixels"}, {"softmax:0": "softmax"}),
+    "detect": (
+        {"image_tensor:0": "image_tensor"},
+        {
+            "detection_boxes:0": "detection_boxes", "detection_scores:0": "detection_scores",
+            "detection_classes:0": "detection_classes", "num_detections:0": "num_detections",
+        },
+    ),
 }  # fmt: skip
 
 
@@ -62,6 +71,20 @@ def test_computes_what_it_computed_there(name: str, interpreted: bool) -> None:
         expected = values[key]
         atol = 2e-5 * float(np.abs(expected).max())
         np.testing.assert_allclose(value, expected, rtol=2e-4, atol=atol, err_msg=key)
+
+
+def test_bytes_of_a_jpeg_are_classified() -> None:
+    """As the classic label_image program does: the constant of the graph, or the bytes, are fed."""
+    pytest.importorskip("PIL")
+    values = np.load(FOLDER / "classify.npz")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(read("classify"), name="")
+        for feeds in ({}, {"DecodeJpeg/contents:0": values["jpeg"].tobytes()}):
+            found, pixels = session.run(["softmax:0", "DecodeJpeg:0"], feeds)
+            np.testing.assert_array_equal(pixels, values["pixels"])
+            np.testing.assert_allclose(found, values["softmax"], rtol=1e-5)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+            session.run("softmax:0", {"DecodeJpeg/contents:0": b"no picture"})
 
 
 def test_wav_files() -> None:

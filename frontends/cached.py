@@ -17,7 +17,7 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.open_pipeline import compile_open
 from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.frontends.onnx import import_model
-from tensorkiln.frontends.onnx.load import Source
+from tensorkiln.frontends.onnx.load import Loaded, Source, load_model
 from tensorkiln.frontends.open_dims import Dims, split_dims
 from tensorkiln.runtime.compiled import Compiled
 
@@ -52,10 +52,12 @@ def compile_onnx(
             return found
     fixed, symbols = split_dims(dims)
     if symbols:
+        tell("reading the model")
+        loaded = Loaded(*load_model(source))
         tell("compiling for ranges of sizes")
         compiled = compile_open(
-            lambda point: import_model(source, dims={**fixed, **point}, name=name),
-            symbols, target, cache, without,
+            lambda point: import_model(loaded, dims={**fixed, **point}, name=name),
+            symbols, target, cache if key is None else None, without,
         )  # fmt: skip
         if key is not None and cache is not None:
             cache.store(key, compiled)
@@ -78,7 +80,7 @@ def model_key(
 
     That is so for a ModelProto, a file that cannot be read, and tensors kept in other files.
     """
-    if isinstance(source, ModelProto):
+    if isinstance(source, ModelProto | Loaded):
         return None
     options = (sorted(dims.items()), name, sorted(without))
     if isinstance(source, bytes):

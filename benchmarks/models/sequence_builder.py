@@ -19,12 +19,12 @@ class SequenceBuilder(ModelBuilder):
         self.inputs.clear()
         self.outputs: list[Any] = []
 
-    def input(self, name: str, shape: Sequence[int], kind: int = TensorProto.FLOAT) -> str:
+    def input(self, name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT) -> str:
         """An input with the batch in front of `shape`."""
         self.inputs.append(helper.make_tensor_value_info(name, kind, (self.batch, *shape)))
         return name
 
-    def output(self, value: str, name: str, shape: Sequence[int]) -> None:
+    def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
         """Declares `value`, made by a node, as the output `name`, with the batch in front."""
         for node in self.nodes:
             for names in (node.input, node.output):
@@ -71,22 +71,22 @@ class SequenceBuilder(ModelBuilder):
         return self.node("Mul", [product, self.number("gelu.half", 0.5)], f"{path}/half")
 
     def heads(
-        self, x: str, path: str, tokens: int, heads: int, size: int, order: Sequence[int]
+        self, x: str, path: str, tokens: int | str, heads: int, size: int, order: Sequence[int]
     ) -> str:
         """[batch, tokens, heads * size] as four dims in the given order of b, t, h, d."""
-        shape = self.integers(f"heads.{tokens}x{heads}x{size}", -1, tokens, heads, size)
+        shape = self.integers(f"heads.{tokens}x{heads}x{size}", -1, _size(tokens), heads, size)
         return self.node(
             "Transpose", [self.node("Reshape", [x, shape], path)], path, perm=list(order)
         )
 
-    def merge_heads(self, x: str, path: str, tokens: int, width: int) -> str:
+    def merge_heads(self, x: str, path: str, tokens: int | str, width: int) -> str:
         """[batch, heads, tokens, size] as [batch, tokens, heads * size]."""
         turned = self.node("Transpose", [x], f"{path}/merge", perm=[0, 2, 1, 3])
-        shape = self.integers(f"merged.{tokens}x{width}", -1, tokens, width)
+        shape = self.integers(f"merged.{tokens}x{width}", -1, _size(tokens), width)
         return self.node("Reshape", [turned, shape], f"{path}/merge")
 
     def self_attention(
-        self, x: str, path: str, tokens: int, width: int, heads: int, mask: str = ""
+        self, x: str, path: str, tokens: int | str, width: int, heads: int, mask: str = ""
     ) -> str:
         """Scaled dot-product attention; `mask` is added to the scores."""
         size = width // heads
@@ -109,3 +109,8 @@ class SequenceBuilder(ModelBuilder):
         return helper.make_model(
             graph, opset_imports=opsets, ir_version=8, producer_name="benchmarks"
         )
+
+
+def _size(tokens: int | str) -> int:
+    """A dim of a reshape: 0 takes an open one from what is reshaped."""
+    return tokens if isinstance(tokens, int) else 0

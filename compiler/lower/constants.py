@@ -12,6 +12,7 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorkiln.compiler.ir.bits import same_bits
 from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.kernel.program import align, aligned_bytes
 from tensorkiln.compiler.lower.layout import Layout
@@ -48,19 +49,6 @@ class Constants:
             end = start + math.prod(shape) * data.itemsize
             arrange(data, layout, made[start:end].view(data.dtype).reshape(shape))
         return made
-
-
-def same_bits(a: Array, b: Array) -> bool:
-    """True for arrays of one dtype, shape and content, NaNs and signs of zeros included."""
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    if a is b or a.__array_interface__ == b.__array_interface__:  # views of the same memory
-        return True
-    return np.array_equal(_bits(a), _bits(b))
-
-
-def _bits(array: Array) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
 def _sample(data: Array) -> bytes:

@@ -6,7 +6,7 @@ which are dense at the call's own sizes, are brought to capacity at the start an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.dims import Affine, Dim
@@ -51,22 +51,13 @@ def open_program(program: Program, function: Function, bounded: Bounded, target:
         bounded.least,
         {s.name: Slot("argument", first + k) for k, s in enumerate(bounded.symbols)},
     )
-    kernels: list[Kernel] = list(program.kernels)
-    numbers = {replace(kernel, name=""): k for k, kernel in enumerate(kernels)}
-
-    def number(kernel: Kernel) -> int:
-        key = replace(kernel, name="")
-        if key not in numbers:
-            numbers[key] = len(kernels)
-            kernels.append(kernel)
-        return numbers[key]
-
+    kernels = _Kernels(program.kernels)
     scalars = zip(function.parameters[first:], bounded.symbols, strict=True)
     wanted = needs(function, bounded.outputs, {v: Affine(((s, 1),)) for v, s in scalars})
     steps: list[Step] = []
     for step in program.steps:
         if isinstance(step, Call) and step.op is not None:
-            steps.append(_restricted(step, kernels[step.kernel], wanted, sizes, number))
+            steps.append(_restricted(step, kernels, wanted, sizes))
         else:
             steps.append(step)
 
@@ -91,22 +82,40 @@ def open_program(program: Program, function: Function, bounded: Bounded, target:
         kernel = transfer_kernel(dims, value.dtype, into, sizes.capacities, target)
         ends = (outside, inside) if into else (inside, outside)
         own = sizes.of([f.extent for dim in dims for f in dim])
-        call = Call(number(kernel), (ends[0], *own, ends[1]), (), 0, 2 * value.type.bytes)
+        call = Call(kernels.number(kernel), (ends[0], *own, ends[1]), (), 0, 2 * value.type.bytes)
         (before if into else after).append(call)
     inner = map_steps(steps, lambda slot: moved.get(slot, slot), lambda k: k)
-    used = replace(program, kernels=tuple(kernels), steps=(*before, *inner, *after))
+    used = replace(program, kernels=tuple(kernels.all), steps=(*before, *inner, *after))
     return _without_unused(replace(used, workspace_bytes=space))
 
 
-def _restricted(
-    call: Call,
-    kernel: Kernel,
-    wanted: Mapping[Value, Need],
-    sizes: _Sizes,
-    number: Callable[[Kernel], int],
-) -> Call:
-    """The call of a kernel that stops where the sizes end; `number` numbers new kernels."""
+class _Kernels:
+    """The distinct kernels; layers of a model that are alike ask for the same ones again."""
+
+    def __init__(self, kernels: Sequence[Kernel]) -> None:
+        self.all = list(kernels)
+        self._numbers = {replace(kernel, name=""): k for k, kernel in enumerate(kernels)}
+        self._restricted: dict[Hashable, int] = {}
+
+    def number(self, kernel: Kernel) -> int:
+        """The kernel's position, adding it if it is new."""
+        key = replace(kernel, name="")
+        if key not in self._numbers:
+            self._numbers[key] = len(self.all)
+            self.all.append(kernel)
+        return self._numbers[key]
+
+    def restricted(self, number: int, key: Hashable, make: Callable[[Kernel], Kernel]) -> int:
+        """The number of what `make` makes of kernel `number`, by a `key` of all it depends on."""
+        if (number, key) not in self._restricted:
+            self._restricted[number, key] = self.number(make(self.all[number]))
+        return self._restricted[number, key]
+
+
+def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], sizes: _Sizes) -> Call:
+    """The call of a kernel that stops where the sizes end."""
     assert call.op is not None
+    kernel = kernels.all[call.kernel]
     results = call.op.results
     layouts = call.layouts[len(call.op.operands) :]
     limits: dict[str, list[Limit | None]] = {}
@@ -120,10 +129,15 @@ def _restricted(
     reads = size_reads(dims, sizes.capacities)
     least = {size_name(name): size for name, size in sizes.least.items()}
     lets = [let for _, let in reads]
-    restricted = restrict(kernel, limits, [b for b, _ in reads], lets, least)
+
+    def make(kernel: Kernel) -> Kernel:
+        return restrict(kernel, limits, [b for b, _ in reads], lets, least)
+
+    key = tuple(tuple(limit) for limit in limits.values()), tuple(lets)
+    number = kernels.restricted(call.kernel, key, make)
     inputs = call.slots[: len(call.slots) - len(results)]
     slots = (*inputs, *sizes.of(dims), *call.slots[len(inputs) :])
-    return replace(call, kernel=number(restricted), slots=slots)
+    return replace(call, kernel=number, slots=slots)
 
 
 def _physical(need: Need, layout: object, sizes: _Sizes) -> list[Limit | None]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tensorkiln.compiler.ir.bits import same_bits
 from tensorkiln.compiler.ir.dims import Affine, Dim, Symbol, substitute
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.sizes.factors import Factor, Factors, closed
@@ -76,6 +77,13 @@ class Space:
     def __init__(self, symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> None:
         self.symbols = tuple(symbols)
         self.points = _points(self.symbols, capacities)
+        self._turned = False
+
+    def turned(self) -> Space:
+        """The same, but that dims which are products of symbols have the last one outermost."""
+        other = Space(self.symbols, self.points[0])
+        other._turned = not self._turned
+        return other
 
     def unsupported(self, op: Op, why: str) -> UnsupportedError:
         """An error that names the op and the open sizes."""
@@ -94,15 +102,19 @@ class Space:
             extent = self._affine((symbol,), sizes)
             if extent is not None:
                 return (Factor(sizes[0], extent),)
-        for count in range(2, len(self.symbols) + 1):
-            for chosen in itertools.combinations(self.symbols, count):
-                dim = self._product(chosen, sizes)
-                if dim is not None:
-                    return dim
-                extent = self._affine(chosen, sizes)
-                if extent is not None:
-                    return (Factor(sizes[0], extent),)
+        for chosen in self._products():
+            dim = self._product(chosen, sizes) if len(chosen) > 1 else None
+            if dim is not None:
+                return dim
+            extent = self._affine(chosen, sizes) if len(set(chosen)) == len(chosen) else None
+            if extent is not None:
+                return (Factor(sizes[0], extent),)
         return None
+
+    def _products(self) -> Iterator[tuple[Symbol, ...]]:
+        """Symbols to be multiplied, fewest first; one may be there twice, as in n x n places."""
+        for count in range(1, len(self.symbols) + 2):
+            yield from itertools.combinations_with_replacement(self.symbols, count)
 
     def affine(self, values: Sequence[int]) -> Dim | None:
         """The values at the points as an affine of symbols, None if they are not."""
@@ -146,22 +158,19 @@ class Space:
         if rest or any(scale * p != size for p, size in zip(products, sizes, strict=True)):
             return None
         capacities = self.points[0]
-        *outer, inner = symbols
+        *outer, inner = reversed(symbols) if self._turned else symbols
         found = [Factor(capacities[s.name], Affine(((s, 1),))) for s in outer]
         last = Factor(capacities[inner.name] * scale, Affine(((inner, scale),)))
         return (*found, last)
 
     def fit_number(self, values: Sequence[float]) -> Fit | None:
         """The values at the points as a function of a product of symbols, None if there is none."""
-        for count in range(1, len(self.symbols) + 1):
-            for chosen in itertools.combinations(self.symbols, count):
-                products = [
-                    float(math.prod(point[s.name] for s in chosen)) for point in self.points
-                ]
-                for kind, base in _BASES.items():
-                    fit = _line([base(p) for p in products], values)
-                    if fit is not None:
-                        return Fit(chosen, kind, *fit)
+        for chosen in self._products():
+            products = [float(math.prod(point[s.name] for s in chosen)) for point in self.points]
+            for kind, base in _BASES.items():
+                fit = _line([base(p) for p in products], values)
+                if fit is not None:
+                    return Fit(chosen, kind, *fit)
         return None
 
 
@@ -245,15 +254,13 @@ def _differs(a: Function, b: Function, space: Space) -> None:
 
 def equal_arrays(arrays: Sequence[Array]) -> bool:
     """True if all arrays have the same dtype, shape and bits."""
-    first = arrays[0]
-    return all(
-        a.dtype == first.dtype and a.shape == first.shape and a.tobytes() == first.tobytes()
-        for a in arrays[1:]
-    )
+    return all(same_bits(array, arrays[0]) for array in arrays[1:])
 
 
 def same_start(a: Array, b: Array) -> bool:
     """True if the boxes at the start of `a` and `b` that both have are equal."""
+    if a is b:
+        return True
     if a.ndim != b.ndim:
         return False
     common = tuple(slice(0, min(sizes)) for sizes in zip(a.shape, b.shape, strict=True))

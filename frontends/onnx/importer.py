@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
-from tensorkiln.compiler.ir.function import Function, Location, Value
+from tensorkiln.compiler.ir.function import Array, Function, Location, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.frontends.onnx.expansion import body_opsets, body_scope, instantiate, schema_body
 from tensorkiln.frontends.onnx.extent_rules import lower_bounded
@@ -22,7 +22,7 @@ from tensorkiln.frontends.onnx.inputs import (
     input_types,
     parameters,
 )
-from tensorkiln.frontends.onnx.load import Source, load_model
+from tensorkiln.frontends.onnx.load import Loaded, Source, load_model
 from tensorkiln.frontends.onnx.lowerings import TABLE
 from tensorkiln.frontends.onnx.node import Node
 from tensorkiln.frontends.onnx.operand import (
@@ -65,8 +65,9 @@ def import_model(
 ) -> Function:
     """The ONNX model as a function of tensor IR.
 
-    `source` is a path, the bytes of a file, or a ModelProto; `dims` gives sizes to the model's
-    open dims by name (a dim without a name is called `input.axis`); `constants` gives fixed values
+    `source` is a path, the bytes of a file, a ModelProto, or what `Loaded` keeps of one; `dims` gives
+    sizes to the model's open dims by name (a dim without a name is called `input.axis`);
+    `constants` gives fixed values
     to inputs, which shapes may then depend on.  Parameters are the graph's inputs that neither
     `constants` nor an initializer gives a value, in order; results carry the names of the graph's
     outputs.  An output `y` whose size along axis k only a run knows is padded to the largest size
@@ -90,7 +91,8 @@ def import_with_outputs(
     `import_model`.
     """
     model, folder = load_model(source)
-    importer = _Importer(model, folder, name or "main")
+    arrays = source.arrays if isinstance(source, Loaded) else {}
+    importer = _Importer(model, folder, name or "main", arrays)
     return importer.function(dims or {}, constants or {}, types or {})
 
 
@@ -103,8 +105,11 @@ class _Frame:
 
 
 class _Importer:
-    def __init__(self, model: ModelProto, folder: Path | None, name: str) -> None:
+    def __init__(
+        self, model: ModelProto, folder: Path | None, name: str, arrays: dict[str, Array]
+    ) -> None:
         self.graph = model.graph
+        self.arrays = arrays
         self.folder = folder
         self.builder = Builder(REGISTRY, name)
         self.functions: Functions = {(f.domain, f.name): f for f in model.functions}
@@ -134,7 +139,12 @@ class _Importer:
             if tensor.name in scope:
                 raise ModelError(f"two initializers are named {tensor.name!r}")
             what = f"initializer {tensor.name!r}"
-            scope[tensor.name] = Operand(tensor.name, array_of(tensor, self.folder, what))
+            array = self.arrays.get(tensor.name) if graph is self.graph else None
+            if array is None:
+                array = array_of(tensor, self.folder, what)
+                if graph is self.graph:
+                    self.arrays[tensor.name] = array
+            scope[tensor.name] = Operand(tensor.name, array)
         if graph.sparse_initializer:
             name = graph.sparse_initializer[0].values.name
             raise UnsupportedError(f"initializer {name!r} is sparse, which cannot be compiled")

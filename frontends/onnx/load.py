@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,10 +11,24 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped,u
 from onnx import ModelProto
 from onnx.defs import onnx_opset_version
 
+from tensorkiln.compiler.ir.function import Array
 from tensorkiln.frontends.onnx.text import check_text
 from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A model read once, to be imported at several sizes.
+
+    `arrays` keeps the elements of its graph's initializers: all imports have the same memory.
+    """
+
+    model: ModelProto
+    folder: Path | None
+    arrays: dict[str, Array] = field(default_factory=dict)
+
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto | Loaded"
 
 STANDARD = ("", "ai.onnx")
 
@@ -23,6 +38,8 @@ def load_model(source: Source) -> tuple[ModelProto, Path | None]:
 
     ModelError where the file cannot be read or is no ONNX model.
     """
+    if isinstance(source, Loaded):
+        return source.model, source.folder
     if isinstance(source, ModelProto):
         _check_header(source, "the model")
         return source, None

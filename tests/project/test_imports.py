@@ -36,6 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "compiler": ("compiler", "runtime"),
     "benchmarks": (),
     "benchmarks.examples": (),
+    "benchmarks.sizes": ("benchmarks.models", "frontends", "compiler", "runtime"),
     "benchmarks.training.peers": (),
     "benchmarks.training": ("", "frontends", "compiler", "runtime"),
     "frontends.graph": ("compiler", "runtime"),

@@ -1,0 +1,1 @@
+"""Models for ranges of sizes, measured beside models of one size."""

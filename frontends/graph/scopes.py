@@ -12,6 +12,8 @@ from tensorkiln.frontends.graph.ops_constant import identity, no_op
 from tensorkiln.frontends.graph.stack import get_default_graph
 from tensorkiln.frontends.graph.tensor import Tensor
 
+_GROUPS = "groups of the scope that ops are made in"
+
 
 @contextmanager
 def name_scope(
@@ -43,8 +45,30 @@ def device(device_name_or_function: object) -> AbstractContextManager[None]:
 
 @contextmanager
 def colocate_with(op: object, ignore_existing: bool = False) -> Iterator[None]:
-    """Accepted for programs that ask for it: there is one device."""
-    yield
+    """Ops made inside are in the groups of `op` (a tensor, an operation, a variable) and have its
+    device; None changes nothing.  `ignore_existing` leaves the groups of outer scopes out."""
+    if op is None:
+        yield
+        return
+    graph = get_default_graph()
+    element = graph.as_graph_element(op)
+    leader = element.op if isinstance(element, Tensor) else element
+    groups = {group.decode() for group in leader.colocation_groups()}
+    outer = graph.scoped.get(_GROUPS, frozenset())
+    assert isinstance(outer, frozenset)
+    groups |= frozenset() if ignore_existing else outer
+
+    def marks(made: Operation) -> dict[str, object]:
+        own = made.attributes.get("_class", ()) if not ignore_existing else ()
+        assert isinstance(own, tuple)
+        return {"_class": tuple(sorted(groups.union(own)))}
+
+    graph.scoped[_GROUPS] = frozenset(groups)
+    try:
+        with graph.device(leader.device), graph.marking(marks):
+            yield
+    finally:
+        graph.scoped[_GROUPS] = outer
 
 
 def group(*inputs: object, **options: object) -> Operation:

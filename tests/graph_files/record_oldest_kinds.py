@@ -41,7 +41,7 @@ def normalised(*inputs):
     node.attr["T"].type = 1
     node.attr["variance_epsilon"].f = 0.001
     node.attr["scale_after_normalization"].b = scaled
-    mapped = dict(zip(names, tensors))
+    mapped = dict(zip(names, tensors, strict=True))
     return tf.import_graph_def(definition, mapped, ["batchnorm:0"], name="bn")[0]
 
 
@@ -111,7 +111,7 @@ def detect(session):
             above = tf.reshape(tf.where(tf.greater(rated, 0.45)), [-1])
             lists.append((tf.gather(near, above), tf.gather(rated, above),
                           label * tf.ones_like(tf.gather(rated, above))))  # fmt: skip
-        box, rated, label = (tf.concat(parts, 0) for parts in zip(*lists))
+        box, rated, label = (tf.concat(parts, 0) for parts in zip(*lists, strict=True))
         box = tf.clip_by_value(box, 0.0, 1.0)
         sizes = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
         real = tf.squeeze(tf.where(sizes > 0), [1])
@@ -126,10 +126,10 @@ def detect(session):
     with tf.name_scope("Postprocessor"):
         found = tf.map_fn(keep, (corners, scores), dtype=(tf.float32,) * 4)
     names = ["detection_boxes", "detection_scores", "detection_classes", "num_detections"]
-    outputs = [tf.identity(t + (n == names[2]), name=n) for t, n in zip(found, names)]
+    outputs = [tf.identity(t + (n == names[2]), name=n) for t, n in zip(found, names, strict=True)]
     given = RANDOM.randint(0, 256, (2, 11, 13, 3)).astype(np.uint8)
     values = session.run(outputs, {images: given})
-    freeze("detect", session, image_tensor=given, **dict(zip(names, values)))
+    freeze("detect", session, image_tensor=given, **dict(zip(names, values, strict=True)))
 
 
 tf.disable_v2_behavior()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from tensorkiln.frontends.graph.arrays import Array
 from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.files import data_types
 from tensorkiln.frontends.graph.files.checkpoint_state import checkpoint_exists, latest_checkpoint
@@ -31,9 +31,10 @@ class CheckpointReader:
         """True if the checkpoint holds a tensor of that name."""
         return tensor_str in self._bundle.entries
 
-    def get_tensor(self, tensor_str: str) -> Array:
-        """The value of a tensor; NotFoundError if there is none of that name."""
-        return self._bundle.read(tensor_str)
+    def get_tensor(self, tensor_str: str) -> Any:
+        """The value of a tensor, a numpy scalar if it has no dims; NotFoundError if there is none of
+        that name."""
+        return self._bundle.read(tensor_str)[()]
 
     def debug_string(self) -> bytes:
         """One line for each tensor: name, element type, shape."""
@@ -62,6 +63,6 @@ def list_variables(ckpt_dir_or_file: str) -> list[tuple[str, list[int]]]:
     return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
 
 
-def load_variable(ckpt_dir_or_file: str, name: str) -> Array:
+def load_variable(ckpt_dir_or_file: str, name: str) -> Any:
     """The value of one tensor of a checkpoint."""
     return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))

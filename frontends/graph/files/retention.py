@@ -21,7 +21,9 @@ class Retention:
         self._next_kept = time.time() + self.interval
 
     def record(self, path: str) -> None:
-        """Notes a checkpoint; one of the same path is replaced."""
+        """Notes a checkpoint; one of the same path is replaced.  If all are kept none is noted."""
+        if not self.max_to_keep:
+            return
         self.checkpoints = [item for item in self.checkpoints if item[0] != path]
         self.checkpoints.append((path, time.time()))
 

@@ -63,10 +63,10 @@ def load(
     found = [graph for graph in model.meta_graphs if set(graph.meta_info_def.tags) == wanted]
     if not found:
         shown = ", ".join(sorted(wanted))
-        there = [sorted(graph.meta_info_def.tags) for graph in model.meta_graphs]
+        there = [set(graph.meta_info_def.tags) for graph in model.meta_graphs]
         raise RuntimeError(
-            f"MetaGraphDef associated with tags {shown!r} could not be found in SavedModel; it has "
-            f"{there}"
+            f"MetaGraphDef associated with tags {shown!r} could not be found in SavedModel, with "
+            f"available tags '{there}'."
         )
     message = found[0]
     with sess.graph.as_default():

@@ -118,7 +118,9 @@ def merge(
 ) -> Tensor:
     """A serialised Summary with the values of all `inputs`; a tag may appear once only."""
     if not inputs:
-        raise ValueError("there are no summaries to merge")
+        raise ValueError(
+            "List argument 'inputs' to 'MergeSummary' Op with length 0 shorter than minimum length 1."
+        )
     with name_scope(name, "Merge", list(inputs)):
         made = make("MergeSummary", (list(inputs),), name)
     for key in collections or ():

@@ -61,8 +61,8 @@ def _histogram(op: Operation, arrays: Sequence[Array]) -> object:
     numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all():
         first = numbers.reshape(-1)[~np.isfinite(numbers.reshape(-1))][0]
-        kind = "Nan" if np.isnan(first) else "Infinity"
-        raise _error(op, f"{kind} in summary histogram for: {op.name}")
+        kind = "Nan in summary histogram" if np.isnan(first) else "Infinity in Histogram"
+        raise _error(op, f"{kind} for: {op.name}")
     summary = Summary()
     summary.value.add(tag=_text(tag), histo=histogram(numbers))
     return summary

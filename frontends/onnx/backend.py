@@ -24,6 +24,7 @@ from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.compiler.pipeline import jit
 from tensorkiln.frontends.onnx.elements import ELEMENT_OF_DTYPE
+from tensorkiln.frontends.onnx.host import HostedModel, is_hosted
 from tensorkiln.frontends.onnx.importer import import_with_outputs
 from tensorkiln.frontends.onnx.inputs import Fed, arrays_of, fed_value, is_open, type_of
 from tensorkiln.frontends.onnx.operand import ConstantNeeded
@@ -137,15 +138,19 @@ class TensorKilnBackend(Backend):
         model: ModelProto,
         device: str = "CPU",  # noqa: ARG003
         **kwargs: Any,
-    ) -> Prepared:
+    ) -> Prepared | HostedModel:
         """The model, imported and ready to run.
 
         `dims` gives sizes to open dims; `interpreted` chooses the interpreter (True) or machine
-        code (False) where the backend's own choice is not wanted.  ModelError and UnsupportedError
-        name the node, value or file.
+        code (False) where the backend's own choice is not wanted.  Nodes that look into texts or
+        decode images are run by Python; a model with such is a HostedModel, which names them and
+        has the same `run`.  ModelError and UnsupportedError name the node, value or file.
         """
         by_interpreter = kwargs.get("interpreted", cls.interpreted)
-        return Prepared(model, interpreted if by_interpreter else compiled, kwargs.get("dims"))
+        runner = interpreted if by_interpreter else compiled
+        if is_hosted(model):
+            return HostedModel(model, lambda part: Prepared(part, runner, None))
+        return Prepared(model, runner, kwargs.get("dims"))
 
     @classmethod
     def run_node(
@@ -192,6 +197,8 @@ class InterpretedBackend(TensorKilnBackend):
 
 
 def _element(array: Array) -> int:
+    if array.dtype.kind in "OUST":
+        return int(TensorProto.STRING)
     return ELEMENT_OF_DTYPE[dtype_of(array.dtype)]
 
 

@@ -83,7 +83,10 @@ def dtype_of_element(element: int, what: str) -> DType:
     if element == TensorProto.UNDEFINED or element not in TensorProto.DataType.values():
         raise ModelError(f"{what} has element type {element}, which ONNX does not define")
     name = TensorProto.DataType.Name(TensorProto.DataType.ValueType(element))
-    raise UnsupportedError(f"{what} has element type {name}, which cannot be compiled")
+    hint = ""
+    if element == TensorProto.STRING:
+        hint = "; tensorkiln.frontends.onnx.backend.prepare(model) runs models with texts"
+    raise UnsupportedError(f"{what} has element type {name}, which cannot be compiled{hint}")
 
 
 def type_string(dtype: DType) -> str:

@@ -14,6 +14,11 @@ from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
 Functions: TypeAlias = Mapping[tuple[str, str], FunctionProto]
 
+# Operators of the standard domain that look into texts or decode files.
+HOST_OPS = frozenset(
+    {"StringConcat", "StringSplit", "StringNormalizer", "RegexFullMatch", "ImageDecoder"}
+)
+HOSTED = "tensorkiln.frontends.onnx.backend.prepare(model) runs them by Python, the rest compiled"
 _NAMED = 8
 
 
@@ -40,6 +45,8 @@ def require_supported(
             found.setdefault((node.op_type, domain, version), []).append(node_label(node))
     if found:
         lines = [_line(*key, names) for key, names in sorted(found.items())]
+        if any(name in HOST_OPS and not domain for name, domain, _ in found):
+            lines.append(HOSTED)
         raise UnsupportedError("operators that cannot be compiled:\n" + "\n".join(lines))
 
 

@@ -1,0 +1,45 @@
+"""ImageDecoder, by the package Pillow where it is installed."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorkiln.compiler.ir.function import Array
+from tensorkiln.frontends.onnx.node import Node
+from tensorkiln.runtime.errors import FeedError, UnsupportedError
+
+_FORMATS = ("BMP", "JPEG", "JPEG2000", "TIFF", "PNG", "WEBP", "PPM")
+
+
+def decoded(node: Node, arrays: Sequence[Array]) -> list[Array]:
+    """The pixels u8[height, width, channels] of an encoded image u8[bytes].
+
+    FeedError if the bytes are no image of a format that the operator knows.
+    """
+    (stream,) = arrays
+    form = node.string("pixel_format")
+    if form not in ("RGB", "BGR", "Grayscale"):
+        raise node.invalid(f"pixel_format is {form!r}, not RGB, BGR or Grayscale")
+    images = _imaging(node)
+    try:
+        image = images.open(io.BytesIO(stream.tobytes()), formats=_FORMATS)
+        pixels = np.asarray(image.convert("L" if form == "Grayscale" else "RGB"), np.uint8)
+    except (OSError, SyntaxError, EOFError, ValueError, images.DecompressionBombError) as error:
+        raise FeedError(f"{node}: its {stream.size} bytes are no image: {error}") from None
+    if form == "Grayscale":
+        return [pixels[:, :, np.newaxis]]
+    return [np.ascontiguousarray(pixels[:, :, ::-1]) if form == "BGR" else pixels]
+
+
+def _imaging(node: Node) -> Any:
+    try:
+        return importlib.import_module("PIL.Image")
+    except ImportError:
+        raise UnsupportedError(
+            f"{node} needs the package Pillow: pip install 'tensorkiln[image]'"
+        ) from None

@@ -10,15 +10,18 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.dims import Affine, Dim
-from tensorkiln.compiler.ir.function import Function, Value
+from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.limits import Limit
+from tensorkiln.compiler.kernel.own_reads import without_own_reads
 from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, align, map_steps
 from tensorkiln.compiler.kernel.restrict import restrict
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.demand import Need, needs, whole
 from tensorkiln.compiler.lower.layout import Layout, row_major
+from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.ops.record import Loops
 from tensorkiln.compiler.schedules.transfer import (
     size_expr,
     size_name,
@@ -114,10 +117,11 @@ class _Kernels:
 
 def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], sizes: _Sizes) -> Call:
     """The call of a kernel that stops where the sizes end."""
-    assert call.op is not None
+    op = call.op
+    assert op is not None
     kernel = kernels.all[call.kernel]
-    results = call.op.results
-    layouts = call.layouts[len(call.op.operands) :]
+    results = op.results
+    layouts = call.layouts[len(op.operands) :]
     limits: dict[str, list[Limit | None]] = {}
     dims: list[Dim] = []
     for buffer, value, layout in zip(kernel.written, results, layouts, strict=True):
@@ -131,13 +135,20 @@ def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], siz
     lets = [let for _, let in reads]
 
     def make(kernel: Kernel) -> Kernel:
-        return restrict(kernel, limits, [b for b, _ in reads], lets, least)
+        own = without_own_reads(kernel, limits) if _has_own_loops(op) else limits
+        return restrict(kernel, own, [b for b, _ in reads], lets, least)
 
     key = tuple(tuple(limit) for limit in limits.values()), tuple(lets)
     number = kernels.restricted(call.kernel, key, make)
     inputs = call.slots[: len(call.slots) - len(results)]
     slots = (*inputs, *sizes.of(dims), *call.slots[len(inputs) :])
     return replace(call, kernel=number, slots=slots)
+
+
+def _has_own_loops(op: Op) -> bool:
+    """True if the loops are an op's own ones, which may compute in place."""
+    ops = op.regions[0].ops if op.name == "fusion" else (op,)
+    return any(isinstance(REGISTRY[each.name].lowering, Loops) for each in ops)
 
 
 def _physical(need: Need, layout: object, sizes: _Sizes) -> list[Limit | None]:

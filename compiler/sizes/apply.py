@@ -50,6 +50,14 @@ def _differs(a: Op, b: Op) -> bool:
     return any(_differ(x, y) for x, y in zip(a.regions, b.regions, strict=True))
 
 
+def same_regions(ops: Sequence[Op]) -> bool:
+    """True if the regions of these ops are alike."""
+    first, *others = ops
+    return not any(
+        _differ(x, y) for op in others for x, y in zip(first.regions, op.regions, strict=True)
+    )
+
+
 def _differ(a: Function, b: Function) -> bool:
     if len(a.ops) != len(b.ops):
         return True

@@ -11,6 +11,7 @@ pass and kernel, and stays correct whatever they do; what need not be computed i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.dims import Symbol
@@ -25,7 +26,10 @@ from tensorkiln.compiler.sizes.rules_contract import CONTRACT_RULES
 from tensorkiln.compiler.sizes.rules_control import CONTROL_RULES
 from tensorkiln.compiler.sizes.rules_elements import ELEMENT_RULES
 from tensorkiln.compiler.sizes.rules_fold import FOLD_RULES
+from tensorkiln.compiler.sizes.rules_matrices import MATRIX_RULES
+from tensorkiln.compiler.sizes.rules_places import PLACE_RULES
 from tensorkiln.compiler.sizes.rules_random import RANDOM_RULES
+from tensorkiln.compiler.sizes.rules_regions import REGION_RULES
 from tensorkiln.compiler.sizes.rules_sequences import SEQUENCE_RULES
 from tensorkiln.compiler.sizes.rules_slices import SLICE_RULES
 from tensorkiln.compiler.sizes.rules_windows import WINDOW_RULES
@@ -35,6 +39,7 @@ from tensorkiln.runtime.errors import UnsupportedError
 RULES: Mapping[str, Rule] = {
     **ELEMENT_RULES, **CONSTANT_RULES, **FOLD_RULES, **CONTRACT_RULES, **WINDOW_RULES,
     **SLICE_RULES, **SEQUENCE_RULES, **CONTROL_RULES, **RANDOM_RULES,
+    **PLACE_RULES, **REGION_RULES, **MATRIX_RULES,
 }  # fmt: skip
 # Composites with a rule of their own; the others become primitives first.
 KEPT = tuple(r.name for r in REGISTRY if r.name in RULES)
@@ -62,6 +67,18 @@ def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) 
     """
     space = Space(symbols, capacities)
     functions = sample(lambda point: expand_composites(make(point), keep=KEPT), space)
+    try:
+        return _bounded(functions, space)
+    except UnsupportedError:
+        # A new dim of n times m elements does not say which of the two is outermost.
+        if len(space.symbols) > 1:
+            with suppress(UnsupportedError):
+                return _bounded(functions, space.turned())
+        raise
+
+
+def _bounded(functions: Sequence[Function], space: Space) -> Bounded:
+    """The function at capacity, from the functions of all points."""
     first = functions[0]
     bounder = Bounder(first.name, RULES)
     values: dict[Value, Open] = {}
@@ -79,7 +96,7 @@ def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) 
     return Bounded(
         function,
         space.symbols,
-        dict(capacities),
+        dict(space.points[0]),
         {s.name: s.minimum for s in space.symbols},
         inputs,
         tuple(normal_dims(r.dims) for r in results),

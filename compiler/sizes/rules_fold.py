@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ops.reducers import extreme, identity
 from tensorkiln.compiler.ops.shorthand import convert
@@ -102,6 +104,19 @@ def _sort(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Seque
     return [Open(v, dims) for v in made[1:]]
 
 
+def _merge_sort(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
+    """What is not in use becomes the greatest word, which is that of no key and place."""
+    (words,) = operands
+    op = sampled.op
+    if any(o.integer("keep") != o.results[0].shape[1] for o in sampled.ops) and is_open(
+        words.dims[1]
+    ):
+        raise sampled.unsupported("it keeps some of an open number of words")
+    greatest = np.iinfo(np.uint64).max
+    made = bounder.builder.append(op, [bounder.masked_with(words, (1,), int(greatest))])
+    return [Open(v, words.dims) for v in made]
+
+
 FOLD_RULES: Mapping[str, Rule] = {
     "reduce": _reduce,
     "arg_reduce": _arg_reduce,
@@ -112,4 +127,5 @@ FOLD_RULES: Mapping[str, Rule] = {
     "cumulative": _cumulative,
     "top_k": _top_k,
     "sort": _sort,
+    "merge_sort": _merge_sort,
 }

@@ -21,7 +21,8 @@ from tensorkiln.compiler.ops.shorthand import (
     take,
 )
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
-from tensorkiln.compiler.sizes.factors import Dims, closed, is_open, normal
+from tensorkiln.compiler.sizes.factors import closed, is_open, normal
+from tensorkiln.compiler.sizes.numbering import all_elements, elements_in_use
 from tensorkiln.compiler.sizes.samples import Sampled
 
 
@@ -37,10 +38,10 @@ def _bits(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Seque
     _, words = builder.append(op, [state.value])
     if row_blocks or not any(map(is_open, dims[1:])):
         if row_blocks:
-            rows, blocks = _product(bounder, dims[:1]), scalar(builder, row_blocks, I32)
+            rows, blocks = elements_in_use(bounder, dims[0]), scalar(builder, row_blocks, I32)
             step = binary(builder, "multiply", rows, blocks)
         else:
-            step = _blocks(bounder, _product(bounder, dims))
+            step = _blocks(bounder, elements_in_use(bounder, all_elements(dims)))
         return [_after(bounder, state.value, step), Open(words, dims)]
     size = math.prod(shape)
     if size >= 1 << 31:
@@ -58,16 +59,8 @@ def _bits(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Seque
         number = binary(builder, "add", binary(builder, "multiply", number, spread), place)
     assert number is not None
     taken = take(builder, reshape(builder, words, (size,)), number)
-    return [_after(bounder, state.value, _blocks(bounder, _product(bounder, dims))),
+    return [_after(bounder, state.value, _blocks(bounder, elements_in_use(bounder, all_elements(dims)))),
             Open(taken, dims)]  # fmt: skip
-
-
-def _product(bounder: Bounder, dims: Dims) -> Value:
-    """The number of elements in use, as i32[]."""
-    total = scalar(bounder.builder, 1, I32)
-    for factor in (f for dim in dims for f in normal(dim)):
-        total = binary(bounder.builder, "multiply", total, bounder.extent(factor.extent))
-    return total
 
 
 def _blocks(bounder: Bounder, words: Value) -> Value:

@@ -99,31 +99,6 @@ def _concatenate(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -
     return [Open(total, tuple(dims))]
 
 
-def _gather(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    x, indices = operands
-    op = sampled.op
-    (made,) = bounder.builder.append(op, [x.value, indices.value])
-    offsets = op.ints("offset_dims")
-    gone = {
-        *op.ints("collapsed_slice_dims"),
-        *(op.ints("operand_batching_dims") if "operand_batching_dims" in op.attributes else ()),
-    }
-    kept = iter(axis for axis in range(len(x.dims)) if axis not in gone)
-    vector = op.integer("index_vector_dim")
-    batch = iter(dim for axis, dim in enumerate(indices.dims) if axis != vector)
-    dims: list[Factors] = []
-    for axis in range(made.type.rank):
-        if axis not in offsets:
-            dims.append(next(batch))
-            continue
-        source = next(kept)
-        whole = all(
-            o.result.shape[axis] == o.operands[0].shape[source] for o in sampled.ops
-        )  # fmt: skip
-        dims.append(x.dims[source] if whole else sampled.dim(axis))
-    return [Open(made, tuple(dims))]
-
-
 def _dynamic_slice(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     x, *starts = operands
     clamped = _clamped(bounder, sampled, x, starts)
@@ -175,26 +150,10 @@ def _clamped(
     return found
 
 
-def _scatter(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    """Updates that are not in use go to places that do not exist."""
-    x, indices, updates = operands
-    windows = sampled.op.ints("update_window_dims")
-    for axis in windows:
-        if is_open(updates.dims[axis]):
-            raise sampled.unsupported(f"the windows that it writes are of open size in dim {axis}")
-    if not indices.value.dtype.is_signed:
-        raise sampled.unsupported("its indices have no sign")
-    masked = bounder.masked_with(indices, range(len(indices.dims)), -1)
-    (made,) = bounder.builder.append(sampled.op, [x.value, masked, updates.value])
-    return [Open(made, x.dims)]
-
-
 SLICE_RULES: Mapping[str, Rule] = {
     "slice": _slice,
     "pad": _pad,
     "concatenate": _concatenate,
-    "gather": _gather,
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _update,
-    "scatter": _scatter,
 }

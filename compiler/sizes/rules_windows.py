@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tensorkiln.compiler.ir.dtypes import I32
+from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.ops.checks import pairs
 from tensorkiln.compiler.ops.reducers import extreme, identity
+from tensorkiln.compiler.ops.shorthand import (
+    binary,
+    broadcast_in_dim,
+    compare,
+    full,
+    iota,
+    select,
+)
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
-from tensorkiln.compiler.sizes.factors import Factors, closed, is_open
+from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open
+from tensorkiln.compiler.sizes.numbering import (
+    all_elements,
+    among_used,
+    elements_at_capacity,
+    elements_in_use,
+)
 from tensorkiln.compiler.sizes.samples import Sampled
 
 
@@ -48,43 +65,67 @@ def _folding_convolution(
 def _scatter(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     indices, source = operands
     op = sampled.op
-    _check_numbers(sampled, indices)
-    if op.ints("window")[0] != 1 or op.ints("strides")[0] != 1 or not sampled.same("padding"):
-        raise sampled.unsupported("its windows slide along the open dim")
-    (made,) = bounder.builder.append(op, [indices.value, source.value])
-    kept = indices.dims[0] if is_open(indices.dims[0]) else source.dims[0]
-    return [Open(made, (kept, *(closed(size) for size in made.shape[1:])))]
-
-
-def _check_numbers(sampled: Sampled, x: Open) -> None:
-    """Row-major numbers of elements are the same at capacity if the outermost dim alone is open."""
-    if any(map(is_open, x.dims[1:])):
-        raise sampled.unsupported("it numbers elements, and a dim that is not the first is open")
+    attributes = {**op.attributes, "shape": op.result.shape}
+    if not sampled.same("window", "strides", "padding"):
+        raise sampled.unsupported("its window depends on the sizes")
+    dims = tuple(sampled.dim(axis) for axis in range(op.result.type.rank))
+    kept = [
+        next((x.dims[axis] for x in operands if is_open(x.dims[axis])), dim)
+        if axis not in _sliding(op)
+        else dim
+        for axis, dim in enumerate(dims)
+    ]
+    # Windows that are not in use may lie over elements that are: they go nowhere.
+    number = elements_at_capacity(bounder, indices.value, all_elements(tuple(kept)), -1)
+    number = bounder.masked_with(Open(number, indices.dims), _sliding(op), -1)
+    made = bounder.builder.op("scatter_windows", [number, source.value], attributes)
+    return [Open(v, tuple(kept)) for v in made]
 
 
 def _window(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     (x,) = operands
     op = sampled.op
-    sliding = [axis for axis, size in enumerate(op.ints("window")) if size > 1]
+    sliding = _sliding(op)
     if not sampled.same("window", "padding"):
         raise sampled.unsupported("its window depends on the sizes")
     if op.name == "arg_reduce_window":
-        _check_numbers(sampled, x)
         fill = extreme(x.value.dtype, lowest=op.string("kind") == "max")
     else:
         fill = identity(op.string("reducer"), x.value.dtype)
     made = bounder.builder.append(op, [bounder.masked_with(x, sliding, fill)])
-    strides = op.ints("strides")
-    return [
-        Open(
-            v,
-            tuple(
-                sampled.dim(axis, i) if axis in sliding or strides[axis] > 1 else dim
-                for axis, dim in enumerate(x.dims)
-            ),
-        )
-        for i, v in enumerate(made)
-    ]
+    dims = tuple(sampled.dim(k) if k in sliding else dim for k, dim in enumerate(x.dims))
+    if op.name == "arg_reduce_window":
+        made = (made[0], _numbers(bounder, op, made[1], x.dims))
+    return [Open(v, dims) for v in made]
+
+
+def _sliding(op: Op) -> list[int]:
+    """The dims of which a window has more than its own place."""
+    both = zip(op.ints("window"), op.ints("strides"), strict=True)
+    return [axis for axis, (size, stride) in enumerate(both) if size > 1 or stride > 1]
+
+
+def _numbers(bounder: Bounder, op: Op, numbers: Value, dims: Dims) -> Value:
+    """The numbers of elements as they are without capacities."""
+    every = all_elements(dims)
+    if len(every) == 1 and not any(is_open(dims[axis]) for axis in _sliding(op)):
+        return numbers
+    builder, shape, dtype = bounder.builder, numbers.shape, numbers.dtype
+    none = full(builder, shape, extreme(dtype, lowest=False), dtype)
+    exists = compare(builder, "NE", numbers, none)
+    for axis in _sliding(op):
+        if not is_open(dims[axis]):
+            continue
+        # a window beyond what is in use has no element
+        stride, low = op.ints("strides")[axis], pairs(op.attributes, "padding")[axis][0]
+        begin = iota(builder, (shape[axis],), 0, I32)
+        begin = binary(builder, "multiply", begin, full(builder, begin.shape, stride, I32))
+        begin = binary(builder, "subtract", begin, full(builder, begin.shape, low, I32))
+        count = broadcast_in_dim(builder, elements_in_use(bounder, dims[axis]), begin.shape, ())
+        within = compare(builder, "LT", begin, count)
+        within = broadcast_in_dim(builder, within, shape, (axis,))
+        exists = binary(builder, "and", exists, within)
+    return select(builder, exists, among_used(bounder, numbers, every), none)
 
 
 WINDOW_RULES: Mapping[str, Rule] = {

@@ -10,7 +10,7 @@ from sizes.open_functions import SYMBOLS, Make, check, function_of
 from tensorkiln.compiler.ir.dtypes import F32, I32, I64, U64
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.ir.types import TensorType
-from tensorkiln.compiler.ops import Builder, random
+from tensorkiln.compiler.ops import REGISTRY, Builder, random
 from tensorkiln.compiler.ops import shorthand as op
 from tensorkiln.compiler.ops.shorthand_control import case, counted_loop
 from tensorkiln.compiler.ops.sort import sort
@@ -113,8 +113,10 @@ def test_op(name: str) -> None:
 
 def test_what_has_no_rule_is_named() -> None:
     def make(builder: Builder, n: int, b: int) -> Sequence[Value]:
-        del b
-        return [builder.one("cholesky", (_floats(builder, n, n),), lower=True)]
+        scalars = Builder(REGISTRY, "less")
+        sides = [scalars.parameter(name, TensorType((), F32)) for name in "ab"]
+        less = scalars.finish([op.compare(scalars, "LT", *sides)])
+        return builder.op("order_by", (_floats(builder, b, n),), {"dimension": 1}, (less,))
 
-    with pytest.raises(UnsupportedError, match=r"cholesky.* range of n, b: .*one size for"):
+    with pytest.raises(UnsupportedError, match=r"order_by.* range of n, b: .*one size for"):
         bound(lambda p: function_of(make, p), SYMBOLS, {"n": 9, "b": 5})

@@ -114,11 +114,18 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
         " public:",
         f"  static constexpr size_t kNumArgs = {len(args)};",
         f"  static constexpr size_t kNumResults = {len(results)};",
+        "  static constexpr size_t kNumVariables = 0;",
         "",
+        *_lookup("Arg", args),
+        *_lookup("Result", results),
         "  // Whether the object holds memory for the arguments, or set_argN_data says where they are.",
+        "  // The names are those of several releases.",
         "  enum class AllocMode {",
         "    ARGS_VARIABLES_RESULTS_PROFILES_AND_TEMPS,",
         "    RESULTS_PROFILES_AND_TEMPS_ONLY,",
+        "    ARGS_RESULTS_PROFILES_AND_TEMPS = ARGS_VARIABLES_RESULTS_PROFILES_AND_TEMPS,",
+        "    ARGS_RESULTS_AND_TEMPS = ARGS_VARIABLES_RESULTS_PROFILES_AND_TEMPS,",
+        "    RESULTS_AND_TEMPS_ONLY = RESULTS_PROFILES_AND_TEMPS_ONLY,",
         "  };",
         "",
         f"  explicit {name}(",
@@ -173,8 +180,15 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
         "  void set_arg_data(size_t index, const void *data) {",
         "    args_[index] = const_cast<void *>(data);",
         "  }",
+        "  void **args() { return args_; }",
+        "  const void *const *args() const { return args_; }",
+        "  static constexpr size_t num_args() { return kNumArgs; }",
+        "",
         "  void *result_data(size_t index) { return results_[index]; }",
         "  const void *result_data(size_t index) const { return results_[index]; }",
+        "  void **results() { return results_; }",
+        "  const void *const *results() const { return results_; }",
+        "  static constexpr size_t num_results() { return kNumResults; }",
         "",
         *(line for buffer in (*args, *results) for line in buffer.accessors()),
         " private:",
@@ -192,4 +206,23 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
         "  int32_t threads_;",
         "  std::string error_msg_;",
         "};",
+    ]
+
+
+def _lookup(role: str, buffers: Sequence[Buffer]) -> list[str]:
+    """Methods with the bytes of a buffer, and the number of the one that goes by a name."""
+    sizes = [f"    if (index == {b.number}) return {b.spec.bytes};" for b in buffers]
+    names = [f'    if (name == "{b.name}") return {b.number};' for b in buffers if b.name]
+    return [
+        f"  // The bytes of {role.lower()} `index`, -1 if there is none.",
+        f"  static int64_t {role}Size(size_t index) {{",
+        *(sizes or ["    (void)index;"]),
+        "    return -1;",
+        "  }",
+        f"  // The number of the {role.lower()} that the config names so, -1 if it names none.",
+        f"  static int Lookup{role}Index(const std::string &name) {{",
+        *(names or ["    (void)name;"]),
+        "    return -1;",
+        "  }",
+        "",
     ]

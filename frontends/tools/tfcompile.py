@@ -40,6 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     """The command; the result is the exit status: 0, 1 for what cannot be compiled."""
     options = _parser().parse_args(list(arguments))
     try:
+        if options.dump_fetch_nodes:
+            _, fetches = read_config(Path(options.config).read_bytes(), options.config)
+            print(",".join(dict.fromkeys(fetch.node for fetch in fetches)))
+            return 0
+        _check_given(options)
         _compile(options)
     except (TensorKilnError, OSError) as error:
         print(f"tfcompile: {error}", file=sys.stderr)
@@ -54,10 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         "file and a header with C functions and a C++ class. Link with -lm -lpthread.",
     )  # fmt: skip
     add = parser.add_argument
-    add("--graph", required=True, help="the GraphDef, binary or text; frozen, without variables")
+    add("--graph", help="the GraphDef, binary or text; frozen, without variables")
     add("--config", required=True, help="the tf2xla.Config with feeds and fetches, text or binary")
     add("--entry_point", default="entry", help="prefix of the C functions (default: entry)")
-    add("--cpp_class", required=True, help="the class to generate, as in space::Name")
+    add("--cpp_class", help="the class to generate, as in space::Name")
     add("--out_function_object", "--out_object", default="out_model.o", help="the object file")
     add("--out_header", default="out.h", help="the header file")
     add(
@@ -65,8 +70,18 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="x86_64-... or aarch64-..., Linux (default: this machine)",
     )
+    add(
+        "--dump_fetch_nodes", action="store_true",
+        help="only print the nodes that the config fetches, as freeze_graph wants them",
+    )  # fmt: skip
     add("--target_cpu", default="", help="x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or host")
     return parser
+
+
+def _check_given(options: argparse.Namespace) -> None:
+    for name in ("graph", "cpp_class"):
+        if getattr(options, name) is None:
+            raise ModelError(f"--{name} is missing")
 
 
 def _compile(options: argparse.Namespace) -> None:

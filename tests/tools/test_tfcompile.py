@@ -25,6 +25,13 @@ int main() {
   static_assert(space::inner::Net::kNumArgs == 3, "arguments");
   static_assert(space::inner::Net::arg0_count() == 6, "count");
   static_assert(space::inner::Net::arg0_size() == 24, "bytes");
+  static_assert(space::inner::Net::kNumResults == 3 && space::inner::Net::num_args() == 3, "");
+  if (space::inner::Net::LookupArgIndex("scale") != 1) return 5;
+  if (space::inner::Net::LookupArgIndex("y") != -1) return 6;
+  if (space::inner::Net::LookupResultIndex("y") != 0) return 7;
+  if (space::inner::Net::ArgSize(0) != 24 || space::inner::Net::ArgSize(3) != -1) return 8;
+  if (net.args()[0] != net.arg0_data() || net.results()[1] != net.result1_data()) return 9;
+  if (net.arg_scale_data() != net.arg1_data()) return 10;
   Pool pool;
   for (int k = 0; k < 6; ++k) net.arg0_data()[k] = k;
   net.arg_scale() = 3;
@@ -37,6 +44,8 @@ int main() {
   for (int i = 0; i < 2; ++i)
     for (int j = 0; j < 2; ++j) std::printf("%.9g %d\\n", same.result_y(i, j), int(net.result1(i, j)));
   std::printf("%g\\n", net.result2());
+  space::inner::Net old(space::inner::Net::AllocMode::ARGS_RESULTS_AND_TEMPS);
+  if (!old.arg0_data()) return 11;
   space::inner::Net other(space::inner::Net::AllocMode::RESULTS_PROFILES_AND_TEMPS_ONLY);
   if (other.Run()) return 3;
   std::printf("%s\\n", other.error_msg().c_str());
@@ -158,3 +167,67 @@ def test_wrong_options(
     monkeypatch.chdir(folder)
     assert main(["--graph=net.pb", "--config=net.pbtxt", "--cpp_class=Net", option]) == 1
     assert text in capfd.readouterr().err
+
+
+def test_names_of_what_is_fetched(folder: Path) -> None:
+    """As scripts hand them on to freeze_graph; the graph may be missing yet."""
+    text = CONFIG + 'fetch { id { node_name: "y" output_index: 0 } name: "again" }'
+    (folder / "net.pbtxt").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "tensorkiln.tools.tfcompile", "--config=net.pbtxt",
+         "--dump_fetch_nodes"],
+        cwd=folder, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "y,positive,scale\n")
+
+
+def test_names_in_scopes_outputs_by_number_and_every_type(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tf.Graph().as_default() as graph, tf.name_scope("net"):
+        x = tf.placeholder(tf.float64, [3], name="in/x")
+        flags = tf.placeholder(tf.bool, [3], name="flags")
+        z = tf.placeholder(tf.complex64, [2], name="z")
+        n = tf.placeholder(tf.int8, [2, 0], name="none")
+        first, second = tf.split(tf.where(flags, x, -x), [1, 2], name="parts")
+        tf.multiply(z, 2j, name="out/turned")
+        tf.add(n, n, name="twice")
+        assert (first.name, second.name) == ("net/parts:0", "net/parts:1")
+    (tmp_path / "g.pbtxt").write_text(str(graph.as_graph_def()))
+    (tmp_path / "c.pbtxt").write_text("""
+        feed { id { node_name: "net/in/x" } shape { dim { size: 3 } } name: "x_hold" }
+        feed { id { node_name: "net/flags" } shape { dim { size: 3 } } }
+        feed { id { node_name: "net/z" } shape { dim { size: 2 } } }
+        feed { id { node_name: "net/none" } shape { dim { size: 2 } dim { size: 0 } } }
+        fetch { id { node_name: "net/parts" output_index: 1 } name: "rest" }
+        fetch { id { node_name: "net/parts" } }
+        fetch { id { node_name: "net/out/turned" } }
+        fetch { id { node_name: "net/twice" } }
+    """)
+    (tmp_path / "main.cc").write_text("""
+#include <cstdio>
+#include "n.h"
+int main() {
+  Net net;
+  for (int k = 0; k < 3; ++k) { net.arg_x_hold(k) = k + 1; net.arg1(k) = k != 1; }
+  net.arg2(0) = std::complex<float>(1, 2);
+  net.arg2(1) = 3;
+  static_assert(Net::arg3_count() == 0, "");
+  if (!net.Run()) return 1;
+  std::printf("%g %g %g\\n", net.result_rest(0), net.result_rest(1), net.result1(0));
+  std::printf("%g %g %g\\n", net.result2(0).real(), net.result2(0).imag(), net.result2(1).imag());
+}
+""")
+    files = [f"--{k}={tmp_path / v}" for k, v in (("graph", "g.pbtxt"), ("config", "c.pbtxt"),
+             ("out_header", "n.h"), ("out_function_object", "n.o"))]  # fmt: skip
+    assert main([*files, "--cpp_class=::Net"]) == 0, capfd.readouterr().err
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    subprocess.run(
+        [compiler, "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "main.cc", "n.o",
+         "-o", "main", "-lm", "-lpthread"],
+        cwd=tmp_path, check=True,
+    )  # fmt: skip
+    ran = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines() == ["-2 3 1", "-4 2 6"]

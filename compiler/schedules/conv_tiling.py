@@ -45,7 +45,8 @@ class ConvTiling:
     """How a convolution is cut up: `rows` output places by `vectors` of channels in registers.
 
     `block` is the channel block of the input's layout (1: channels are not blocked); `flat` says
-    that all spatial dims are walked as one (in whole rows, unless the window is 1x1).
+    that all spatial dims are walked as one (in whole rows, unless the window is 1x1).  `image` is
+    where the input has more than padding along its first spatial dim, if that is known.
     """
 
     rows: int
@@ -54,6 +55,7 @@ class ConvTiling:
     block: int
     flat: bool
     row_blocks: int
+    image: tuple[int, int] | None = None
 
 
 def conv_shape(op: Op) -> ConvShape | None:

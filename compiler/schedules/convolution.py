@@ -29,6 +29,7 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.conv_tiling import ConvShape, ConvTiling, conv_shape
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
+from tensorkiln.compiler.schedules.image_lines import lines_inside
 
 LARGE_WEIGHTS = 1 << 19  # bytes of a kernel that the near caches do not keep
 MOST_SHARES = 16
@@ -200,7 +201,7 @@ class _Convolution:
 
         zero = Const(0.0 if acc.dtype.is_float else 0, acc.dtype)
         each(lambda at, i, channel, exists: body.store(acc, at, zero))
-        with self._box() as (channel, window):
+        with self._box(place(ix.ZERO)) as (channel, window):
             if rows == self.tiling.rows and columns == self.columns:
                 self._fetch_next_panel(channel, window)
             each(
@@ -211,7 +212,7 @@ class _Convolution:
         each(lambda at, i, channel, exists: self._store(acc, at, place(i), channel, exists))
 
     @contextmanager
-    def _box(self) -> Iterator[tuple[Expr, Index]]:
+    def _box(self, place: Index) -> Iterator[tuple[Expr, Index]]:
         """Loops over what is summed: blocks of channels, the window, channels of a block."""
         body, s, block = self.body, self.shape, self.tiling.block
         with ExitStack() as stack:
@@ -228,12 +229,24 @@ class _Convolution:
                 return
             if block > 1 and s.inputs % block == 0:
                 outer = stack.enter_context(body.over(s.inputs // block, hint="c"))
-                window = tuple(stack.enter_context(body.over(size, hint="w")) for size in s.window)
+                window = tuple(self._window(stack, place))
                 inner = stack.enter_context(body.over(block, hint="c"))
                 yield ix.add(ix.mul(outer, block), inner), window
                 return
-            window = tuple(stack.enter_context(body.over(size, hint="w")) for size in s.window)
+            window = tuple(self._window(stack, place))
             yield stack.enter_context(body.over(s.inputs, hint="c")), window
+
+    def _window(self, stack: ExitStack, place: Index) -> Iterator[Expr]:
+        """Loops over the window of a tile at `place`, without the lines that are all padding."""
+        s, lines = self.shape, None
+        if not self.tiling.flat and len(s.space) > 1:
+            stop = ix.const(s.window[0])
+            lines = lines_inside(s, self.tiling.image, place[0], ix.ZERO, stop)
+        for axis, size in enumerate(s.window):
+            if axis or lines is None:
+                yield stack.enter_context(self.body.over(size, hint="w"))
+            else:
+                yield stack.enter_context(self.body.between(*lines, size))
 
     def _fetch_next_panel(self, channel: Expr, window: Index) -> None:
         """The tiles of a panel of weights fetch the next one from the outer caches, each its share.

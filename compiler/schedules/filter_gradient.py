@@ -30,6 +30,7 @@ from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.conv_tiling import ConvShape, conv_shape
 from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
+from tensorkiln.compiler.schedules.image_lines import lines_inside
 
 UNROLLED_PRODUCTS = 320  # whose instructions the processor holds decoded, with all else of a tile
 
@@ -133,7 +134,7 @@ class _FilterGradient:
 
         zero = Const(0.0 if acc.dtype.is_float else 0, acc.dtype)
         each(lambda at, index, exists: body.store(acc, at, zero))
-        with self._depth(block) as (channel, window):
+        with self._depth(block, start[0]) as (channel, window):
             each(lambda at, index, exists: self._multiply(acc, at, index, channel, window, exists))
         if sums is None:
             each(lambda at, index, exists: self._store(acc, at, index, exists))
@@ -151,13 +152,17 @@ class _FilterGradient:
             each(lambda at, index, exists: self._store(acc, at, index, exists))
 
     @contextmanager
-    def _depth(self, block: Expr) -> Iterator[tuple[Expr, Index]]:
-        """Loops over what is summed in one block: input channels and the window."""
+    def _depth(self, block: Expr, place: Expr) -> Iterator[tuple[Expr, Index]]:
+        """Loops over what is summed in one block: input channels and the window.
+
+        Where a tile has one `place` along the first dim, lines of padding are left out.
+        """
         s, t = self.shape, self.tiling
         images, lines = ix.unflatten(block, self.depth_blocks)
         with ExitStack() as stack:
             channel = stack.enter_context(self._part(images, t.images, s.inputs))
-            first = stack.enter_context(self._part(lines, t.lines, s.window[0]))
+            met = place if t.places[0] == 1 else None
+            first = stack.enter_context(self._part(lines, t.lines, s.window[0], met))
             others = [stack.enter_context(self._line(size)) for size in s.window[1:]]
             yield channel, (first, *others)
 
@@ -181,17 +186,28 @@ class _FilterGradient:
             yield ix.add(ix.mul(number, part), step)
 
     @contextmanager
-    def _part(self, number: Expr, size: int, extent: int) -> Iterator[Expr]:
-        """A loop over part `number` of a dim that is cut into parts of `size`."""
-        if size >= extent:
+    def _part(
+        self, number: Expr, size: int, extent: int, place: Expr | None = None
+    ) -> Iterator[Expr]:
+        """A loop over part `number` of a dim that is cut into parts of `size`.
+
+        If it is over lines of the window, only those that meet the image at `place`.
+        """
+        start: Expr = ix.ZERO
+        stop: Expr = ix.const(extent)
+        if size < extent:
+            start = ix.mul(number, size)
+            stop = ix.add(start, ix.const(size))
+            if extent % size:
+                stop = Binary("min", stop, ix.const(extent))
+        inside = None
+        if place is not None:
+            inside = lines_inside(self.shape, self.tiling.image, place, start, stop)
+        if inside is None and size >= extent:
             with self.body.over(extent, hint="k") as var:
                 yield var
             return
-        start = ix.mul(number, size)
-        stop = ix.add(start, ix.const(size))
-        if extent % size:
-            stop = Binary("min", stop, ix.const(extent))
-        with self.body.between(start, stop, extent) as var:
+        with self.body.between(*(inside or (start, stop)), extent) as var:
             yield var
 
     def _multiply(

@@ -21,7 +21,8 @@ class FilterTiling:
 
     A register tile is a box of `places` along the spatial dims by `rows` of the batch by
     `vectors` of output channels.  `images` input channels by `lines` of the window's first dim
-    are one block of the depth; a task takes `items` tiles through all blocks.
+    are one block of the depth; a task takes `items` tiles through all blocks.  `image` is where
+    the input has more than padding along its first spatial dim, if that is known.
     """
 
     places: tuple[int, ...]
@@ -31,6 +32,7 @@ class FilterTiling:
     images: int
     lines: int
     items: int
+    image: tuple[int, int] | None = None
 
     @property
     def columns(self) -> int:

@@ -33,6 +33,7 @@ from tensorkiln.compiler.schedules.filter_tiling import (
     has_lanes,
 )  # fmt: skip
 from tensorkiln.compiler.schedules.grouped import GroupedTiling, grouped_tiling
+from tensorkiln.compiler.schedules.image_lines import image_lines
 from tensorkiln.compiler.schedules.inherited import crossed_dims, inherited_layout
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_integer_tiling
 from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
@@ -162,7 +163,7 @@ class _Assigner:
         if blocked and present is None:
             wanted[source] = channel_layout(left, channels, lanes)
         renewed = self._repacked(op, region, hero, wanted)
-        self.tilings[renewed] = tiling
+        self.tilings[renewed] = replace(tiling, image=image_lines(op, hero, shape, self.producers))
         if out[1] != len(out) - 1:
             layout = channel_layout(out, shape.outputs * shape.groups, lanes)
             self._laid_out(renewed, layout)
@@ -183,7 +184,7 @@ class _Assigner:
         if not has_lanes(self.layouts.get(outer), kernel.type.rank, channels[0], tiling.lanes):
             wanted[kernel] = channels_last(channels)
         renewed = self._repacked(op, region, hero, wanted)
-        self.tilings[renewed] = tiling
+        self.tilings[renewed] = replace(tiling, image=image_lines(op, hero, shape, self.producers))
         self._append(renewed)
 
     def _contraction(self, op: Op) -> None:

@@ -77,7 +77,7 @@ def _edge(source: tuple[float, float], target: tuple[float, float]) -> str:
 
 def _box(t: Timing, place: tuple[float, float], colour: str) -> str:
     x, y = place
-    title = _short(", ".join(t.nodes) or t.kernel)
+    title = _title(t)
     detail = f"{t.seconds * 1e6:.1f} us, {t.share:.1%}, {t.peak:.0%} of peak"
     hover = "\n".join([t.kernel, *t.nodes, *t.results, " ".join(t.operations), detail])
     return (
@@ -89,8 +89,21 @@ def _box(t: Timing, place: tuple[float, float], colour: str) -> str:
     )
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LETTERS else f"...{text[3 - _LETTERS :]}"
+def _title(t: Timing) -> str:
+    """The last node of a call, which gives its result, and how many others it computes."""
+    if not t.nodes:
+        return _short(t.kernel, _LETTERS)
+    more = f" +{len(t.nodes) - 1}" if len(t.nodes) > 1 else ""
+    return _short(t.nodes[-1], _LETTERS - len(more)) + more
+
+
+def _short(text: str, room: int) -> str:
+    """The end of a path, cut at a slash where that leaves something."""
+    if len(text) <= room:
+        return text
+    tail = text[3 - room :]
+    cut = tail.find("/", 0, -1)
+    return "..." + (tail[cut:] if cut >= 0 else tail)
 
 
 def heat(share: float) -> str:

@@ -21,7 +21,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e2e8f0; }
 th { position: sticky; top: 0; background: #f1f5f9; } th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid #0369a1; }
-td.text, th.text { text-align: left; } td.text { max-width: 32rem; overflow-wrap: anywhere; }
+td.text, th.text { text-align: left; } td.text { min-width: 12rem; max-width: 32rem; overflow-wrap: break-word; }
 tr:target { outline: 2px solid #0369a1; }
 .wide { overflow-x: auto; } p { max-width: 60rem; color: #334155; }
 """

@@ -51,7 +51,7 @@ def fma(dtype: DType, a: Lanes, b: Lanes, c: Lanes) -> Lanes:
         if not dtype.is_float:
             return np.asarray(a * b + c)
         if dtype == F64:
-            return np.asarray(np.frompyfunc(_fma64, 3, 1)(a, b, c), np.float64)
+            return _fma_f64(*np.broadcast_arrays(a, b, c))
         return _fma_by_round_to_odd(dtype, a, b, c)
 
 
@@ -82,14 +82,51 @@ def _fma_by_round_to_odd(dtype: DType, a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     # last bit says that something was cut off) makes the second rounding the only one that counts:
     # Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008.
     product = a.astype(np.float64) * b.astype(np.float64)
-    addend = c.astype(np.float64)
-    total = product + addend
-    back = total - product
-    error = (product - (total - back)) + (addend - back)
-    even = (total.view(np.int64) & 1) == 0
+    return np.asarray(_odd_sum(product, c.astype(np.float64)).astype(dtype.numpy))
+
+
+def _fma_f64(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
+    # Boldo and Melquiond's algorithm: the product as two numbers, their sum with c as three, of
+    # which the small two are added with rounding to odd.
+    product = a * b
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    rest = a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
+    high, low = _exact_sum(c, rest)
+    top, middle = _exact_sum(product, high)
+    result = top + _odd_sum(low, middle)
+    size, factor = np.abs(product), np.maximum(np.abs(a), np.abs(b))
+    safe = (size > 2.0**-900) & (size < 2.0**900) & (factor < 2.0**900) & (np.abs(c) < 2.0**1000)
+    nothing = (a == 0) | (b == 0)  # the product is exact
+    safe, result = safe | nothing, np.where(nothing, product + c, result)
+    if not safe.all():
+        odd = ~safe
+        result[odd] = [
+            _fma64(*map(float, each)) for each in zip(a[odd], b[odd], c[odd], strict=True)
+        ]
+    return np.asarray(result)
+
+
+def _halves(x: Lanes) -> tuple[Lanes, Lanes]:
+    # x as two numbers of at most 26 bits: Dekker, A floating-point technique, 1971.
+    scaled = x * (2.0**27 + 1.0)
+    high = scaled - (scaled - x)
+    return high, x - high
+
+
+def _exact_sum(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
+    # The rounded sum and its error: Knuth, The Art of Computer Programming 2, 4.2.2.
+    total = a + b
+    back = total - a
+    return total, (a - (total - back)) + (b - back)
+
+
+def _odd_sum(a: Lanes, b: Lanes) -> Lanes:
+    # a + b; where it is not exact, the neighbour whose last bit is 1.
+    total, error = _exact_sum(a, b)
+    even = (np.asarray(total).view(np.int64) & 1) == 0
     fix = np.isfinite(total) & (error != 0) & even
     odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
-    return np.asarray(np.where(fix, odd, total).astype(dtype.numpy))
+    return np.asarray(np.where(fix, odd, total))
 
 
 def _odd_float32(x: Lanes) -> Lanes:

@@ -16,7 +16,7 @@ import numpy as np
 from tensorkiln.compiler.ir.dims import Dim, is_static
 from tensorkiln.compiler.ir.dtypes import BF16, F16, F32, F64, I32, U16, U32, U64, DType
 from tensorkiln.compiler.ir.function import Array, Attribute, Value
-from tensorkiln.compiler.ops import shorthand
+from tensorkiln.compiler.ops import glibc_f32, glibc_f64, shorthand
 from tensorkiln.compiler.ops.builder import Builder
 from tensorkiln.compiler.ops.formula import Formula
 from tensorkiln.compiler.ops.rng import WORDS
@@ -155,10 +155,12 @@ def _box_muller(builder: Builder, words: Value, dtype: DType) -> Value:
     u, v = (
         Formula(builder, _unit(builder, _member(builder, words, axis, k), kind)) for k in range(2)
     )
-    radius = (u.maximum(_LEAST).apply("log") * -2.0).apply("sqrt")
+    u = u.maximum(_LEAST)
     # The angle is rounded once: the product is taken in f64.
     angle = (v.convert(F64) * (2 * math.pi)).convert(kind)
-    numbers = [(angle.apply(name) * radius).value for name in ("sine", "cosine")]
+    functions = glibc_f64 if dtype == F64 else glibc_f32
+    radius = (functions.log(u) * -2.0).apply("sqrt")
+    numbers = [(number * radius).value for number in functions.sine_and_cosine(angle)]
     return shorthand.stack(builder, numbers, -1)
 
 

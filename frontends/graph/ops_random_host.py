@@ -33,6 +33,7 @@ from tensorkiln.frontends.graph.streams import (
     Integers,
     Streams,
     advance,
+    each,
     words,
 )
 from tensorkiln.frontends.graph.tensor import Tensor
@@ -55,7 +56,7 @@ def _shuffle(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Se
     for k, word in enumerate(words(state, count - 1).tolist()):
         other = k + word % (count - k)
         order[k], order[other] = order[other], order[k]
-    advance(state, (count + 3) // 4)
+    advance(state, (count + 2) // 4)  # blocks that hold count - 1 words
     return [rows[order]]
 
 
@@ -129,14 +130,17 @@ def _sampled(sampler: Sampler) -> Callable[..., Sequence[Array]]:
 
     def host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequence[Array]:
         shape, parameters = tuple(arrays[0].astype(np.int64).tolist()), arrays[1]
-        each, many = math.prod(shape), parameters.size
-        state, count = context.store.random_state(op), each * many
+        drawn, many = math.prod(shape), parameters.size
+        state, count = context.store.random_state(op), drawn * many
         streams = Streams(state, count)
-        owner = parameters.reshape(-1).astype(np.float64).repeat(each)
+        owner = parameters.reshape(-1).astype(np.float64).repeat(drawn)
         found = sampler(streams, np.arange(count), owner)
         advance(state, count * RESERVED)
-        placed = found.reshape(many, each).T.reshape(*shape, *parameters.shape)
-        return [placed.astype(op.outputs[0].dtype.numpy)]
+        placed = found.reshape(many, drawn).T.reshape(*shape, *parameters.shape)
+        kind = op.outputs[0].dtype
+        if kind in (dtypes.float16, dtypes.bfloat16):
+            placed = placed.astype(np.float32)  # rounded twice, as TensorFlow's are
+        return [placed.astype(kind.numpy)]
 
     return host
 
@@ -145,7 +149,7 @@ def _gamma(streams: Streams, which: Integers, alpha: Floats) -> Floats:
     found = np.empty(alpha.shape)
     exponential = alpha == 1.0
     if exponential.any():
-        found[exponential] = -np.log1p(-streams.uniform(which[exponential]))
+        found[exponential] = -each(math.log1p, -streams.uniform(which[exponential]))
     small = alpha < 1
     d = alpha + np.where(small, 2.0 / 3, -1.0 / 3)
     c = 1.0 / 3 / np.sqrt(d)
@@ -165,7 +169,7 @@ def _gamma(streams: Streams, which: Integers, alpha: Floats) -> Floats:
         found[done] = d[done] * v[inside]
         fewer = done[small[done]]
         if fewer.size:
-            found[fewer] *= streams.uniform(fewer) ** (1 / alpha[fewer])
+            found[fewer] *= each(math.pow, streams.uniform(fewer), 1 / alpha[fewer])
         open_ = open_[~inside]
     return found
 

@@ -72,11 +72,9 @@ def _sampled_logits(
         drawn = sampled_values or log_uniform_candidate_sampler(
             classes, num_true, num_sampled, True, num_classes, seed
         )
-        true_count, drawn_count = (
-            make("StopGradient", (t,))
-            for t in (drawn.true_expected_count, drawn.sampled_expected_count)
-        )
-        drawn_classes = make("StopGradient", (cast(drawn.sampled_candidates, dtypes.int64),))
+        candidates, *counts = drawn
+        true_count, drawn_count = (make("StopGradient", (count,)) for count in counts)
+        drawn_classes = make("StopGradient", (cast(candidates, dtypes.int64),))
         ids = make("ConcatV2", ([flat, drawn_classes], 0))
         rows = embedding_lookup(tables, ids, partition_strategy)
         shifts = embedding_lookup(offsets, ids, partition_strategy)

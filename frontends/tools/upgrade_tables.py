@@ -30,6 +30,10 @@ RENAMED = {
     "tf.initialize_all_variables": "tf.global_variables_initializer",
     "tf.initialize_local_variables": "tf.local_variables_initializer",
     "tf.initialize_variables": "tf.variables_initializer",
+    "tf.initialize_all_tables": "tf.tables_initializer",
+    "tf.nn.rnn": "tf.nn.static_rnn",
+    "tf.nn.bidirectional_rnn": "tf.nn.static_bidirectional_rnn",
+    "tf.nn.state_saving_rnn": "tf.nn.static_state_saving_rnn",
     "tf.batch_matmul": "tf.matmul",
     "tf.batch_matrix_diag": "tf.matrix_diag",
     "tf.batch_matrix_diag_part": "tf.matrix_diag_part",
@@ -73,6 +77,7 @@ KEYWORDS = {
     "tf.concat": {"concat_dim": "axis"},
     "tf.split": {"split_dim": "axis", "num_split": "num_or_size_splits"},
     "tf.reverse_sequence": {"seq_dim": "seq_axis", "batch_dim": "batch_axis"},
+    "tf.reduce_join": _REDUCED,
     "tf.sparse_concat": {"concat_dim": "axis"},
     "tf.sparse_split": {"split_dim": "axis"},
     "tf.sparse_reduce_sum": {"reduction_axes": "axis"},
@@ -86,7 +91,13 @@ KEYWORDS = {
 }  # fmt: skip
 """New names of arguments by old ones, by the function's old name."""
 
+_SAMPLED = (
+    "weights", "biases", "inputs", "labels", "num_sampled", "num_classes", "num_true",
+    "sampled_values", "remove_accidental_hits", "partition_strategy", "name",
+)  # fmt: skip
 REORDERED = {
+    "tf.nn.nce_loss": _SAMPLED,
+    "tf.nn.sampled_softmax_loss": _SAMPLED,
     "tf.concat": ("axis", "values", "name"),
     "tf.split": ("axis", "num_or_size_splits", "value", "name"),
     "tf.svd": ("tensor", "compute_uv", "full_matrices", "name"),

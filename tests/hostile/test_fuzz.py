@@ -169,6 +169,38 @@ def detection() -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def words() -> ModelProto:
+    """Texts that are cleaned, looked up, chosen and joined."""
+    domain = "ai.onnx.ml"
+    graph = helper.make_graph(
+        [
+            helper.make_node("StringNormalizer", ["x"], ["low"], name="clean", stopwords=["the"],
+                             case_change_action="LOWER"),
+            helper.make_node("LabelEncoder", ["low"], ["ids"], name="ids", domain=domain,
+                             keys_strings=["cat", "dog"], values_int64s=[1, 0], default_int64=2),
+            helper.make_node("Gather", ["rows", "ids"], ["found"], name="rows"),
+            helper.make_node("Equal", ["low", "word"], ["same"]),
+            helper.make_node("Where", ["same", "other", "low"], ["chosen"]),
+            helper.make_node("Cast", ["found"], ["written"], name="write", to=TensorProto.STRING),
+            helper.make_node("StringConcat", ["chosen", "written"], ["y"], name="join"),
+            helper.make_node("StringSplit", ["y"], ["parts", "n"], name="split", delimiter="."),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.STRING, ["n"])],
+        [
+            helper.make_tensor_value_info("y", TensorProto.STRING, ["m"]),
+            helper.make_tensor_value_info("parts", TensorProto.STRING, ["m", "k"]),
+        ],
+        [
+            numpy_helper.from_array(np.array([0.5, 1.5, 2], np.float32), "rows"),
+            helper.make_tensor("word", TensorProto.STRING, [], [b"cat"]),
+            helper.make_tensor("other", TensorProto.STRING, [1], [b"mouse"]),
+        ],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(domain, 4)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
 def inputs() -> dict[str, tuple[str, bytes]]:
     layers = mlp(2, sizes=(3, 4, 2))
     function = import_model(layers)
@@ -179,6 +211,7 @@ def inputs() -> dict[str, tuple[str, bytes]]:
         "onnx-network": ("onnx", network().SerializeToString()),
         "onnx-lists": ("onnx", lists().SerializeToString()),
         "onnx-detection": ("onnx", detection().SerializeToString()),
+        "words": ("words", words().SerializeToString()),
         "ranges-quantized": ("ranges", quantized().SerializeToString()),
         "text": ("text", print_function(function).encode()),
         "text-fused": ("text", print_function(optimize_function(function)).encode()),
@@ -189,7 +222,7 @@ def inputs() -> dict[str, tuple[str, bytes]]:
 @pytest.mark.parametrize(
     "name",
     [
-        "onnx-layers", "onnx-network", "onnx-lists", "onnx-detection", "ranges-quantized", "text",
+        "onnx-layers", "onnx-network", "onnx-lists", "onnx-detection", "words", "ranges-quantized", "text",
         "text-fused", "manifest",
     ],
 )  # fmt: skip

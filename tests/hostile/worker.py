@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
+from google.protobuf.message import DecodeError
+from onnx import ModelProto
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -28,6 +30,7 @@ from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.frontends.compile import compile_model
 from tensorkiln.frontends.onnx import import_model
+from tensorkiln.frontends.onnx.backend import InterpretedBackend
 from tensorkiln.runtime.errors import TensorKilnError
 from tensorkiln.runtime.jit import load_compiled
 from tensorkiln.runtime.manifest import Manifest
@@ -64,6 +67,18 @@ def take_ranges(data: bytes, seed: int) -> None:
             raise AssertionError("compiled code gives other shapes than the interpreter")
 
 
+def take_words(data: bytes, seed: int) -> None:
+    """Prepares a damaged model of texts, and runs it interpreted on words."""
+    model = ModelProto()
+    damaged = damaged_bytes(data, seed)
+    try:
+        model.ParseFromString(damaged)
+    except DecodeError:
+        import_model(damaged)  # which says so
+        return
+    InterpretedBackend.prepare(model).run([np.array(["the", "cat", "Dog", ""], object)])
+
+
 def take_text(data: bytes, seed: int) -> None:
     """Parses and verifies a damaged text, and runs what is valid."""
     function = parse_function(damaged_text(data.decode(), seed))
@@ -91,7 +106,8 @@ def _values(function: Function) -> list[Value]:
 
 
 KINDS: dict[str, Callable[[bytes, int], None]] = {
-    "onnx": take_onnx, "ranges": take_ranges, "text": take_text, "manifest": take_manifest,
+    "onnx": take_onnx, "ranges": take_ranges, "words": take_words, "text": take_text,
+    "manifest": take_manifest,
 }  # fmt: skip
 
 

@@ -10,6 +10,10 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.schedules.tiling import WIDE
 
+MOST_TASKS = 32
+TASK_WORK = 1 << 16  # multiply-adds that are worth a task of their own
+DEPTHWISE_WORK = 1 << 14  # the same for a depthwise convolution, which mostly moves data
+
 
 @dataclass(frozen=True, slots=True)
 class ConvShape:
@@ -30,6 +34,12 @@ class ConvShape:
     positions: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
     @property
+    def multiplies(self) -> int:
+        """Multiply-adds of the whole convolution."""
+        channels = self.inputs * self.outputs * self.groups
+        return self.batch * channels * math.prod((*self.window, *self.space))
+
+    @property
     def depthwise(self) -> bool:
         """True if every output channel reads one input channel, its own."""
         return self.inputs == 1 and self.outputs == 1 and self.groups > 1
@@ -45,7 +55,9 @@ class ConvTiling:
     """How a convolution is cut up: `rows` output places by `vectors` of channels in registers.
 
     `block` is the channel block of the input's layout (1: channels are not blocked); `flat` says
-    that all spatial dims are walked as one (in whole rows, unless the window is 1x1).  `image` is
+    that all spatial dims are walked as one (in whole rows, unless the window is 1x1). Tasks are
+    `row_blocks` of the output's places by panels of channels; `rows_first` says that all panels of
+    a block follow each other, so that a thread keeps a part of the image to itself. `image` is
     where the input has more than padding along its first spatial dim, if that is known.
     """
 
@@ -55,6 +67,7 @@ class ConvTiling:
     block: int
     flat: bool
     row_blocks: int
+    rows_first: bool = False
     image: tuple[int, int] | None = None
 
 
@@ -101,7 +114,11 @@ def choose_conv_tiling(
         return None
     if shape.depthwise:
         rows = _balanced(shape.space[-1], max(1, (target.registers - 4) // 2))
-        return ConvTiling(rows, 1, lanes, lanes if blocked else 1, False, 1)
+        steps, panels = math.prod(shape.space[:-1]), -(-shape.groups // lanes)
+        most = min(max(4, MOST_TASKS // panels), shape.multiplies // (panels * DEPTHWISE_WORK))
+        row_blocks = balanced_blocks(steps, panels, most // shape.batch)
+        first = row_blocks > 1
+        return ConvTiling(rows, 1, lanes, lanes if blocked else 1, False, row_blocks, first)
     if shape.groups > 1 and (shape.outputs % lanes or (blocked and shape.inputs % lanes)):
         return None
     flat = shape.pointwise and len(shape.space) > 0
@@ -115,8 +132,30 @@ def choose_conv_tiling(
     panels = -(-channel_vectors // vectors)
     tasks = shape.batch * shape.groups * panels
     steps = -(-width // rows) if flat else math.prod(shape.space[:-1])
+    block = lanes if blocked else 1
+    image = math.prod(shape.space) * math.prod(shape.strides)
+    if image > shape.outputs * math.prod(shape.window):
+        most = min(MOST_TASKS, shape.multiplies // TASK_WORK) // tasks
+        row_blocks = balanced_blocks(steps, panels, most)
+        return ConvTiling(rows, vectors, lanes, block, flat, row_blocks, True)
     row_blocks = 1 if tasks % 2 == 0 or tasks >= 16 else min(steps, 4)
-    return ConvTiling(rows, vectors, lanes, lanes if blocked else 1, flat, row_blocks)
+    return ConvTiling(rows, vectors, lanes, block, flat, row_blocks)
+
+
+def balanced_blocks(steps: int, panels: int, most: int) -> int:
+    """How many blocks to cut `steps` into, at most `most`, if each has `panels` tasks.
+
+    As many as leave two threads the same to do; the more, the better for other numbers of threads.
+    """
+    counts = range(1, max(1, min(steps, most)) + 1)
+    return min(counts, key=lambda blocks: (_imbalance(steps, blocks, panels), -blocks))
+
+
+def _imbalance(steps: int, blocks: int, panels: int) -> float:
+    size = -(-steps // blocks)
+    tasks = [min(size, steps - at) for at in range(0, steps, size) for _ in range(panels)]
+    half = sum(tasks[: (len(tasks) + 1) // 2])
+    return round(max(half, sum(tasks) - half) / max(1, sum(tasks)), 2)
 
 
 def folded_rows(shape: ConvShape, target: Target) -> int:

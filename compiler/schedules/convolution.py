@@ -1,6 +1,7 @@
 """Direct convolution: a register tile of output places by output channels.
 
-    parallel tasks (batch, group, panel of channels, block of rows) {
+    parallel tasks (batch, group, panel of channels, block of rows) or, where the image is larger
+                   than the weights, (batch, block of rows, group, panel of channels) {
         for row { for tile of places along the row {
             acc = 0
             for input block, window, channel in the block {
@@ -76,10 +77,16 @@ class _Convolution:
         size = -(-steps // blocks)
         blocks = -(-steps // size) if steps else 1
         tasks = (s.batch, groups, panels, blocks)
+        if t.rows_first:
+            tasks = (s.batch, blocks, groups, panels)
         parallel = self.group.work >= PARALLEL_WORK and math.prod(tasks) > 1
         kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
         with body.over(math.prod(tasks), kind, "task") as task:
-            self.batch, self.channel_group, panel, block = ix.unflatten(task, tasks)
+            self.batch, *rest = ix.unflatten(task, tasks)
+            if t.rows_first:
+                block, self.channel_group, panel = rest
+            else:
+                self.channel_group, panel, block = rest
             after = Binary("min", ix.add(panel, ix.const(1)), ix.const(panels - 1))
             self.next_panel = body.let(ix.mul(after, self.columns))
             self.tiles = size if t.flat else size * self.full_tiles
@@ -174,7 +181,14 @@ class _Convolution:
         return lambda i: (*row, ix.add(start, i))
 
     def _flat_place(self, start: Expr, rows: int) -> Callable[[Expr], Index]:
-        return lambda i: ix.unflatten(ix.add(start, i), self.shape.space)
+        # No tile begins behind the image, which bounds of a shorter last block do not tell.
+        inner = self.shape.space[1:]
+
+        def place(i: Expr) -> Index:
+            flat = ix.add(start, i)
+            return (ix.floordiv(flat, math.prod(inner)), *ix.unflatten(flat, inner))
+
+        return place
 
     def _tile(self, place: Callable[[Expr], Index], rows: int, column: Expr, columns: int) -> None:
         body, lanes = self.body, self.tiling.lanes
@@ -221,7 +235,7 @@ class _Convolution:
                 # Rows of the window are a loop: unrolled, they would be as many copies of the tile.
                 last = LoopKind.UNROLLED if short else LoopKind.SERIAL
                 kinds = [*(LoopKind.SERIAL for _ in s.window[1:]), last]
-                window = tuple(
+                window: Index = tuple(
                     stack.enter_context(body.over(size, kind, "w"))
                     for size, kind in zip(s.window, kinds, strict=True)
                 )

@@ -25,7 +25,7 @@ from tensorkiln.runtime.processor import missing_features
 _SMALL = {
     "PARALLEL_WORK": 64, "CHUNK": 64, "DEPTH": 8, "SMALL_ROWS": 2, "STREAM_BYTES": 2048,
     "ROW_BYTES": 64, "L2_BYTES": 512, "LEAST_COLUMNS": 4, "LEAST_ROWS": 2, "LEAST_DEPTH": 4,
-    "BLOCK_BYTES": 512, "PARTIAL_BYTES": 4096,
+    "BLOCK_BYTES": 512, "PARTIAL_BYTES": 4096, "TASK_WORK": 1 << 10, "DEPTHWISE_WORK": 1 << 7,
 }  # fmt: skip
 _PACKAGE = "tensorkiln.compiler.schedules."
 TOLERANCES = {"f64": 1e-9, "f32": 2e-4, "f16": 4e-2, "bf16": 3e-1}

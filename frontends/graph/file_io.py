@@ -14,6 +14,7 @@ from typing import IO, Any
 from tensorkiln.frontends.graph.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
+    InvalidArgumentError,
     NotFoundError,
     OpError,
     PermissionDeniedError,
@@ -55,9 +56,8 @@ class GFile:
 
     def __init__(self, name: object, mode: str = "r") -> None:
         if mode.replace("b", "") not in ("r", "w", "a", "r+", "w+", "a+"):
-            raise ValueError(
-                "Errors in mode: must be one of 'r', 'w', 'a', 'r+', 'w+', 'a+' with or without "
-                f"'b', not {mode!r}"
+            raise InvalidArgumentError(
+                None, None, "mode is not 'r' or 'w' or 'a' or 'r+' or 'w+' or 'a+'"
             )
         self.name = as_path(name)
         self.mode = mode
@@ -179,9 +179,10 @@ def ListDirectory(dirname: object) -> list[str]:
 
 
 def MkDir(dirname: object) -> None:
-    """Makes one folder; its parent must exist."""
+    """Makes one folder, unless it exists; its parent must exist."""
     with _translated(as_path(dirname)):
-        os.mkdir(as_path(dirname))
+        if not os.path.isdir(as_path(dirname)):
+            os.mkdir(as_path(dirname))
 
 
 def MakeDirs(dirname: object) -> None:

@@ -18,7 +18,7 @@ from tensorkiln.compiler.open_pipeline import compile_open
 from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.onnx.load import Loaded, Source, load_model
-from tensorkiln.frontends.open_dims import Dims, split_dims
+from tensorkiln.frontends.open_dims import Dims, plain_dims
 from tensorkiln.runtime.compiled import Compiled
 
 # The key "location" as protobuf writes it (onnx.proto: StringStringEntryProto, field 1). Where a
@@ -50,20 +50,20 @@ def compile_onnx(
         found = None if key is None else cache.load(key)
         if found is not None:
             return found
-    fixed, symbols = split_dims(dims)
-    if symbols:
+    sizes = plain_dims(dims)
+    if sizes.symbols:
         tell("reading the model")
         loaded = Loaded(*load_model(source))
         tell("compiling for ranges of sizes")
         compiled = compile_open(
-            lambda point: import_model(loaded, dims={**fixed, **point}, name=name),
-            symbols, target, cache if key is None else None, without,
+            lambda point: import_model(loaded, dims=sizes.at(point), name=name),
+            sizes.symbols, target, cache if key is None else None, without,
         )  # fmt: skip
         if key is not None and cache is not None:
             cache.store(key, compiled)
         return compiled
     tell("reading the model")
-    function = import_model(source, dims=fixed, name=name)
+    function = import_model(source, dims=sizes.at({}), name=name)
     tell("compiling")
     if key is None:
         return compile_function(function, target, dump, cache, without)

@@ -13,6 +13,7 @@ from tensorkiln.compiler.self_test import specs_of
 from tensorkiln.compiler.training import TrainingModel
 from tensorkiln.frontends.cli.arrays import Array, read_inputs
 from tensorkiln.frontends.onnx import import_model
+from tensorkiln.frontends.open_dims import Range
 from tensorkiln.frontends.training import train_onnx
 from tensorkiln.frontends.training_rules import (
     DEFAULT_OPTIMIZER,
@@ -45,7 +46,7 @@ def add_dims(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dim", action="append", type=dim, default=[], metavar="NAME=SIZE", dest="dims",
         help="size of an open dim of the model, such as batch=1, or for `compile` a range of sizes,"
-        " such as batch=1..64; may be repeated",
+        " such as batch=1..64 or, of multiples of 32, height=32..512:32; may be repeated",
     )  # fmt: skip
 
 
@@ -160,18 +161,26 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def dim(text: str) -> tuple[str, int | tuple[int, int]]:
-    """`NAME=SIZE` or `NAME=LEAST..GREATEST`."""
+def dim(text: str) -> tuple[str, int | Range]:
+    """`NAME=SIZE`, `NAME=LEAST..GREATEST` or `NAME=LEAST..GREATEST:STEP`."""
     name, mark, size = text.rpartition("=")
-    ends = size.split("..")
-    good = all(end.isascii() and end.isdigit() for end in ends)
-    if not (mark and name and good and len(ends) <= 2):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SIZE or NAME=LEAST..GREATEST")
+    span, colon, step = size.partition(":")
+    ends = span.split("..")
+    good = all(n.isascii() and n.isdigit() for n in (*ends, *([step] if colon else [])))
+    if not (mark and name and good and len(ends) <= 2) or (colon and len(ends) < 2):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=SIZE, NAME=LEAST..GREATEST or NAME=LEAST..GREATEST:STEP"
+        )
     if len(ends) == 1:
         return name, int(size)
-    if int(ends[0]) > int(ends[1]):
+    low, high = map(int, ends)
+    if low > high:
         raise argparse.ArgumentTypeError(f"{text!r}: the range is empty")
-    return name, (int(ends[0]), int(ends[1]))
+    if not colon:
+        return name, (low, high)
+    if not int(step) or low % int(step) or high % int(step):
+        raise argparse.ArgumentTypeError(f"{text!r}: its ends are no multiples of {step}")
+    return name, (low, high, int(step))
 
 
 def threads(text: str) -> int:
@@ -194,9 +203,9 @@ def named_files(texts: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def open_dims_of(options: Any) -> dict[str, int | tuple[int, int]]:
+def open_dims_of(options: Any) -> dict[str, int | Range]:
     """The sizes and ranges given by --dim; UsageError if one is given twice."""
-    sizes: dict[str, int | tuple[int, int]] = {}
+    sizes: dict[str, int | Range] = {}
     for name, size in options.dims:
         if name in sizes:
             raise UsageError(f"--dim {name} is given twice")

@@ -36,7 +36,7 @@ def test_reading_and_writing(tmp_path: Path) -> None:
         gfile.GFile(path, "w").read()
     with pytest.raises(tf.errors.PermissionDeniedError, match="File isn't open for writing"):
         gfile.GFile(path, "r").write("x")
-    with pytest.raises(ValueError, match="must be one of"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mode is not"):
         gfile.GFile(path, "x")
 
 

@@ -19,6 +19,7 @@ from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.ops_constant import zeros_like
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.scopes import name_scope
+from tensorkiln.frontends.graph.singular import check_inverses
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
 from tensorkiln.frontends.graph.unrolled import with_bounds
@@ -171,9 +172,11 @@ def _lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequen
         for k, y in enumerate(outputs)
     ]
     stops = frozenset(values[end + len(places) :])
+    before = len(builder.ops)
     found = with_bounds(
         lowering, op, lambda: differentiate(builder, outputs, inputs, cotangents, stops)
     )
+    check_inverses(lowering, op, builder.ops[before:])
     return [
         shorthand.zeros_like(builder, x) if g is None else lowering.identity(g)
         for x, g in zip(inputs, found, strict=True)

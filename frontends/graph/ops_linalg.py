@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tensorkiln.compiler.ir.function import Value
-from tensorkiln.compiler.ops import linalg_cholesky, linalg_eigen, linalg_lu, linalg_qr
+from tensorkiln.compiler.ops import (
+    linalg_cholesky,
+    linalg_eigen,
+    linalg_lu,
+    linalg_qr,
+    shorthand,
+)
 from tensorkiln.compiler.ops import linalg_solve as equations
 from tensorkiln.compiler.ops import linalg_triangular as triangles
 from tensorkiln.compiler.ops.formula import formulas
 from tensorkiln.compiler.ops.linalg_least_squares import least_squares
-from tensorkiln.compiler.ops.matrices import flip, mirrored_lower
+from tensorkiln.compiler.ops.matrices import diagonal, flip, mirrored_lower, triangle
 from tensorkiln.frontends.graph import dtypes
 from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.convert import convert_to_tensor
@@ -22,6 +29,13 @@ from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.shapes import ShapeError, Sizes
+from tensorkiln.frontends.graph.singular import (
+    SYSTEM_NOT_INVERTIBLE,
+    check_invertible,
+    check_spectrum,
+    check_square,
+    check_system,
+)
 from tensorkiln.frontends.graph.tensor import Tensor
 
 Values = Sequence[Value]
@@ -174,14 +188,26 @@ def _svd_infer(op: Operation) -> Sequence[Result]:
 
 def _cholesky_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
     """The lower triangle is read, and gradients are symmetric, as TensorFlow's are: so the value
-    is that of the mirrored triangle, and the gradient goes through the mean of both triangles."""
+    is that of the mirrored triangle, and the gradient goes through the mean of both triangles.
+    Where there is no factor, the whole triangle is NaN."""
     builder, (x,) = lowering.builder, values
+    check_square(op, x)
     if x.dtype.is_complex:
         return [linalg_cholesky.cholesky(builder, x)]
     a, turned, mirrored = formulas(builder, x, flip(builder, x), mirrored_lower(builder, x))
     mean = (a + turned) * 0.5
     whole = mean + (mirrored - mean).apply("stop_gradient")
-    return [linalg_cholesky.cholesky(builder, whole.value)]
+    factor = linalg_cholesky.cholesky(builder, whole.value)
+    if 0 in factor.shape:
+        return [factor]
+    # A pivot that is not positive makes all later ones NaN, the last one too.
+    pivots = diagonal(builder, factor)
+    last = shorthand.slice_axis(builder, pivots, -1, factor.shape[-1] - 1, factor.shape[-1])
+    failed = shorthand.compare(builder, "NE", last, last)
+    size = factor.type.rank
+    everywhere = shorthand.broadcast_in_dim(builder, failed, factor.shape, range(size - 1))
+    nan = shorthand.full_like(builder, factor, math.nan)
+    return [shorthand.select(builder, everywhere, triangle(builder, nan, lower=True), factor)]
 
 
 def _triangular_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
@@ -192,6 +218,8 @@ def _triangular_lower(lowering: Lowering, op: Operation, values: Values) -> Valu
 
 
 def _inverse_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
+    check_square(op, values[0])
+    check_invertible(lowering, op, values[0])
     found = equations.inverse(lowering.builder, values[0])
     return [_conjugate(lowering, flip(lowering.builder, found)) if op.flag("adjoint") else found]
 
@@ -201,6 +229,8 @@ def _conjugate(lowering: Lowering, x: Value) -> Value:
 
 
 def _solve_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
+    check_system(op, values[0], values[1])
+    check_invertible(lowering, op, values[0], SYSTEM_NOT_INVERTIBLE)
     return [equations.solve(lowering.builder, values[0], values[1], op.flag("adjoint"))]
 
 
@@ -211,6 +241,8 @@ def _determinant_lower(lowering: Lowering, op: Operation, values: Values) -> Val
 
 
 def _lu_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
+    check_square(op, values[0])
+    check_invertible(lowering, op, values[0])
     factors, _, permutation = linalg_lu.lu(lowering.builder, values[0])
     kind = op.outputs[1].dtype.ir
     return [factors, lowering.builder.one("convert", (permutation,), dtype=kind)]
@@ -222,6 +254,7 @@ def _qr_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
 
 def _eigen_lower(lowering: Lowering, op: Operation, values: Values) -> Values:
     found = linalg_eigen.eigh(lowering.builder, values[0])
+    check_spectrum(lowering, op, found[0])
     return found if op.flag("compute_v") else [found[0], _nothing(lowering, op)]
 
 
@@ -272,7 +305,7 @@ def log_matrix_determinant(input: object, name: str | None = None) -> LogMatrixD
 
 
 def matrix_inverse(input: object, adjoint: bool = False, name: str | None = None) -> Tensor:
-    """The inverses of square matrices (transposed if `adjoint`); infinite or NaN if singular."""
+    """The inverses of square matrices (transposed if `adjoint`); a singular one is an error."""
     return make("MatrixInverse", (input,), name, adjoint=adjoint)
 
 

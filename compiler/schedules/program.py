@@ -222,14 +222,26 @@ def _call(
     layouts: Mapping[Value, Layout],
 ) -> Call:
     region = op.regions[0]
-    # equal constants of several nodes are one, which belongs to none of them
     computing = [o for o in region.ops if o.name != "constant"]
-    nodes = dict.fromkeys(o.location.node for o in computing if o.location.node)
+    nodes = dict.fromkeys(o.location.node for o in _own(region) if o.location.node)
     costs = [REGISTRY[o.name].cost(o) for o in computing]
     moved = _bytes_moved(op)
     flops = sum(c.flops for c in costs)
     orders = tuple(layouts.get(v) for v in (*op.operands, *op.results))
     return Call(table.number(kernel), slots, tuple(nodes), flops, moved, op, orders)
+
+
+def _own(region: Function) -> list[Op]:
+    """The ops that read what the group is given; all but constants where there are none.
+
+    What is made of constants alone is one for all nodes that want the same, and belongs to none.
+    """
+    given, own = set(region.parameters), []
+    for op in region.ops:
+        if not given.isdisjoint(op.operands):
+            given.update(op.results)
+            own.append(op)
+    return own or [op for op in region.ops if op.name != "constant"]
 
 
 def _bytes_moved(op: Op) -> int:

@@ -8,13 +8,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tensorkiln.benchmarks.models import lenet
+from tensorkiln.compiler.pipeline import compile_function
 from tensorkiln.frontends.cli.main import main
 from tensorkiln.frontends.cli.profile import Timing
 from tensorkiln.frontends.cli.profile_graph import graph_svg, heat
+from tensorkiln.frontends.onnx import import_model
 
 
 @pytest.fixture
@@ -43,6 +47,31 @@ def test_kernels_and_their_nodes(model: str, capsys: pytest.CaptureFixture[str])
     kernels = sum(t["seconds"] for t in timings)
     assert 0 < kernels <= report["seconds"] * 1.5
     assert report["between"] >= 0
+
+
+def test_nodes_that_share_a_constant_have_kernels_of_their_own() -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "first"),
+        helper.make_node("Max", ["a", "h"], ["b"], "first max"),
+        helper.make_node("Softmax", ["b"], ["s"], "softmax"),
+        helper.make_node("MatMul", ["s", "w"], ["c"], "second"),
+        helper.make_node("Max", ["c", "h"], ["y"], "second max"),
+    ]
+    kind = TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info("x", kind, [64, 64])],
+        [helper.make_tensor_value_info("y", kind, [64, 64])],
+        [
+            numpy_helper.from_array(np.eye(64, k=1, dtype=np.float32), "w"),
+            numpy_helper.from_array(np.float32(0.5), "h"),
+        ],
+    )  # fmt: skip
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    kernels = compile_function(import_model(proto)).manifest.kernels
+    assert [kernel.nodes for kernel in kernels] == [
+        ("first", "first max"), ("softmax",), ("second", "second max"),
+    ]  # fmt: skip
 
 
 def test_the_table_and_the_files(

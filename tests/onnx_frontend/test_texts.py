@@ -235,6 +235,11 @@ def test_what_is_refused() -> None:
     inputs = [value("c", [], TensorProto.BOOL), value("x", [2], TEXT)]
     with pytest.raises(UnsupportedError, match=r"node 'twice'.*inside of a subgraph"):
         TensorKilnBackend.prepare(model([branches], inputs, ("z",)))
+    for dims in ([3], [-1]):
+        few = model([node], [], x=texts("a", "b"))
+        few.graph.initializer[0].dims[:] = dims
+        with pytest.raises(ModelError, match="and 2 texts"):
+            TensorKilnBackend.prepare(few)
     unknown = helper.make_node("StringConcat", ["x", "nothing"], ["y"])
     with pytest.raises(ModelError, match="'nothing'"):
         TensorKilnBackend.prepare(model([unknown], [value("x", [2], TEXT)]))

@@ -6,6 +6,7 @@ nodes that look into texts stay as they are and are run by the host.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ from tensorkiln.frontends.onnx.host.texts import Texts
 from tensorkiln.frontends.onnx.schemas import schema_domain, schema_of
 from tensorkiln.frontends.onnx.structure import describe, subgraphs
 from tensorkiln.frontends.onnx.support import HOST_OPS
-from tensorkiln.runtime.errors import UnsupportedError
+from tensorkiln.runtime.errors import ModelError, UnsupportedError
 
 _STRING, _CODE = TensorProto.STRING, TensorProto.INT64
 ML = "ai.onnx.ml"
@@ -213,7 +214,10 @@ def _encode_type(kind: TypeProto) -> None:
 def _encode_tensor(tensor: TensorProto, texts: Texts) -> None:
     if tensor.data_type != _STRING:
         return
-    codes = texts.encoded(np.array(list(tensor.string_data), object)).reshape(tensor.dims)
+    shape, held = tuple(tensor.dims), len(tensor.string_data)
+    if min(shape, default=0) < 0 or math.prod(shape) != held:
+        raise ModelError(f"tensor {tensor.name!r} has shape {list(shape)} and {held} texts")
+    codes = texts.encoded(np.array(list(tensor.string_data), object)).reshape(shape)
     tensor.CopyFrom(numpy_helper.from_array(codes, tensor.name))
 
 

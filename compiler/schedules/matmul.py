@@ -223,7 +223,14 @@ class _Matmul:
 
     def _fetch_next_panel(self, number: Expr, start: Expr, step: Expr) -> None:
         """The tiles of a panel fetch the next one from the outer caches, each its share."""
-        share = -(-self.depth // min(self.tiling.block_tiles, self.full_tiles))
+        turns, planned = min(self.tiling.block_tiles, self.full_tiles), self.tiling.turns
+        if planned is not None and self.row_blocks == 1:
+            # What a tile without a share of its own fetches is there; a condition would cost more.
+            turns = min(turns, planned.rounds * planned.used)
+            own = Binary("min", ix.mod(number, planned.size), ix.const(planned.used - 1))
+            turn = ix.add(ix.mul(ix.floordiv(number, planned.size), planned.used), own)
+            number = Binary("min", turn, ix.const(turns - 1))
+        share = -(-self.depth // turns)
         rows = -(-share // max(1, self.depth // STEP))
         first = ix.add(start, ix.add(ix.mul(number, share), ix.mul(step, rows)))
         place = self.body.places[self.op.operands[1]]

@@ -46,8 +46,24 @@ class _Sizes:
         return [self.slots[name] for name in names]
 
 
-def open_program(program: Program, function: Function, bounded: Bounded, target: Target) -> Program:
-    """`program`, of the fused `function`, for calls of any sizes that `bounded` allows."""
+def wanted_values(function: Function, bounded: Bounded) -> dict[Value, Need]:
+    """What calls need of the values of the fused `function`, made of that of `bounded`."""
+    first = len(function.parameters) - len(bounded.symbols)
+    scalars = zip(function.parameters[first:], bounded.symbols, strict=True)
+    return needs(function, bounded.outputs, {v: Affine(((s, 1),)) for v, s in scalars})
+
+
+def open_program(
+    program: Program,
+    function: Function,
+    bounded: Bounded,
+    wanted: Mapping[Value, Need],
+    target: Target,
+) -> Program:
+    """`program`, of the fused `function`, for calls of any sizes that `bounded` allows.
+
+    `wanted` is what `wanted_values` tells.
+    """
     first = len(function.parameters) - len(bounded.symbols)
     sizes = _Sizes(
         bounded.capacities,
@@ -55,8 +71,6 @@ def open_program(program: Program, function: Function, bounded: Bounded, target:
         {s.name: Slot("argument", first + k) for k, s in enumerate(bounded.symbols)},
     )
     kernels = _Kernels(program.kernels)
-    scalars = zip(function.parameters[first:], bounded.symbols, strict=True)
-    wanted = needs(function, bounded.outputs, {v: Affine(((s, 1),)) for v, s in scalars})
     steps: list[Step] = []
     for step in program.steps:
         if isinstance(step, Call) and step.op is not None:

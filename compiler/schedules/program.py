@@ -24,7 +24,9 @@ from tensorkiln.compiler.schedules.equal_groups import EqualGroups
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.layouts import AnyTiling, assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
-from tensorkiln.compiler.schedules.open_sizes import open_program
+from tensorkiln.compiler.schedules.open_sizes import open_program, wanted_values
+from tensorkiln.compiler.schedules.open_tiles import sure_tiles
+from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.compiler.sizes.bound import Bounded
 from tensorkiln.runtime.errors import UnsupportedError
 
@@ -75,10 +77,16 @@ def _lowered(
     function = late_updates(once.function if once else laid_out.function)
     layouts = laid_out.layouts
     is_final = _finals(function)
+    wanted = None if bounded is None else wanted_values(function, bounded)
+
+    def tiling_of(op: Op) -> AnyTiling | None:
+        tiling = laid_out.tilings.get(op)
+        if bounded is None or wanted is None or not isinstance(tiling, Tiling):
+            return tiling
+        return sure_tiles(op, tiling, wanted, bounded.least)
+
     kernels = {
-        op: _kernel(
-            op, target, equal, layouts, laid_out.tilings.get(op), not inner and is_final(op)
-        )
+        op: _kernel(op, target, equal, layouts, tiling_of(op), not inner and is_final(op))
         for op in function.ops
         if op.name == "fusion"
     }
@@ -87,7 +95,9 @@ def _lowered(
         function, kernels, layouts, lambda group: schedule_loops(group, target), making.constants,
         regions, once,
     )  # fmt: skip
-    return program if bounded is None else open_program(program, function, bounded, target)
+    if bounded is None or wanted is None:
+        return program
+    return open_program(program, function, bounded, wanted, target)
 
 
 def _lowered_regions(op: Op, making: _Making) -> tuple[Program, ...]:

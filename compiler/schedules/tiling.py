@@ -39,11 +39,22 @@ class MatmulShape:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """Tiles of rows that are sure to be computed: the first `used` of the `size` of each round, in
+    the first `rounds` of them."""
+
+    rounds: int
+    size: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tiling:
     """How a matrix multiply is cut up; `depth` is the block of the contracted dim.
 
     `panel` is the width in vectors of the panels that the right operand is packed into; a register
-    tile may be several panels wide.
+    tile may be several panels wide. `turns` tells which tiles there are at any size of a range
+    (None: all).
     """
 
     rows: int
@@ -55,6 +66,7 @@ class Tiling:
     pack_left: bool
     pack_right: bool
     panel: int
+    turns: Turns | None = None
 
     @property
     def columns(self) -> int:

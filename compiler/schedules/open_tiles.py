@@ -1,0 +1,41 @@
+"""Tiles of matrix multiplies that every call of a range computes, whatever its sizes.
+
+A panel of the right operand is fetched from the outer caches by the tiles of the panel before it,
+each its share. At capacity there may be many; the shares must be those of tiles that are there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tensorkiln.compiler.ir.dims import Dim, substitute
+from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.lower.demand import Need
+from tensorkiln.compiler.schedules.tiling import Tiling, Turns
+from tensorkiln.compiler.sizes.factors import is_open
+from tensorkiln.compiler.sizes.factors import prefix as first_places
+
+
+def sure_tiles(
+    op: Op, tiling: Tiling, wanted: Mapping[Value, Need], least: Mapping[str, int]
+) -> Tiling:
+    """The tiling of a contraction with the turns that its tiles take where sizes are `least`."""
+    (result, *_) = op.results
+    need = wanted.get(result)
+    if need is None or len(need) < 2 or not is_open(need[-2]):
+        return tiling
+    rows = need[-2]
+    *outer, inner = rows
+    if outer and inner.size % tiling.rows:
+        outer, inner = [], first_places(rows)
+    size = -(-inner.size // tiling.rows)
+    used = -(-_at(inner.extent, least) // tiling.rows)
+    rounds = math.prod(_at(factor.extent, least) for factor in outer)
+    return replace(tiling, turns=Turns(max(rounds, 1), size, min(max(used, 1), size)))
+
+
+def _at(extent: Dim, least: Mapping[str, int]) -> int:
+    size = substitute(extent, least)
+    return size if isinstance(size, int) else 1

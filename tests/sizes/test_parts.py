@@ -1,0 +1,76 @@
+"""Into which parts ranges are cut, and which tiles are there at every size of a part."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tensorkiln.compiler.ir.dims import Affine, Symbol
+from tensorkiln.compiler.ir.dtypes import F32
+from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.schedules.open_tiles import sure_tiles
+from tensorkiln.compiler.schedules.tiling import Tiling, Turns
+from tensorkiln.compiler.sizes.factors import Factor, Factors, closed
+from tensorkiln.compiler.sizes.ranges import MOST, parts
+
+RANGES = [
+    [("batch", 1, 64)],
+    [("batch", 0, 1)],
+    [("batch", 3, 20)],
+    [("tokens", 2, 1000)],
+    [("batch", 1, 4), ("tokens", 1, 128)],
+    [("batch", 2, 3), ("tokens", 2, 9)],
+    [("batch", 1, 64), ("tokens", 1, 130)],
+    [("a", 1, 7), ("b", 1, 9), ("c", 1, 90)],
+]
+
+
+@pytest.mark.parametrize("ranges", RANGES, ids=str)
+def test_every_size_is_in_one_part(ranges: list[tuple[str, int, int]]) -> None:
+    found = parts([Symbol(*given) for given in ranges])
+    assert len(found) <= MOST
+    for point in itertools.product(*(range(low, high + 1) for _, low, high in ranges)):
+        holds = [
+            all(
+                part[name][0] <= size <= part[name][1]
+                for (name, _, _), size in zip(ranges, point, strict=True)
+            )
+            for part in found
+        ]
+        assert sum(holds) == 1, point
+
+
+def test_size_one_and_few_rows_are_parts_of_their_own() -> None:
+    cut = [part["batch"] for part in parts([Symbol("batch", 1, 600)])]
+    assert cut == [(1, 1), (2, 4), (5, 14), (15, 28), (29, 112), (113, 600)]
+    assert [p["batch"] for p in parts([Symbol("batch", 1, 128)])][-1] == (29, 128)
+
+
+BATCH, TOKENS = Affine(((Symbol("batch", 2, 4), 1),)), Affine(((Symbol("tokens", 2, 28), 1),))
+
+
+@pytest.mark.parametrize(
+    ("rows", "least", "turns"),
+    [
+        (closed(28), {}, None),
+        ((Factor(56, TOKENS),), {"tokens": 2}, Turns(1, 4, 1)),
+        ((Factor(56, TOKENS),), {"tokens": 29}, Turns(1, 4, 3)),
+        ((Factor(4, BATCH), Factor(28, TOKENS)), {"batch": 2, "tokens": 2}, Turns(2, 2, 1)),
+        ((Factor(4, BATCH), Factor(28, TOKENS)), {"batch": 3, "tokens": 15}, Turns(3, 2, 2)),
+        # Tiles of 14 rows that begin anywhere in a sequence of 9: the first rows that hold all.
+        ((Factor(4, BATCH), Factor(9, TOKENS)), {"batch": 2, "tokens": 2}, Turns(1, 3, 2)),
+    ],
+    ids=str,
+)
+def test_tiles_that_are_there_at_any_size(
+    rows: Factors, least: dict[str, int], turns: Turns | None
+) -> None:
+    count = 1
+    for factor in rows:
+        count *= factor.size
+    result = Value("y", TensorType((count, 64), F32))
+    op = Op("fusion", (), (result,))
+    tiling = Tiling(14, 2, 16, 768, 8, 2, False, True, 2)
+    assert sure_tiles(op, tiling, {result: (rows, closed(64))}, least).turns == turns

@@ -18,6 +18,11 @@ from tensorkiln.frontends.graph.lowering import Lowering
 from tensorkiln.frontends.graph.step import MakeStep, OpenStep, Step
 
 _MOST_OPS = 64
+# What a step computes should not be computed before it once more.
+_COSTLY = frozenset({
+    "dot_general", "convolution", "recurrence", "sort", "fft", "lu", "cholesky", "eigh",
+    "log_determinant", "matrix_inverse", "linear_solve",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def _slice(
         if value in inputs:
             continue
         op = makers.get(value)
-        if op is None or len(found) > _MOST_OPS or op.name in ("dot_general", "convolution"):
+        if op is None or len(found) > _MOST_OPS or op.name in _COSTLY:
             return None
         if op not in found:
             found.add(op)

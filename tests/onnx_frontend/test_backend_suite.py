@@ -33,8 +33,6 @@ LEFT_OUT = ("OnnxBackendRealModelTest",)
 
 # Why a test is not in the list: the first pattern that its name has tells.
 REASONS = {
-    "label_encoder|equal_string|regex|string_|strnorm": "strings stay on the host",
-    "image_decoder": "files are decoded on the host",
     "bernoulli|training_dropout": "the expected numbers are those of numpy's random generator",
     "attention_4d_causal_fp16": "expected are f16 results of rounded steps, two elements off by one place",
     "dft_inverse": "expected are rounding errors of f32 above the tolerance, where the result is 0",

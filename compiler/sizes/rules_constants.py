@@ -79,8 +79,9 @@ def _along(bounder: Bounder, sampled: Sampled, arrays: Sequence[Array]) -> Value
     rank = arrays[0].ndim
     if rank == 1:
         counted = _counted(bounder, sampled, arrays)
-        if counted is not None:
-            return counted
+        found = counted if counted is not None else _clipped(bounder, sampled, arrays)
+        if found is not None:
+            return found
     if rank not in (1, 2):
         return None
     return _stepped(bounder, sampled, arrays)
@@ -104,6 +105,25 @@ def _counted(bounder: Bounder, sampled: Sampled, arrays: Sequence[Array]) -> Val
         count = binary(builder, "multiply", count, each)
     begin = broadcast_in_dim(builder, begin, first.shape, ())
     return binary(builder, "add", count, begin)
+
+
+def _clipped(bounder: Bounder, sampled: Sampled, arrays: Sequence[Array]) -> Value | None:
+    """Integers that are the same at all sizes but for a greatest one that depends on them.
+
+    Such are the places that an interpolation reads: none lies behind the last element.
+    """
+    first, builder = arrays[0], bounder.builder
+    if first.dtype.kind not in "iu":
+        return None
+    tops = [int(a.max()) for a in arrays]
+    for array, top in zip(arrays, tops, strict=True):
+        if array.size > first.size or (array != np.minimum(first[: array.size], top)).any():
+            return None
+    number = _number(bounder, sampled, [float(top) for top in tops], sampled.op.result.dtype)
+    if number is None:
+        return None
+    last = broadcast_in_dim(builder, number, first.shape, ())
+    return binary(builder, "minimum", builder.constant(first), last)
 
 
 def _stepped(bounder: Bounder, sampled: Sampled, arrays: Sequence[Array]) -> Value | None:

@@ -12,6 +12,7 @@ from tensorkiln.compiler.ops.shorthand import (
     binary,
     dynamic_slice,
     pad,
+    reverse,
     scalar,
 )
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
@@ -74,12 +75,16 @@ def _transpose(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> 
 
 def _reverse(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     """Reversed at capacity, what is in use lies at the end of open dims: it is moved to the start."""
-    (x,) = operands
+    return [turned_around(bounder, sampled, operands[0], sampled.op.ints("dimensions"))]
+
+
+def turned_around(bounder: Bounder, sampled: Sampled, x: Open, axes: Sequence[int]) -> Open:
+    """What is in use of a value in reverse order along `axes`."""
     builder = bounder.builder
-    (value,) = builder.append(sampled.op, [x.value])
-    opened = [axis for axis in sampled.op.ints("dimensions") if is_open(x.dims[axis])]
+    value = reverse(builder, x.value, axes)
+    opened = [axis for axis in axes if is_open(x.dims[axis])]
     if not opened:
-        return [Open(value, x.dims)]
+        return Open(value, x.dims)
     shape = value.shape
     starts: list[Value] = [scalar(builder, 0, I32)] * len(shape)
     for axis in opened:
@@ -89,7 +94,7 @@ def _reverse(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Se
         starts[axis] = binary(builder, "subtract", scalar(builder, shape[axis], I32), extent)
     more = [shape[axis] if axis in opened else 0 for axis in range(len(shape))]
     longer = pad(builder, value, [0] * len(more), more, value=scalar(builder, 0, value.dtype))
-    return [Open(dynamic_slice(builder, longer, starts, shape), x.dims)]
+    return Open(dynamic_slice(builder, longer, starts, shape), x.dims)
 
 
 def _bitcast(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:

@@ -104,13 +104,26 @@ def _scatter(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Se
     op = sampled.op
     count = len(operands) // 2
     inputs, indices, updates = operands[:count], operands[count], operands[count + 1 :]
-    for axis in op.ints("update_window_dims"):
-        if any(is_open(update.dims[axis]) for update in updates):
-            raise sampled.unsupported(f"the windows that it writes are of open size in dim {axis}")
+    _check_windows(sampled, inputs[0], updates)
     value = _targets(bounder, sampled, inputs[0], indices)
     arguments = [*(x.value for x in inputs), value, *(u.value for u in updates)]
     made = bounder.builder.append(op, arguments)
     return [Open(v, x.dims) for v, x in zip(made, inputs, strict=True)]
+
+
+def _check_windows(sampled: Sampled, x: Open, updates: Sequence[Open]) -> None:
+    """Windows may be open where they are all of a dim: there, what is not in use meets its like."""
+    op = sampled.op
+    places = scatter_map(op.attributes)
+    gone = {*op.ints("inserted_window_dims"), *places.batching}
+    kept = [axis for axis in range(len(x.dims)) if axis not in gone]
+    for window, axis in zip(op.ints("update_window_dims"), kept, strict=True):
+        for update in updates:
+            same = normal(update.dims[window]) == normal(x.dims[axis])
+            if is_open(update.dims[window]) and (axis in places.mapped or not same):
+                raise sampled.unsupported(
+                    f"the windows that it writes are of open size in dim {window}"
+                )
 
 
 def _targets(bounder: Bounder, sampled: Sampled, x: Open, indices: Open) -> Value:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from tensorkiln.compiler.ops.recurrent_parts import parts_of
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import is_open
+from tensorkiln.compiler.sizes.rules_elements import turned_around
 from tensorkiln.compiler.sizes.samples import Sampled, same_start
 
 
@@ -18,15 +19,20 @@ def _recurrence(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) ->
     for x in inputs:
         if any(map(is_open, x.dims[2:])):
             raise sampled.unsupported("the number of its units is open")
-        if is_open(x.dims[0]) and op.flag("reverse"):
-            raise sampled.unsupported("it runs backward over an open number of steps")
     _check_regions(sampled)
-    made = bounder.builder.append(op, [x.value for x in operands])
     # Running forward, no step that is in use comes after one that is not; rows do not meet.
-    return [
+    backward = op.flag("reverse") and any(is_open(x.dims[0]) for x in inputs)
+    attributes = dict(op.attributes)
+    given = list(operands)
+    if backward:
+        attributes["reverse"] = False
+        given[: len(inputs)] = [turned_around(bounder, sampled, x, (0,)) for x in inputs]
+    made = bounder.builder.op("recurrence", [x.value for x in given], attributes, op.regions)
+    found = [
         Open(v, (sampled.dim(0, k), batch or sampled.dim(1, k), sampled.dim(2, k)))
         for k, v in enumerate(made[: len(states)])
     ]
+    return [turned_around(bounder, sampled, x, (0,)) for x in found] if backward else found
 
 
 def _check_regions(sampled: Sampled) -> None:

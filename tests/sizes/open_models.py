@@ -167,6 +167,38 @@ def recurrent() -> Case:
     return Case(model, {"steps": (2, 6), "rows": (2, 3)}, points)
 
 
+def both_ways() -> Case:
+    """An LSTM that also runs backward over an open number of steps; rows put into its result."""
+    weights = _Weights()
+    weights("w", 2, 20, 6), weights("r", 2, 20, 5)
+    weights.integers("places", [[1], [0]])
+    nodes = [
+        node("LSTM", ["x", "w", "r"], ["y", "last"], hidden_size=5, direction="bidirectional"),
+        node("ReduceMax", ["y"], ["rows"], axes=[1, 3], keepdims=0),
+        node("Gather", ["rows", "twice"], ["moved"], axis=0),
+        node("ScatterND", ["rows", "places", "moved"], ["turned"]),
+    ]
+    weights.integers("twice", [0, 1])
+    model = _model(nodes, [_tensor("x", ["steps", "rows", 6])], "y last turned", weights)
+    points = ({"steps": 2, "rows": 2}, {"steps": 5, "rows": 3}, {"steps": 6, "rows": 2})
+    return Case(model, {"steps": (2, 6), "rows": (2, 3)}, points)
+
+
+def interpolated() -> Case:
+    """Images of open size made twice as large by lines and by cubic pieces, and repeated."""
+    weights = _Weights()
+    weights.made.append(numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"))
+    weights.integers("times", [1, 2, 1, 3])
+    nodes = [
+        node("Resize", ["x", "", "twice"], ["lines"], mode="linear"),
+        node("Resize", ["x", "", "twice"], ["cubes"], mode="cubic"),
+        node("Tile", ["x", "times"], ["tiles"]),
+    ]
+    model = _model(nodes, [_tensor("x", [1, 2, "h", "w"])], "lines cubes tiles", weights)
+    points = tuple({"h": h, "w": w} for h, w in ((2, 3), (5, 3), (3, 4), (7, 4)))
+    return Case(model, {"h": (2, 7), "w": (3, 4)}, points)
+
+
 CASES: Mapping[str, Callable[[], Case]] = {
     "mlp": mlp,
     "cnn": cnn,
@@ -174,6 +206,8 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "attention": attention,
     "joined": joined,
     "recurrent": recurrent,
+    "both_ways": both_ways,
+    "interpolated": interpolated,
 }
 
 

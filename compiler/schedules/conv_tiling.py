@@ -10,7 +10,7 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.schedules.tiling import WIDE
 
-MOST_TASKS = 32
+FEWEST_TASKS, MOST_TASKS = 4, 32
 TASK_WORK = 1 << 16  # multiply-adds that are worth a task of their own
 DEPTHWISE_WORK = 1 << 14  # the same for a depthwise convolution, which mostly moves data
 
@@ -115,7 +115,9 @@ def choose_conv_tiling(
     if shape.depthwise:
         rows = _balanced(shape.space[-1], max(1, (target.registers - 4) // 2))
         steps, panels = math.prod(shape.space[:-1]), -(-shape.groups // lanes)
-        most = min(max(4, MOST_TASKS // panels), shape.multiplies // (panels * DEPTHWISE_WORK))
+        most = min(
+            max(FEWEST_TASKS, MOST_TASKS // panels), shape.multiplies // (panels * DEPTHWISE_WORK)
+        )
         row_blocks = balanced_blocks(steps, panels, most // shape.batch)
         first = row_blocks > 1
         return ConvTiling(rows, 1, lanes, lanes if blocked else 1, False, row_blocks, first)
@@ -135,7 +137,7 @@ def choose_conv_tiling(
     block = lanes if blocked else 1
     image = math.prod(shape.space) * math.prod(shape.strides)
     if image > shape.outputs * math.prod(shape.window):
-        most = min(MOST_TASKS, shape.multiplies // TASK_WORK) // tasks
+        most = min(MOST_TASKS, max(FEWEST_TASKS, shape.multiplies // TASK_WORK)) // tasks
         row_blocks = balanced_blocks(steps, panels, most)
         return ConvTiling(rows, vectors, lanes, block, flat, row_blocks, True)
     row_blocks = 1 if tasks % 2 == 0 or tasks >= 16 else min(steps, 4)

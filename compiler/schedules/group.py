@@ -12,7 +12,7 @@ from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Reduction
 
 STREAM_BYTES = 8 << 20  # results this large would push everything else out of the caches
-PARALLEL_WORK = 1 << 16  # scalar operations below which waking threads costs more than it gives
+PARALLEL_WORK = 1 << 15  # scalar operations below which waking threads costs more than it gives
 
 
 @dataclass(frozen=True)

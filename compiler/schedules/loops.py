@@ -32,7 +32,7 @@ UNROLL = 4
 AHEAD_BYTES = 4096
 BAND = 32  # rows of a matrix whose pages the processor can keep track of at once
 TASKS = 32  # iterations of a parallel loop that share out well over any usual number of threads
-CHUNK = 1 << 14  # elements one iteration of a parallel loop over a flat range handles
+CHUNK = 1 << 12  # elements one iteration of a parallel loop over a flat range handles
 
 
 def schedule_loops(group: Group, target: Target) -> Kernel:

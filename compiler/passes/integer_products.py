@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dtypes import I32, U8
+from tensorkiln.compiler.ir.dtypes import I8, I32, U8
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
 from tensorkiln.compiler.ops.checks import op_pairs
@@ -92,10 +92,13 @@ def _convolution(rewriter: Rewriter, op: Op) -> Replacement:
 
 def _weights(rewriter: Rewriter, value: Value) -> Array | None:
     """The constant `value` as i8, if it is one of such numbers."""
+    widened = rewriter.producer(value, "convert")
+    if widened is not None and widened.operands[0].dtype is I8:
+        value = widened.operands[0]
     array = known(rewriter, value)
     if array is None or not array.size or array.min() < -_OFFSET or array.max() >= _OFFSET:
         return None
-    return array.astype(np.int8)
+    return array.astype(np.int8, copy=False)
 
 
 def _centred(rewriter: Rewriter, value: Value) -> _Centred | None:

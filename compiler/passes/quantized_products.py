@@ -91,7 +91,9 @@ def _product(rewriter: Rewriter, op: Op, terms: int, feature: int, place: int) -
         rewriter, shorthand.reshape(rewriter, shift, ()), wide.type.shape
     )
     centred = rewriter.one("subtract", (wide, shift))
-    (total,) = rewriter.op(op.name, (centred, rewriter.constant(weights)), op.attributes)
+    # Widened by an op, not here: large constants stay the bytes they are.
+    numbers = shorthand.convert(rewriter, rewriter.constant(weights), I32)
+    (total,) = rewriter.op(op.name, (centred, numbers), op.attributes)
     one = shorthand.reshape(rewriter, scale, ())
     both = shorthand.binary(rewriter, "multiply", factor, one)
     array = known(rewriter, both)
@@ -102,20 +104,23 @@ def _product(rewriter: Rewriter, op: Op, terms: int, feature: int, place: int) -
 
 
 def _centred_weights(rewriter: Rewriter, op: Op) -> Array | None:
-    """The constant operand of `op` less its zero point in i32, None if that is no i8."""
+    """The constant operand of `op` less its zero point, None if that is no i8."""
     numbers, zero = known(rewriter, op.operands[0]), known(rewriter, op.operands[2])
     if numbers is None or zero is None or not numbers.size or not op.operands[0].dtype.is_integer:
         return None
-    shift = zero.astype(np.int64)
+    if numbers.dtype == np.int8 and not zero.any():
+        return numbers
+    wide = np.int16 if numbers.itemsize == 1 else np.int64  # holds differences of bytes
+    shift = zero.astype(wide)
     if zero.size == 1:
         shift = shift.reshape(())
     elif zero.shape != numbers.shape:
         sizes = [1] * numbers.ndim
         sizes[op.integer("axis")] = zero.size
         shift = shift.reshape(sizes)
-    centred = numbers.astype(np.int64) - shift
+    centred = numbers.astype(wide) - shift
     fits = centred.min() >= -128 and centred.max() < 128
-    return centred.astype(np.int32) if fits else None
+    return centred.astype(np.int8) if fits else None
 
 
 def _moved(rewriter: Rewriter, op: Op) -> Replacement:

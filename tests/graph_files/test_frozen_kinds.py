@@ -1,11 +1,14 @@
 """Frozen graphs of the classic kinds, written by TensorFlow 2.21 (compat.v1): image, speech, text.
 
-`record_frozen_kinds.py` and `record_oldest_kinds.py` (ops of 2015, detection with its loops) made them,
+`record_frozen_kinds.py`, `record_oldest_kinds.py` (ops of 2015, detection with its loops) and
+`record_cells.py` (recurrent cells as single ops) made them,
 with random weights, and kept what TensorFlow computed.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,20 @@ KINDS = {
         {
             "detection_boxes:0": "detection_boxes", "detection_scores:0": "detection_scores",
             "detection_classes:0": "detection_classes", "num_detections:0": "num_detections",
+        },
+    ),
+    "cells": (
+        {"x:0": "x"},
+        {
+            f"{kind}_{k}:0": f"{kind}_{k}"
+            for kind, count in (("lstm_False", 7), ("lstm_True", 7), ("gru", 4)) for k in range(count)
+        },
+    ),
+    "listen": (
+        {f"{n}:0": n for n in ("input_node", "input_lengths", "state_c", "state_h")},
+        {
+            f"{n}:0": n
+            for n in ("logits", "new_state_c", "hidden", "gates", "letters", "score")
         },
     ),
 }  # fmt: skip
@@ -115,3 +132,18 @@ def test_sound_without_frames_and_wrong_sizes() -> None:
         tf.audio.audio_spectrogram(np.zeros((3, 2), np.float32), 1, 1)
     with pytest.raises(ValueError, match="Shape must be rank 2 but is rank 1"):
         tf.audio.audio_spectrogram(np.zeros(3, np.float32), 2, 1)
+
+
+def test_op_types_are_there_without_being_asked_for() -> None:
+    """What can be read must not depend on which part of the package a program has touched."""
+    program = """
+import importlib, pkgutil
+from tensorkiln.frontends.graph.files import import_table
+from tensorkiln.frontends.graph.kinds import TABLE
+before = set(TABLE)
+import tensorkiln.frontends.graph as package
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
+assert set(TABLE) == before, sorted(set(TABLE) - before)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -10,10 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tensorkiln.frontends.graph import dtypes
+from tensorkiln.frontends.graph import (
+    ctc_beam,
+    dtypes,
+    ops_apply_sparse,
+    ops_incomplete,
+    seq2seq_beam,
+)
 from tensorkiln.frontends.graph.files import (
     import_arrays,
     import_branches,
+    import_cells,
     import_composed,
     import_lists,
     import_parts,
@@ -30,8 +37,8 @@ from tensorkiln.frontends.graph.kinds import TABLE
 from tensorkiln.frontends.graph.statics import static_integer
 from tensorkiln.frontends.graph.tensor import Tensor
 
-FAMILIES = (ops_handle, ops_save)
-"""Modules whose op types only files hold."""
+FAMILIES = (ctc_beam, ops_apply_sparse, ops_handle, ops_incomplete, ops_save, seq2seq_beam)
+"""Modules whose op types files hold whether or not the program has asked for them."""
 
 
 def builder_of(definition: Proto) -> Build | None:
@@ -147,6 +154,7 @@ def _split(node: Node) -> Sequence[Tensor]:
 
 BUILDERS: dict[str, Build] = {
     **import_branches.BUILDERS,
+    **import_cells.BUILDERS,
     **import_regions.BUILDERS,
     **import_arrays.COMPOSED,
     **import_lists.BUILDERS,

@@ -36,7 +36,9 @@ BatchNormWithGlobalNormalization(t:T m:T v:T beta:T gamma:T) variance_epsilon:fl
 BatchToSpaceND(input:T block_shape:Tblock_shape crops:Tcrops)
 BiasAdd(value:T bias:T) data_format:string=NHWC
 BiasAddV1(value:T bias:T)
+BlockLSTM(seq_len_max:int64 x:T cs_prev:T h_prev:T w:T wci:T wcf:T wco:T b:T) forget_bias:float=1 cell_clip:float=3 use_peephole:bool=false
 BroadcastTo(input:T shape:Tidx)
+CTCBeamSearchDecoder(inputs:T sequence_length:int32) beam_width:int top_paths:int merge_repeated:bool=true
 Cast(x:SrcT) DstT:type Truncate:bool=false
 CheckNumerics(tensor:T) message:string
 ClipByValue(t:T clip_value_min:T clip_value_max:T)
@@ -81,6 +83,7 @@ FusedBatchNorm(x:T scale:T offset:T mean:T variance:T) epsilon:float=0.0001 data
 FusedBatchNormV2(x:T scale:U offset:U mean:U variance:U) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
 FusedBatchNormV3(x:T scale:U offset:U mean:U variance:U) epsilon:float=0.0001 data_format:string=NHWC is_training:bool=true
 Gather(params:Tparams indices:Tindices) validate_indices:bool=true
+GRUBlockCell(x:T h_prev:T w_ru:T w_c:T b_ru:T b_c:T)
 GatherNd(params:Tparams indices:Tindices)
 GatherV2(params:Tparams indices:Tindices axis:Taxis) batch_dims:int=0
 IFFT(input:Tcomplex)
@@ -96,6 +99,7 @@ InvertPermutation(x:T)
 IsVariableInitialized(ref:dtype)
 LRN(input:T) depth_radius:int=5 bias:float=1 alpha:float=1 beta:float=0.5
 LeakyRelu(features:T) alpha:float=0.2
+LSTMBlockCell(x:T cs_prev:T h_prev:T w:T wci:T wcf:T wco:T b:T) forget_bias:float=1 cell_clip:float=3 use_peephole:bool=false
 LinSpace(start:T stop:T num:Tidx)
 MatMul(a:T b:T) transpose_a:bool=false transpose_b:bool=false
 MatrixBandPart(input:T num_lower:Tindex num_upper:Tindex)

@@ -224,9 +224,14 @@ class _Matmul:
     def _fetch_next_panel(self, number: Expr, start: Expr, step: Expr) -> None:
         """The tiles of a panel fetch the next one from the outer caches, each its share."""
         turns, planned = min(self.tiling.block_tiles, self.full_tiles), self.tiling.turns
+        rounds = 0
         if planned is not None and self.row_blocks == 1:
+            rounds = planned.rounds
+        elif planned is not None and self.tiling.block_tiles % planned.size == 0:
+            rounds = min(planned.rounds, self.tiling.block_tiles // planned.size)
+        if planned is not None and rounds:
             # What a tile without a share of its own fetches is there; a condition would cost more.
-            turns = min(turns, planned.rounds * planned.used)
+            turns = min(turns, rounds * planned.used)
             own = Binary("min", ix.mod(number, planned.size), ix.const(planned.used - 1))
             turn = ix.add(ix.mul(ix.floordiv(number, planned.size), planned.used), own)
             number = Binary("min", turn, ix.const(turns - 1))

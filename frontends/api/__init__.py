@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -68,6 +69,8 @@ _SUBMODULES = frozenset(
 
 def __getattr__(name: str) -> Any:
     """A submodule or a top-level name of the graph API, kept once it was found."""
+    if name == "__all__":
+        return [name for name in __dir__() if not name.startswith("_")]
     if name.startswith("__"):
         raise AttributeError(f"module 'tensorkiln' has no attribute {name!r}")
     if name in _ENTRIES:
@@ -94,5 +97,17 @@ def __dir__() -> list[str]:
     )
 
 
-# `import tensorkiln.compat.v1 as tf` is this module itself.
+def _alias(*path: str) -> None:
+    """Lets `import` find this module itself under a longer name."""
+    inner = sys.modules[__name__]
+    for count in range(len(path) - 1, 0, -1):
+        outer = ModuleType(".".join(("tensorkiln", *path[:count])))
+        setattr(outer, path[count], inner)
+        sys.modules[f"{outer.__name__}.{path[count]}"] = inner
+        inner = outer
+    sys.modules[inner.__name__] = inner
+
+
 sys.modules["tensorkiln.compat.v1"] = sys.modules[__name__]
+_alias("_api", "v1")
+_alias("_api", "v2", "compat", "v1")

@@ -5,6 +5,7 @@ The rules and messages are those of the absl library, whose flags TensorFlow 1 u
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ def _define(
     **options: Any,
 ) -> None:
     module = user_location("").file
+    if module == getattr(sys.modules["__main__"], "__file__", None):
+        module = sys.argv[0]
     flag = Flag(name, default, help or "", parse, module=module, **options)
     (FLAGS if flag_values is None else flag_values).add(flag)
 

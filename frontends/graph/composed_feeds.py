@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tensorkiln.frontends.graph.indexed_slices import IndexedSlices
 from tensorkiln.frontends.graph.sparse_tensor import SparseTensor
+from tensorkiln.frontends.graph.tensor import Tensor
 
-COMPOSED = (SparseTensor, IndexedSlices)
+COMPOSED = (SparseTensor, IndexedSlices, tuple)
+_SIMPLE = frozenset({Tensor, str})
 
 
-def is_composed(keys: object) -> bool:
+def is_composed(keys: Iterable[object]) -> bool:
     """True if one of the keys stands for several tensors."""
-    # By exact types first: this is asked before every run.
-    for kind in map(type, keys):  # type: ignore[call-overload]
-        if kind is tuple or kind in COMPOSED or issubclass(kind, tuple):
-            return True
-    return False
+    # The usual keys at once: this is asked before every run.
+    if _SIMPLE.issuperset(map(type, keys)):
+        return False
+    return any(isinstance(key, COMPOSED) for key in keys)
 
 
 def spread_feeds(feeds: Mapping[object, object]) -> dict[object, object]:

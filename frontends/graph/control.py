@@ -49,3 +49,8 @@ class ControlDependencies:
         """Notes that `op` was made inside the open blocks."""
         for block in self._blocks:
             block.made.add(op)
+
+    def forget(self, op: Operation) -> None:
+        """Takes back `record`."""
+        for block in self._blocks:
+            block.made.discard(op)

@@ -84,8 +84,8 @@ class FlagValues:
     def __call__(self, argv: Sequence[str], known_only: bool = False) -> list[str]:
         """Takes the flags from `argv`; returns its first item and what is left.
 
-        The first argument that is no flag, or `--`, ends the flags.  UnrecognizedFlagError for
-        unknown flags, unless `known_only`, which leaves them.
+        Flags may stand behind other arguments; `--` ends them.  UnrecognizedFlagError for unknown
+        flags, unless `known_only`, which leaves them, and the `--`.
         """
         if not argv:
             raise ValueError("argv cannot be an empty list")
@@ -93,10 +93,11 @@ class FlagValues:
         while waiting:
             argument = waiting.pop(0)
             if argument == "--":
+                left += ["--"] if known_only else []
                 break
             if not argument.startswith("-") or argument == "-":
                 left.append(argument)
-                break
+                continue
             if not self._take(argument, waiting):
                 if not known_only:
                     name, _, value = argument.lstrip("-").partition("=")

@@ -68,6 +68,19 @@ class Graph:
         self._control.record(operation)
         return operation
 
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Takes the operations made inside out again, with their names, if the block fails."""
+        count, uses = len(self._operations), self._names.uses
+        collections = {name: list(items) for name, items in self._collections.items()}
+        try:
+            yield
+        except BaseException:
+            for name in list(self._operations)[count:]:
+                self._control.forget(self._operations.pop(name))
+            self._names.uses, self._collections = uses, collections
+            raise
+
     @property
     def last_id(self) -> int:
         """The number of operations made so far; random ops without a seed take it as theirs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 _OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*$")
@@ -16,6 +16,15 @@ class Names:
     def __init__(self) -> None:
         self.scope = ""
         self._uses: dict[str, int] = {}
+
+    @property
+    def uses(self) -> dict[str, int]:
+        """How often each name, in lower case, was asked for; a copy."""
+        return dict(self._uses)
+
+    @uses.setter
+    def uses(self, uses: Mapping[str, int]) -> None:
+        self._uses = dict(uses)
 
     def unique(self, name: str, mark_as_used: bool = True) -> str:
         """`name` in the current scope, with `_1`, `_2` ... if it is taken (ignoring case)."""

@@ -75,7 +75,7 @@ class BaseSession:
     @property
     def graph_def(self) -> Proto:
         """The definition of the graph this session runs."""
-        return self._graph.as_graph_def(add_shapes=True)
+        return self._graph.as_graph_def()
 
     @property
     def sess_str(self) -> bytes:
@@ -147,13 +147,13 @@ class BaseSession:
                 fed_array(tensor, array, name)
             signature.shapes.add(tuple(shapes))
         timeout = self._timeout
+        if run_metadata is not None:
+            run_metadata.Clear()
         if options is None and not timeout:
             return signature.fetches.rebuild(plan.run(arrays))
         watch = None
         if options is not None:
             timeout = options.timeout_in_ms or timeout
-            if run_metadata is not None:
-                run_metadata.Clear()
             if options.trace_level and run_metadata is not None:
                 watch = Tracer(run_metadata).watch
         found = within(timeout, lambda: plan.run(arrays, watch))

@@ -84,8 +84,12 @@ def test_wrong_arguments() -> None:
         tf.import_graph_def(definition, return_elements="y")
     with pytest.raises(TypeError, match="input_map must be a dictionary"):
         tf.import_graph_def(definition, input_map=[1])
-    with pytest.raises(ValueError, match=r"Requested return_element 'z:0' not found in graph_def"):
+    with pytest.raises(ValueError, match="Requested return tensor 'z:0' not found in graph def"):
         tf.import_graph_def(definition, return_elements=["z:0"])
+    with pytest.raises(ValueError, match="Requested return node 'z' not found in graph def"):
+        tf.import_graph_def(definition, return_elements=["z"])
+    with pytest.raises(ValueError, match="Invalid return output 3 of node 'y', which has 1 output"):
+        tf.import_graph_def(definition, return_elements=["y:3"])
     with pytest.raises(ValueError, match=r"not found in graph_def: \[q:0\]"):
         tf.import_graph_def(definition, {"q": tf.constant(1.0)})
 
@@ -290,3 +294,25 @@ def test_tensors_in_other_forms() -> None:
     proto.tensor_shape.dim[0].size = 1
     with pytest.raises(ValueError, match="has 2 values"):
         tf.make_ndarray(proto)
+
+
+def test_a_failed_import_leaves_nothing() -> None:
+    graph = tf.get_default_graph()
+    x = tf.placeholder(tf.float32, [2], name="x")
+    tf.add(tf.multiply(x, 2.0, name="m"), 1.0, name="y")
+    definition = graph.as_graph_def()
+    (broken,) = [node for node in definition.node if node.name == "y"]
+    broken.op = "MatMul"
+    whole = graph.as_graph_def()
+    with tf.Graph().as_default() as other, other.control_dependencies([tf.no_op("first")]):
+        for arguments in (
+            {"graph_def": definition},
+            {"graph_def": whole, "return_elements": ["nobody:0"]},
+            {"graph_def": whole, "input_map": {"nobody": tf.constant(1.0, name="mine")}},
+        ):
+            with pytest.raises((ValueError, ModelError)):
+                tf.import_graph_def(name="net", **arguments)
+            assert {op.name for op in other.get_operations()} <= {"first", "mine"}
+        (y,) = tf.import_graph_def(whole, return_elements=["y:0"], name="net_1/")
+        assert y.name == "net_1/y:0"
+        assert tf.constant(1, name="net_1/m").op.name == "net_1/m_1"

@@ -62,10 +62,11 @@ def test_values(values: Any, arguments: list[str], name: str, value: object) -> 
 
 
 def test_what_is_left(values: Any) -> None:
-    assert values(["p", "--steps=1", "file", "--rate=2"]) == ["p", "file", "--rate=2"]
+    assert values(["p", "--steps=1", "file", "--rate=2"]) == ["p", "file"]
     assert values(["p", "--fast", "--", "--steps=9"]) == ["p", "--steps=9"]
+    assert values(["p", "--", "--steps=9"], known_only=True) == ["p", "--", "--steps=9"]
     assert values(["p", "--what=3", "--steps=2"], known_only=True) == ["p", "--what=3"]
-    assert (values.steps, values.fast, values.rate) == (2, True, 0.5)
+    assert (values.steps, values.fast, values.rate) == (2, True, 2.0)
 
 
 @pytest.mark.parametrize(

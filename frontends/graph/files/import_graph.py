@@ -63,25 +63,19 @@ def add_graph_def(
     ordered = in_order(definition)
     _check_supported(ordered)
     graph = get_default_graph()
-    with ExitStack() as stack:
-        scope = stack.enter_context(graph.name_scope("import" if name is None else name))
+    with graph.name_scope("import" if name is None else name) as scope, graph.all_or_none():
         tensors = {key: convert_to_tensor(value) for key, value in replaced.items()}
         importer = Importer(graph, scope, tensors)
         for node in ordered:
             importer.add(node, strict)
+        importer.check_used()
+        found = None if return_elements is None else [importer.element(e) for e in return_elements]
     if importer.failed:
         _LOGGER.warning(
             "%d of %d nodes are left out: what cannot be read, and what depends on it; first: %s",
             len(importer.failed), len(ordered), next(iter(importer.failed.values())),
         )  # fmt: skip
-    unused = [key for key in replaced if key not in importer.used]
-    if unused:
-        raise ValueError(
-            f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
-        )
-    if return_elements is None:
-        return None
-    return [importer.element(text) for text in return_elements]
+    return found
 
 
 def as_graph_def(message: object) -> Proto:
@@ -226,18 +220,29 @@ class Importer:
             return self._replaced[key].op
         return self._operations[source]
 
+    def check_used(self) -> None:
+        """ValueError if nothing of the definition reads a tensor that was to be replaced."""
+        unused = [key for key in self._replaced if key not in self.used]
+        if unused:
+            raise ValueError(
+                f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
+            )
+
     def element(self, text: str) -> Tensor | Operation:
         """What `name` or `name:0` of the definition has become; ValueError if it is not there."""
         source, index = parse_input(text) if ":" in text else (text, None)
-        found = f"Requested return_element {text!r} not found in graph_def."
         if source not in self._operations:
-            raise ValueError(found)
+            what = "node" if index is None else "tensor"
+            raise ValueError(f"Requested return {what} {text!r} not found in graph def")
         if index is None:
             return self._operations[source]
         if f"{source}:{index}" in self._replaced:
             return self._replaced[f"{source}:{index}"]
-        if index >= len(self._outputs[source]):
-            raise ValueError(found)
+        count = len(self._outputs[source])
+        if index >= count:
+            raise ValueError(
+                f"Invalid return output {index} of node {source!r}, which has {count} output(s)"
+            )
         return self._outputs[source][index]
 
 

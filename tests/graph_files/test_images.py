@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 import tensorkiln as tf
+from tensorkiln.frontends.graph.image.files import decode
+from tensorkiln.frontends.graph.image.jpeg import JpegOptions
 from tensorkiln.runtime.errors import UnsupportedError
 
 RECORDED = dict(np.load(Path(__file__).parent / "data" / "images.npz"))
@@ -105,6 +108,30 @@ def test_broken_files(function: str, data: bytes, text: str) -> None:
         evaluated(getattr(tf.image, function)(data, name="picture"))
     assert text in str(caught.value)
     assert "[[node picture" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_files(name: str) -> None:
+    """Whatever bytes there are, the error is of one class."""
+    pytest.importorskip("PIL")
+    random = np.random.RandomState(len(name))
+    outcomes = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for trial in range(40):
+            data = bytearray(FILES[name])
+            if trial % 4 == 0:
+                del data[random.randint(len(data)) :]
+            for place in random.randint(0, min(200, max(1, len(data))), trial % 4):
+                data[place : place + 1] = random.bytes(1)
+            try:
+                decode(
+                    bytes(data), 3 * (trial % 2), trial % 3 == 0, JpegOptions(recover=trial > 20)
+                )
+                outcomes.add("read")
+            except ValueError:
+                outcomes.add("refused")
+    assert "refused" in outcomes
 
 
 def test_wrong_options() -> None:

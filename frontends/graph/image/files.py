@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tensorkiln.frontends.graph.image.bmp import decode_bmp
 from tensorkiln.frontends.graph.image.jpeg import JpegOptions, decode_jpeg
-from tensorkiln.frontends.graph.image.pillow import opened
+from tensorkiln.frontends.graph.image.pillow import BROKEN, opened
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """uint8 or uint16, [height, width, channels], of a GIF file [frames, height, width, 3]."""
@@ -57,7 +57,7 @@ def _png(data: bytes, channels: int) -> Pixels:
     try:
         image = opened(data, "PNG")
         image.load()
-    except (OSError, SyntaxError, EOFError):
+    except BROKEN:
         raise ValueError(f"Invalid PNG data, size {len(data)}") from None
     pixels = _plain(image)
     return with_channels(pixels, channels)
@@ -102,6 +102,6 @@ def _gif(data: bytes, channels: int) -> Pixels:
         for k in range(image.n_frames):
             image.seek(k)
             frames.append(np.asarray(image.convert("RGB")))
-    except (OSError, SyntaxError, EOFError) as error:
+    except BROKEN as error:
         raise ValueError(f"Invalid GIF data (size {len(data)}): {error}") from None
     return np.stack(frames)

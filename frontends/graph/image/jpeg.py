@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorkiln.frontends.graph.image.chroma import Plane, interpolated, to_rgb
-from tensorkiln.frontends.graph.image.pillow import imaging, opened
+from tensorkiln.frontends.graph.image.pillow import BROKEN, imaging, opened
 
 _END = b"\xff\xd9"
 _FAILED = "jpeg::Uncompress failed. Invalid JPEG data or crop window."
@@ -41,7 +41,7 @@ def decode_jpeg(data: bytes, channels: int, options: JpegOptions) -> Plane:
     try:
         image = opened(data + _END if options.recover else data, "JPEG")
         pixels = _pixels(image, channels, options)
-    except (OSError, SyntaxError, EOFError):
+    except BROKEN:
         raise ValueError(_FAILED) from None
     if channels == 3 and pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import importlib
 import io
+import struct
+import zlib
 from typing import Any
 
 from tensorkiln.runtime.errors import UnsupportedError
+
+BROKEN = (
+    OSError, SyntaxError, EOFError, IndexError, KeyError, TypeError, ValueError, ArithmeticError,
+    MemoryError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow raises for data that makes no sense, depending on where it notices."""
 
 
 def imaging(what: str) -> Any:
@@ -27,5 +35,5 @@ def opened(data: bytes, form: str) -> Any:
     images = imaging(f"decoding {form}")
     try:
         return images.open(io.BytesIO(data), formats=[form])
-    except (OSError, SyntaxError, EOFError, images.DecompressionBombError) as error:
+    except (*BROKEN, images.DecompressionBombError) as error:
         raise ValueError(f"Invalid {form} data, size {len(data)}: {error}") from None

@@ -42,7 +42,7 @@ from tensorkiln.compiler.passes.fuse_kinds import (
     reduced_dims,
 )
 from tensorkiln.compiler.passes.fuse_producers import MOST_OPS, absorb_producers
-from tensorkiln.compiler.passes.fuse_readers import take_readers
+from tensorkiln.compiler.passes.fuse_readers import store_turned, take_readers
 from tensorkiln.compiler.passes.fuse_regions import build_fusions
 from tensorkiln.compiler.passes.groups import Groups
 from tensorkiln.compiler.passes.over_regions import map_regions
@@ -69,6 +69,7 @@ def fuse(function: Function) -> Function:
             _epilogue(groups, op)
     shared = absorb_producers(groups, ops)
     take_readers(groups, ops, shared)
+    store_turned(groups, ops)
     return build_fusions(groups, shared)
 
 

@@ -69,9 +69,18 @@ def _is_copied(groups: Groups, op: Op, source: int, targets: Sequence[int]) -> b
     """True if `op` is computed again in every group that reads it."""
     if groups.is_result(op) or len(groups.members[source]) > 1:
         return False
-    if op.name not in DUPLICABLE and not (len(targets) <= MOST_COPIES and _is_cheap(groups, op)):
+    few = len(targets) <= MOST_COPIES
+    cheap = few and (_is_cheap(groups, op) or _names_batches(groups, op, targets))
+    if op.name not in DUPLICABLE and not cheap:
         return False
     return all(_takes(groups, t, op) for t in targets)
+
+
+def _names_batches(groups: Groups, op: Op, targets: Sequence[int]) -> bool:
+    """True for a transpose that products read row by row, wherever the rows lie."""
+    if op.name != "transpose" or op.ints("permutation")[-1] != op.result.type.rank - 1:
+        return False
+    return all(groups.kind[target] == "contract" for target in targets)
 
 
 def _is_cheap(groups: Groups, op: Op) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tensorkiln.compiler.ir.dims import Dim, scale_dim
-from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.ir.function import Attribute, Function, Op, Value
 from tensorkiln.compiler.ops import shorthand
-from tensorkiln.compiler.ops.dot import sides
+from tensorkiln.compiler.ops.dot import Side, sides
 from tensorkiln.compiler.passes.rewriting import Replacement, Rewriter, rewrite
 
 
@@ -20,11 +20,13 @@ def legalize_dot(function: Function) -> Function:
                   %4 = reshape(%w) {shape = (32, 16)}
                   %2 = dot_general(%3, %4) {lhs_batch = (), ... rhs_contracting = (1)}
 
-    Afterwards each operand has one batch dim, the first, or none, and then one free dim and one
-    contracting dim in either order: kernels read matrices as they lie or transposed.  Dims of one
-    role are merged, of sizes 1 where there is none; a transpose is made where dims of one role
-    are not neighbours.  A product where two symbolic dims would have to be merged is left as it
-    is.  The real numbers summed are the same; their order may be another one.
+    Afterwards each operand has its batch dims first, and then one free dim and one contracting
+    dim in either order: kernels read matrices as they lie or transposed.  Free and contracting dims
+    are merged, of sizes 1 where there is none; batch dims are merged too (always those of an
+    integer_dot), unless everything else is one dim each already: then nothing stands between the
+    product and a transpose that its kernel can read through.  A transpose is made where dims of
+    one role are not neighbours.  A product where two symbolic dims would have to be merged is left
+    as it is.  The real numbers summed are the same; their order may be another one.
     """
     return rewrite(function, {"dot_general": (_legalize,), "integer_dot": (_legalize,)})
 
@@ -35,6 +37,8 @@ def _legalize(rewriter: Rewriter, op: Op) -> Replacement:
     a, b = op.operands
     left, right = sides(op.attributes, (a.type.rank, b.type.rank))
     contracting = (left.contracting, right.contracting)
+    if _matrices(op):
+        return _in_order(rewriter, op, left, right)
     batches = 1 if left.batch else 0
     orders = [
         _order(side.batch, side.free, side.contracting, free_first)
@@ -57,13 +61,41 @@ def _legalize(rewriter: Rewriter, op: Op) -> Replacement:
     return shorthand.reshape(rewriter, product, op.result.type.shape)
 
 
+def _matrices(op: Op) -> bool:
+    """True if each operand has one free and one contracting dim, and there are several batch dims."""
+    batches = len(op.ints("lhs_batch"))
+    return (
+        op.name == "dot_general"
+        and batches > 1
+        and len(op.ints("lhs_contracting")) == 1
+        and all(v.type.rank == batches + 2 for v in op.operands)
+    )
+
+
+def _in_order(rewriter: Rewriter, op: Op, left: Side, right: Side) -> Replacement:
+    """The product with batch dims first; their kernel walks them, so they need not be one."""
+    attributes: dict[str, Attribute] = {}
+    operands: list[Value] = []
+    for name, side, x in (
+        ("lhs", left, op.operands[0]),
+        ("rhs", right, op.operands[1]),
+    ):
+        pair = (*side.free, *side.contracting)
+        lying = pair if pair[0] < pair[1] else pair[::-1]
+        order = (*side.batch, *lying)
+        operands.append(shorthand.transpose(rewriter, x, order))
+        attributes[f"{name}_batch"] = tuple(range(len(side.batch)))
+        attributes[f"{name}_contracting"] = (order.index(side.contracting[0]),)
+    return rewriter.op(op.name, operands, attributes)
+
+
 def _is_legal(op: Op) -> bool:
     batches = len(op.ints("lhs_batch"))
     first = tuple(range(batches))
     one = all(len(op.ints(f"{side}_contracting")) == 1 for side in ("lhs", "rhs"))
     ordered = all(op.ints(f"{side}_batch") == first for side in ("lhs", "rhs"))
     ranks = all(v.type.rank == batches + 2 for v in op.operands)
-    return batches <= 1 and one and ordered and ranks
+    return (batches <= 1 or op.name == "dot_general") and one and ordered and ranks
 
 
 def _order(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ops.integer_products import PRODUCTS
+from tensorkiln.compiler.passes.fuse_kinds import CONTRACTIONS
 from tensorkiln.compiler.schedules.accumulate import schedule_accumulate
 from tensorkiln.compiler.schedules.attention import schedule_attention
 from tensorkiln.compiler.schedules.columns import schedule_columns, takes_columns
@@ -26,6 +27,7 @@ from tensorkiln.compiler.schedules.recurrent import schedule_recurrent
 from tensorkiln.compiler.schedules.rows import schedule_rows
 from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.compiler.schedules.transposes import schedule_transposes
+from tensorkiln.compiler.schedules.turned_results import in_order_of
 from tensorkiln.compiler.schedules.update import schedule_update
 from tensorkiln.compiler.schedules.winograd import schedule_winograd
 from tensorkiln.runtime.errors import UnsupportedError
@@ -40,7 +42,7 @@ def schedule(
     """The kernel of a group of the given kind; `tiling` is what layout assignment chose."""
     if isinstance(tiling, Tiling):
         hero = next(op for op in group.region.ops if op.name == "dot_general")
-        return schedule_matmul(group, hero, tiling, target)
+        return schedule_matmul(in_order_of(group, hero.result), hero, tiling, target)
     if isinstance(tiling, ConvTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")
         return schedule_convolution(group, hero, tiling, target)
@@ -65,7 +67,10 @@ def schedule(
             return schedule_rows(group, target)
         case "reduce" if takes_columns(group):
             return schedule_columns(group, target)
-        case "reduce" | "contract":
+        case "contract":
+            hero = next(op for op in group.region.ops if op.name in CONTRACTIONS)
+            return schedule_accumulate(in_order_of(group, hero.result), target)
+        case "reduce":
             return schedule_accumulate(group, target)
         case "concatenate":
             return schedule_concatenate(group, target)

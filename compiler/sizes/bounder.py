@@ -30,10 +30,15 @@ PREFIX = "size."  # before a symbol's name: the parameter that tells its size
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A value at capacity, and how much of each dim is in use."""
+    """A value at capacity, and how much of each dim is in use.
+
+    Along `uniform` dims all places, whether in use or not, hold the same: such a dim is also any
+    other one of its size.
+    """
 
     value: Value
     dims: Dims
+    uniform: frozenset[int] = frozenset()
 
     @property
     def is_open(self) -> bool:

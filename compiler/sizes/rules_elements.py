@@ -24,7 +24,9 @@ def same_dims(sampled: Sampled, operands: Sequence[Open], rank: int) -> Dims:
     """The dims of operands of one shape; those of rank 0 have no say."""
     found: list[Factors] = []
     for axis in range(rank):
-        dims = [x.dims[axis] for x in operands if len(x.dims) == rank]
+        whole = [x for x in operands if len(x.dims) == rank]
+        telling = [x for x in whole if axis not in x.uniform] or whole[:1]
+        dims = [x.dims[axis] for x in telling]
         opened = list(dict.fromkeys(normal(d) for d in dims if is_open(d)))
         if len(opened) > 1:
             raise sampled.unsupported("its operands' dims are made of open sizes in other orders")
@@ -36,7 +38,13 @@ def elementwise(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) ->
     """Each element depends on the operands' elements at its place."""
     op = sampled.op
     made = bounder.builder.append(op, [x.value for x in operands])
-    return [Open(v, same_dims(sampled, operands, v.type.rank)) for v in made]
+    made_dims = same_dims(sampled, operands, op.results[0].type.rank)
+    uniform = frozenset(
+        axis
+        for axis in range(len(made_dims))
+        if all(axis in x.uniform for x in operands if len(x.dims) == len(made_dims))
+    )
+    return [Open(v, made_dims, uniform) for v in made]
 
 
 def _identity(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
@@ -52,10 +60,13 @@ def _broadcast(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> 
     (made,) = bounder.builder.append(op, [x.value])
     source = {axis: k for k, axis in enumerate(op.ints("dimensions"))}
     dims = []
+    uniform: set[int] = set()
     for axis in range(made.type.rank):
         own = x.dims[source[axis]] if axis in source else closed(1)
         dims.append(own if is_open(own) else sampled.dim(axis))
-    return [Open(made, tuple(dims))]
+        if axis not in source or (x.value.shape[source[axis]] == 1 and not is_open(own)):
+            uniform.add(axis)
+    return [Open(made, tuple(dims), frozenset(uniform))]
 
 
 def _reshape(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:

@@ -95,6 +95,16 @@ def scattering(builder: Builder, n: int, b: int) -> Sequence[Value]:
     return [made]
 
 
+def grouping(builder: Builder, n: int, b: int) -> Sequence[Value]:
+    """Groups of channels with both open dims in them, less their means."""
+    x = _floats(builder, 4, b, n)
+    rows = op.reshape(builder, x, (2, 2 * b * n))
+    mean = op.reduce_mean(builder, rows, (1,))
+    spread = op.broadcast_in_dim(builder, mean, rows.shape, (0,))
+    apart = op.binary(builder, "subtract", rows, spread)
+    return [op.reshape(builder, apart, (4, b, n))]
+
+
 CASES: Mapping[str, Make] = {
     "sorting": sorting,
     "reversing": reversing,
@@ -103,6 +113,7 @@ CASES: Mapping[str, Make] = {
     "looping": looping,
     "branching": branching,
     "scattering": scattering,
+    "grouping": grouping,
 }
 
 

@@ -326,20 +326,22 @@ FOREIGN = dict(_signature(line) for line in _FOREIGN_TEXT.strip().splitlines())
 
 PRIVATE = frozenset(
     (
-        "AccumulateNV2", "AtMostOne", "BatchGatherNd", "Bincount", "Case", "DenseRows",
-        "DynamicPartition", "DynamicStitch", "Exit", "Eye", "FirstRows",
-        "If", "InitializedValue",
-        "LogisticLoss", "ParallelDynamicStitch", "ParseExample", "ParseSingleExample",
-        "PartitionPlaces", "PassVariable", "PrintText", "PyFunc", "PyFuncStateless", "RegionInput", "SegmentCount", "ShapeStitch", "SoftmaxCrossEntropyBackprop",
-        "SparseSoftmaxCrossEntropyBackprop",
-        "ArgSort", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "Sort",
-        "SparseApplyAdaMax", "SparseApplyAdam", "SparseApplyGradientDescent",
-        "SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum", "StatelessCase",
-        "StatelessIf", "StatelessWhile", "StitchSources", "SymbolicGradient",
-        "TensorArrayConcatV3", "TensorArrayGatherV3", "TensorArrayReadV3",
+        "AccumulateNV2", "ArgSort", "ArraySizes", "AtMostOne", "BatchGatherNd", "Bincount", "Case",
+        "DenseRows", "DynamicPartition", "DynamicStitch", "Exit", "Eye", "FirstRows", "If",
+        "InitializedValue", "LogisticLoss", "ParallelDynamicStitch", "ParseExample",
+        "ParseSingleExample", "PartitionPlaces", "PassVariable", "PrintText", "PyFunc",
+        "PyFuncStateless", "RegionInput", "RowsOfCount", "SegmentCount", "SegmentMax",
+        "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "ShapeStitch",
+        "SoftmaxCrossEntropyBackprop", "Sort", "SparseApplyAdaMax", "SparseApplyAdam",
+        "SparseApplyGradientDescent", "SparseCheckedShape", "SparseConcatPlaces",
+        "SparseFillEmptyRowsPlaces", "SparseGroups", "SparseLeastShape", "SparseReorderPlaces",
+        "SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum", "SparseSlicePlaces",
+        "SparseSoftmaxCrossEntropyBackprop", "SparseSplitPlaces", "SparseUnionPlaces",
+        "StatelessCase", "StatelessIf", "StatelessWhile", "StitchSources", "SymbolicGradient",
+        "TensorArrayConcatV3", "TensorArrayGatherV3", "TensorArrayGrow", "TensorArrayReadV3",
         "TensorArrayScatterV3", "TensorArraySizeV3", "TensorArraySplitV3", "TensorArrayStack",
-        "TensorArrayUnstack", "TensorArrayV3", "TensorArrayWriteV3", "TensorDot", "UninitializedNames",
-        "While",
+        "TensorArrayUnstack", "TensorArrayV3", "TensorArrayWriteV3", "TensorDot",
+        "UninitializedNames", "While",
     )
 )  # fmt: skip
 """Op types of this front end that TensorFlow lacks, or has with other inputs or attributes."""

@@ -1,0 +1,3 @@
+"""Running a program's `main` with its flags."""
+
+from tensorkiln.app import run

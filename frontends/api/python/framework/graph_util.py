@@ -1,8 +1,8 @@
 """Graph definitions cut down and frozen."""
 
-from tensorkiln.graph_util import (
+from tensorkiln.frontends.graph.files.graph_util import (
     convert_variables_to_constants,
     extract_sub_graph,
-    import_graph_def,
     remove_training_nodes,
 )  # fmt: skip
+from tensorkiln.frontends.graph.files.import_graph import import_graph_def

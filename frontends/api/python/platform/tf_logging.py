@@ -1,6 +1,6 @@
 """Messages with levels, on stderr."""
 
-from tensorkiln.logging import (
+from tensorkiln.frontends.graph.logs import (
     DEBUG,
     ERROR,
     FATAL,
@@ -15,5 +15,6 @@ from tensorkiln.logging import (
     log_every_n,
     set_verbosity,
     warn,
-    warning,
 )
+
+warning = warn

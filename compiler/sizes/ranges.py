@@ -4,7 +4,7 @@ Code for sizes up to a capacity is planned for that capacity: tiles, blocks, wha
 how far ahead weights are fetched. Size 1, where models are simpler and kernels others, is a part of
 its own. The next ones are those that leave registers for wide tiles (up to `FEW` rows), those that
 one register tile holds (`TILE` rows with AVX-512) and those of two tiles; then come spans of a
-factor of four, the last one up to twice as wide. Several open sizes share `MOST` parts: there are
+factor of two, the last one up to twice as wide. Several open sizes share `MOST` parts: there are
 none of few rows, and the spans get wider until they fit.
 """
 
@@ -17,7 +17,7 @@ from tensorkiln.compiler.ir.dims import Symbol
 
 FEW = 4
 TILE = 14
-SPAN = 4
+SPAN = 2
 MOST = 12
 Part = Mapping[str, tuple[int, int]]  # of each symbol: the least and the greatest size
 

@@ -33,7 +33,12 @@ from tensorkiln.compiler.kernel.expr import (
     Unary,
     Var,
 )  # fmt: skip
-from tensorkiln.compiler.kernel.instructions import BYTE_DOT, PREFETCH, TRANSPOSE
+from tensorkiln.compiler.kernel.instructions import (
+    BYTE_DOT,
+    PREFETCH,
+    PREFETCH_OUTER,
+    TRANSPOSE,
+)  # fmt: skip
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Barrier,
@@ -76,7 +81,7 @@ class KernelEmitter:
         self.builder = builder
         self._parallel = parallel
         self.forms = Forms()
-        self.frozen: frozenset[str] = frozenset()
+        self.frozen: frozenset[str] = frozenset()  # what one read of serves a basic block
         self.bounds: Bounds | None = None
         self._made: dict[Hashable, ir.Value] = {}
         self._made_in: ir.Block | None = None
@@ -108,6 +113,10 @@ class KernelEmitter:
             if self._made_in is self.builder.block:
                 self._made[key] = value
         return value
+
+    def forget(self) -> None:
+        """Makes values anew from here on: a store has changed what loads of them read."""
+        self._made = {}
 
     def other_name(self, pointer: ir.Value, number: int) -> ir.Value:
         """Name `number` of `pointer`, behind which LLVM does not know the pointer.
@@ -158,7 +167,8 @@ class KernelEmitter:
             case Barrier():
                 self.barrier()
             case Invoke(instruction, windows) if instruction.name.startswith(PREFETCH):
-                memory.prefetch(self, windows[0], scope)
+                outer = instruction.name.startswith(PREFETCH_OUTER)
+                memory.prefetch(self, windows[0], scope, outer)
             case Invoke(instruction, windows) if instruction.name.startswith(TRANSPOSE):
                 shuffles.transpose(self, windows[0], windows[1], scope)
             case Invoke(instruction) if instruction.name.startswith(BYTE_DOT):

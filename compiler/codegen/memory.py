@@ -142,7 +142,7 @@ def load(emitter: KernelEmitter, expr: Load, scope: Scope) -> ir.Value:
     address = Address(emitter, expr.buffer, expr.index, scope)
     frozen = scope.mask is None and expr.buffer.name in emitter.frozen
     if frozen and address.key and expr.guard is None:
-        # Nothing in the kernel writes the buffer, so one read serves a whole basic block; of those
+        # Nothing writes the buffer in between, so one read serves a whole basic block; of those
         # to be made anew two differ, which lets each become an operand of one instruction.
         if expr.again:
             address.name = 1 + emitter.count(address.key) % 2
@@ -216,6 +216,8 @@ def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
     builder = emitter.builder
     dtype = stmt.buffer.dtype
     value = emitter.expr(stmt.value, scope)
+    if stmt.buffer.name in emitter.frozen:
+        emitter.forget()
     if dtype.kind == "bool":
         value = builder.zext(value, widen(ir.IntType(8), lanes_of(value)))
     address = Address(emitter, stmt.buffer, stmt.index, scope)
@@ -243,13 +245,14 @@ def store(emitter: KernelEmitter, stmt: Store, scope: Scope) -> None:
     _call(emitter, name, ir.VoidType(), [value, pointer, align, mask])
 
 
-def prefetch(emitter: KernelEmitter, window: Window, scope: Scope) -> None:
-    """Asks for the line of the window's first element, for reading, into all caches."""
+def prefetch(emitter: KernelEmitter, window: Window, scope: Scope, outer: bool) -> None:
+    """Asks for the line of the window's first element, for reading, into all caches or all but
+    the first."""
     address = Address(emitter, window.buffer, window.index, scope)
     address.inbounds = False
     pointer = address.pointer()
-    read, everywhere, data = (ir.Constant(I32, value) for value in (0, 3, 1))
-    _call(emitter, "llvm.prefetch.p0", ir.VoidType(), [pointer, read, everywhere, data])
+    read, near, data = (ir.Constant(I32, value) for value in (0, 2 if outer else 3, 1))
+    _call(emitter, "llvm.prefetch.p0", ir.VoidType(), [pointer, read, near, data])
 
 
 def _store_streaming(

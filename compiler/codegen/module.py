@@ -10,7 +10,7 @@ from llvmlite import ir
 from tensorkiln.compiler.codegen.bounds import Bounds
 from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
 from tensorkiln.compiler.codegen.steps import emit_steps
-from tensorkiln.compiler.kernel.expr import Expr, Var, children
+from tensorkiln.compiler.kernel.expr import THREADS, Expr, Var, children
 from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, walk_slots
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
@@ -201,10 +201,13 @@ def emit_kernel(
             argument.add_attribute("noalias")
         scope.pointers[buffer.name] = argument
     builder = ir.IRBuilder(function.append_basic_block("entry"))
+    scope.values[THREADS.name] = builder.zext(function.args[-1], I64)
     outliner = _Outliner(module, name, function.args[-1], disjoint, bounds)
     start = builder.append_basic_block("start")
     written = {b.name for b in kernel.written} if disjoint else {b.name for b in kernel.parameters}
     frozen = frozenset(b.name for b in kernel.parameters if b.name not in written)
+    if disjoint:
+        frozen |= {b.name for b in kernel.scratches}  # written now and then (see `store`)
     KernelEmitterAt(builder, start, outliner, frozen, bounds).block(kernel.body, scope)
     _order_streams(builder, kernel.body)
     builder.ret_void()

@@ -6,7 +6,7 @@ vector loop the same expressions mean one lane each.
 
 Binary ops: add sub mul div rem min max pow atan2 and or xor shl shr_arithmetic shr_logical
 floordiv mod, and the comparisons eq ne lt le gt ge.  Integer div and rem truncate toward zero;
-floordiv and mod are for indices and floor, with a positive constant divisor.  Float min and max
+floordiv and mod are for indices and floor, with a divisor that is seen to be positive.  Float min and max
 return NaN if either operand is NaN.
 Unary ops: neg not abs sign sqrt rsqrt cbrt floor ceil trunc round_even round_away exp expm1 log
 log1p sin cos tan tanh logistic erf is_finite is_nan popcount count_leading_zeros.
@@ -133,6 +133,11 @@ class Var:
     name: str
     dtype: DType = INDEX
     extent: int | None = None
+
+
+# How many threads a call may use, at least 1: known in every kernel, for sharing out work.  No
+# value may depend on it.
+THREADS = Var("threads")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,21 @@ from tensorkiln.compiler.kernel.index import ZERO
 from tensorkiln.compiler.kernel.stmt import Instruction, Invoke, LoopKind, Store, Window, loop
 
 PREFETCH = "prefetch"
+PREFETCH_OUTER = "prefetch_outer"
 TRANSPOSE = "transpose"
 BYTE_DOT = "byte_dot"
 BYTES = 4  # whose products one lane of a byte_dot sums
 
 
-def prefetch(buffer: Buffer, index: Index) -> Invoke:
-    """Asks for the cache line of `buffer[index]` to be fetched; it computes nothing."""
+def prefetch(buffer: Buffer, index: Index, outer: bool = False) -> Invoke:
+    """Asks for the cache line of `buffer[index]` to be fetched; it computes nothing.
+
+    With `outer` it comes as near as the second-level cache: it is used later than what is there.
+    """
     rank = len(buffer.shape)
     line = Buffer("line", (1,) * rank, buffer.dtype)
-    instruction = Instruction(f"{PREFETCH}_{buffer.dtype}_{rank}", (line,), ())
+    kind = PREFETCH_OUTER if outer else PREFETCH
+    instruction = Instruction(f"{kind}_{buffer.dtype}_{rank}", (line,), ())
     return Invoke(instruction, (Window(buffer, index),))
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tensorkiln.compiler.kernel import meaning
 from tensorkiln.compiler.kernel.expr import (
+    THREADS,
     Binary,
     Bitcast,
     Buffer,
@@ -47,6 +48,8 @@ from tensorkiln.compiler.kernel.stmt import (
 )  # fmt: skip
 from tensorkiln.runtime.errors import VerifyError
 
+_THREADS = 3  # rarely divides anything
+
 
 def interpret(kernel: Kernel, arrays: Sequence[NDArray[np.generic]]) -> None:
     """Runs the kernel on its parameters' arrays, inputs first; outputs are written in place.
@@ -65,7 +68,7 @@ def interpret(kernel: Kernel, arrays: Sequence[NDArray[np.generic]]) -> None:
                 f"not {array.dtype}{list(array.shape)}"
             )
     buffers = {b.name: a for b, a in zip(kernel.parameters, arrays, strict=True)}
-    frame = _Frame({}, buffers, np.ones(1, np.bool_))
+    frame = _Frame({THREADS.name: np.array([_THREADS])}, buffers, np.ones(1, np.bool_))
     for _ in _Interpreter(kernel.name).run(kernel.body, frame):
         raise VerifyError(f"kernel {kernel.name}: a barrier outside of thread loops")
 

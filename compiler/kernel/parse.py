@@ -10,6 +10,7 @@ import math
 
 from tensorkiln.compiler.kernel.expr import (
     INDEX,
+    THREADS,
     Buffer,
     Const,
     Var,
@@ -75,31 +76,36 @@ class _Parser(ExpressionParser):
 
     def _instruction(self) -> None:
         name = self.tokens.take("sigil", "@name").text[1:]
-        parameters, _ = self._parameters()
+        parameters, *_ = self._parameters()
         self.instructions[name] = Instruction(name, parameters, self._block())
 
     def _kernel(self) -> Kernel:
         name = self.tokens.take("sigil", "@name").text[1:]
-        parameters, outputs = self._parameters()
-        return Kernel(name, parameters, outputs, self._block())
+        parameters, outputs, scratch = self._parameters()
+        return Kernel(name, parameters, outputs, self._block(), scratch)
 
-    def _parameters(self) -> tuple[tuple[Buffer, ...], int]:
-        self.scope = Scope({}, {})
+    def _parameters(self) -> tuple[tuple[Buffer, ...], int, int]:
+        self.scope = Scope({}, {THREADS.name: THREADS})
         parameters: list[Buffer] = []
-        outputs = 0
+        outputs = scratch = 0
         self.tokens.expect("(")
         while not self.tokens.at(")"):
             if parameters:
                 self.tokens.expect(",")
             name = self.name()
             self.tokens.expect(":")
-            if self.tokens.accept("out"):
+            if self.tokens.accept("scratch"):
+                scratch += 1
+                outputs += 1
+            elif scratch:
+                self.tokens.fail("a parameter follows scratch memory, which comes last")
+            elif self.tokens.accept("out"):
                 outputs += 1
             elif outputs:
                 self.tokens.fail("an input follows an output; outputs come last")
             parameters.append(self._buffer(name, "global"))
         self.tokens.expect(")")
-        return tuple(parameters), outputs
+        return tuple(parameters), outputs, scratch
 
     def _buffer(self, name: str, default_space: str) -> Buffer:
         """The rest of a buffer's declaration, `f32[2,3] local`."""

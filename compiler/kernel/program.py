@@ -169,6 +169,20 @@ def map_steps(
     return tuple(map(mapped, steps))
 
 
+def scratch_slots(kernel: Kernel, start: int) -> tuple[Slot, ...]:
+    """The slots of a kernel's scratch buffers from byte `start` of the workspace on."""
+    slots: list[Slot] = []
+    for buffer in kernel.scratches:
+        slots.append(Slot("workspace", start))
+        start = align(start + buffer.elements * buffer.dtype.bytes)
+    return tuple(slots)
+
+
+def scratch_bytes(kernel: Kernel) -> int:
+    """The bytes of a kernel's scratch buffers."""
+    return sum(align(b.elements * b.dtype.bytes) for b in kernel.scratches)
+
+
 def align(offset: int) -> int:
     """The next multiple of the alignment."""
     return -(-offset // ALIGNMENT) * ALIGNMENT

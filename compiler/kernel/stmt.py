@@ -110,17 +110,26 @@ Block: TypeAlias = tuple[Stmt, ...]
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A loop nest over parameters in global memory; inputs first, then outputs."""
+    """A loop nest over parameters in global memory: inputs first, then outputs.
+
+    The last `scratch` of the outputs are memory that it uses while it runs.
+    """
 
     name: str
     parameters: tuple[Buffer, ...]
     outputs: int
     body: Block
+    scratch: int = 0
 
     @property
     def written(self) -> tuple[Buffer, ...]:
         """The parameters the kernel writes."""
         return self.parameters[len(self.parameters) - self.outputs :]
+
+    @property
+    def scratches(self) -> tuple[Buffer, ...]:
+        """The parameters that hold nothing before and after the kernel runs."""
+        return self.parameters[len(self.parameters) - self.scratch :]
 
 
 def loop(var: Var, body: Block, kind: LoopKind = LoopKind.SERIAL, stop: Expr | None = None) -> For:

@@ -80,6 +80,7 @@ KEYWORDS = frozenset(
         "extent",
         "none",
         "out",
+        "scratch",
         "true",
         "false",
         "inf",
@@ -90,11 +91,10 @@ KEYWORDS = frozenset(
 
 def print_kernel(kernel: Kernel) -> str:
     """The kernel's text, after that of the instructions it invokes."""
-    first_output = len(kernel.parameters) - kernel.outputs
-    parameters = ", ".join(
-        _declaration(buffer, position >= first_output)
-        for position, buffer in enumerate(kernel.parameters)
-    )
+    inputs = len(kernel.parameters) - kernel.outputs
+    results = kernel.outputs - kernel.scratch
+    roles = [*[""] * inputs, *["out "] * results, *["scratch "] * kernel.scratch]
+    parameters = ", ".join(map(_declaration, kernel.parameters, roles))
     lines = [line for found in _instructions(kernel.body) for line in _instruction(found)]
     lines += [f"kernel @{_name(kernel.name)}({parameters}) {{", *_block(kernel.body), "}", ""]
     return "\n".join(lines)
@@ -126,14 +126,14 @@ def _instructions(block: Block) -> list[Instruction]:
 
 
 def _instruction(instruction: Instruction) -> list[str]:
-    parameters = ", ".join(_declaration(buffer, False) for buffer in instruction.parameters)
+    parameters = ", ".join(_declaration(buffer) for buffer in instruction.parameters)
     head = f"instruction @{_name(instruction.name)}({parameters}) {{"
     return [head, *_block(instruction.body), "}", ""]
 
 
-def _declaration(buffer: Buffer, output: bool) -> str:
+def _declaration(buffer: Buffer, role: str = "") -> str:
     space = "" if buffer.space == "global" else f" {_name(buffer.space)}"
-    return f"{_name(buffer.name)}: {'out ' if output else ''}{_type(buffer)}{space}"
+    return f"{_name(buffer.name)}: {role}{_type(buffer)}{space}"
 
 
 def _type(buffer: Buffer) -> str:

@@ -33,7 +33,16 @@ from typing import NoReturn
 
 from tensorkiln.compiler.ir.dtypes import BOOL
 from tensorkiln.compiler.kernel import index as ix
-from tensorkiln.compiler.kernel.expr import INDEX, Buffer, Const, Expr, Load, Var, children
+from tensorkiln.compiler.kernel.expr import (
+    INDEX,
+    THREADS,
+    Buffer,
+    Const,
+    Expr,
+    Load,
+    Var,
+    children,
+)  # fmt: skip
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Barrier,
@@ -101,7 +110,7 @@ class _Verifier:
         self.stmt: Stmt | None = None
 
     def body(self, parameters: Sequence[Buffer], writable: frozenset[str], block: Block) -> None:
-        scope = _Scope({}, writable)
+        scope = _Scope({THREADS.name: THREADS}, writable)
         for buffer in parameters:
             self._declare(buffer.name, buffer, scope)
             self._check_shape(buffer)

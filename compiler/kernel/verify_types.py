@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tensorkiln.compiler.ir.dtypes import BOOL, DType
+from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
     BINARY_OPS,
     COMPARISONS,
@@ -63,8 +64,8 @@ def _binary_error(op: str, a: Expr, b: Expr) -> str | None:
         return f"{op} takes operands of one dtype, not {a.dtype} and {b.dtype}"
     if not _accepts_binary(op, a.dtype):
         return f"{op} does not take {a.dtype}"
-    if op in _INDEX_ONLY and not (isinstance(b, Const) and b.value > 0):
-        return f"{op} needs a positive constant divisor"
+    if op in _INDEX_ONLY and ix.bounds(b)[0] < 1:
+        return f"{op} needs a divisor that is seen to be positive"
     return None
 
 

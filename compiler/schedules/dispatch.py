@@ -22,6 +22,7 @@ from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling
 from tensorkiln.compiler.schedules.layouts import AnyTiling
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
+from tensorkiln.compiler.schedules.matmul_staged import schedule_staged
 from tensorkiln.compiler.schedules.planar import PlanarTiling, schedule_planar
 from tensorkiln.compiler.schedules.recurrent import schedule_recurrent
 from tensorkiln.compiler.schedules.rows import schedule_rows
@@ -42,7 +43,8 @@ def schedule(
     """The kernel of a group of the given kind; `tiling` is what layout assignment chose."""
     if isinstance(tiling, Tiling):
         hero = next(op for op in group.region.ops if op.name == "dot_general")
-        return schedule_matmul(in_order_of(group, hero.result), hero, tiling, target)
+        family = schedule_staged if tiling.staged else schedule_matmul
+        return family(in_order_of(group, hero.result), hero, tiling, target)
     if isinstance(tiling, ConvTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")
         return schedule_convolution(group, hero, tiling, target)

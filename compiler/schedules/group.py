@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
+from tensorkiln.compiler.kernel.expr import Buffer
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.lower.body import Body, Place
 from tensorkiln.compiler.ops import REGISTRY
@@ -36,10 +37,11 @@ class Group:
         places = dict(zip(self.region.parameters, self.inputs, strict=True))
         return Body(places, self.region.producers())
 
-    def kernel(self, body: Body) -> Kernel:
-        """The kernel of a finished body."""
-        buffers = tuple(p.buffer for p in (*self.inputs, *self.outputs))
-        return Kernel(self.name, buffers, len(self.outputs), body.finish())
+    def kernel(self, body: Body, scratch: Sequence[Buffer] = ()) -> Kernel:
+        """The kernel of a finished body that uses the buffers `scratch` while it runs."""
+        buffers = (*(p.buffer for p in (*self.inputs, *self.outputs)), *scratch)
+        outputs = len(self.outputs) + len(scratch)
+        return Kernel(self.name, buffers, outputs, body.finish(), len(scratch))
 
     @property
     def reductions(self) -> list[Op]:

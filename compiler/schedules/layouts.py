@@ -45,6 +45,7 @@ from tensorkiln.compiler.schedules.tiling import (
     column_dim,
     row_dim,
     rows_serve,
+    staged_tiling,
 )  # fmt: skip
 
 AnyTiling: TypeAlias = (
@@ -61,17 +62,21 @@ class LaidOut:
     tilings: Mapping[Op, AnyTiling]
 
 
-def assign_layouts(function: Function, target: Target, alike: bool = False) -> LaidOut:
+def assign_layouts(
+    function: Function, target: Target, alike: bool = False, staging: bool = True
+) -> LaidOut:
     """Chooses layouts for the operands of contractions (see the module's docstring).
 
     `alike` lays constants out by their own shapes only, so that functions of other rows share them.
+    `staging` allows matrix multiplies to pack operands in their own scratch memory.
     """
-    return _Assigner(function, target, alike).run()
+    return _Assigner(function, target, alike, staging).run()
 
 
 class _Assigner:
-    def __init__(self, function: Function, target: Target, alike: bool) -> None:
-        self.function, self.target, self.alike = function, target, alike
+    def __init__(self, function: Function, target: Target, alike: bool, staging: bool) -> None:
+        self.function, self.target = function, target
+        self.alike, self.staging = alike, staging
         self.producers = function.producers()
         self.layouts: dict[Value, Layout] = {}
         self.tilings: dict[Op, AnyTiling] = {}
@@ -206,6 +211,11 @@ class _Assigner:
             return
         if tiling.pack_left and self._lies_in_rows(op, hero) and rows_serve(hero, tiling):
             tiling = replace(tiling, pack_left=False)
+        staged = staged_tiling(hero, tiling) if self._may_stage(op, hero, tiling) else None
+        if staged is not None:
+            self.tilings[op] = staged
+            self._append(op)
+            return
         wanted: dict[Value, Layout] = {}
         if tiling.pack_right:
             wanted[hero.operands[1]] = panels(hero, 1, tiling)
@@ -257,6 +267,18 @@ class _Assigner:
             layout = channel_layout(spec, hero.result.shape[spec[1]], lanes)
             self._laid_out(op, layout)
         self._append(op)
+
+    def _may_stage(self, op: Op, hero: Op, tiling: Tiling) -> bool:
+        """True if tasks could pack both operands, which lie as they come, from where they are."""
+        (region,) = op.regions
+        outer = dict(zip(region.parameters, op.operands, strict=True))
+        sources = [outer.get(value) for value in hero.operands]
+        plain = all(v is not None and v not in self.layouts for v in sources)
+        # Partial sums of a depth lie in the result.
+        alone = len(op.results) == 1 and op.results[0].dtype == hero.result.dtype
+        packed = tiling.pack_left and tiling.pack_right
+        constant = any(v is not None and self._constant(op, v) is not None for v in sources)
+        return self.staging and plain and alone and packed and not constant
 
     def _lies_in_rows(self, op: Op, hero: Op) -> bool:
         """True if a contraction's left operand is computed before it and stored row-major."""

@@ -13,8 +13,10 @@ Scheme: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplicat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from tensorkiln.compiler.ir.function import Op, Value
@@ -54,10 +56,21 @@ def schedule_matmul(group: Group, op: Op, tiling: Tiling, target: Target) -> Ker
     """The kernel of a group whose hero `op` is a dot_general of the plain form."""
     shape = matmul_shape(op)
     assert shape is not None
-    return _Matmul(group, op, shape, tiling, target).build()
+    return Matmul(group, op, shape, tiling, target).build()
 
 
-class _Matmul:
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`count` tiles or panels from number `first` on; `count` is at most `most`."""
+
+    first: Expr
+    count: Expr
+    most: int
+
+
+class Matmul:
+    """The kernel of one dot_general under construction."""
+
     def __init__(
         self, group: Group, op: Op, shape: MatmulShape, tiling: Tiling, target: Target
     ) -> None:
@@ -73,6 +86,17 @@ class _Matmul:
         # Partial sums live in the result itself, so it must hold them exactly.
         can_block = len(group.outputs) == 1 and output.buffer.dtype == op.result.dtype
         self.depth = tiling.depth if can_block else shape.k
+        self.full_tiles, self.edge_rows = divmod(shape.m, tiling.rows)
+        self.full_panels, self.edge_columns = divmod(shape.n, tiling.columns)
+        self.tiles = self.full_tiles + bool(self.edge_rows)
+        self.panel_count = self.full_panels + bool(self.edge_columns)
+        self.block_panels = -(-self.panel_count // tiling.column_blocks)
+        self.row_blocks = -(-self.tiles // tiling.block_tiles)
+        self.turns = max(1, min(tiling.block_tiles, self.full_tiles))
+        self.rounds = tiling.sure_rounds(self.row_blocks)
+        if tiling.turns is not None and self.rounds:
+            self.turns = min(self.turns, self.rounds * tiling.turns.used)
+        self.share: Expr = ix.const(-(-self.depth // self.turns))  # rows a tile fetches of a panel
         self.blocks = -(-shape.k // self.depth)
         # Results that the near caches do not hold, and what their epilogue reads beside them, are
         # fetched line by line while a tile is computed; for near ones that would cost more.
@@ -82,74 +106,77 @@ class _Matmul:
         self.fetched = [output, *(beside if self.far else ())]
 
     def build(self) -> Kernel:
-        body, t, s = self.body, self.tiling, self.shape
-        self.full_tiles, self.edge_rows = divmod(s.m, t.rows)
-        self.full_panels, self.edge_columns = divmod(s.n, t.columns)
-        self.tiles = self.full_tiles + bool(self.edge_rows)
-        panels = self.full_panels + bool(self.edge_columns)
-        self.row_blocks = -(-self.tiles // t.block_tiles)
-        self.block_panels = -(-panels // t.column_blocks)
-        column_blocks = -(-panels // self.block_panels)
-        tasks = (*s.batch, self.row_blocks, column_blocks)
-        count = 1
-        for size in tasks:
-            count *= size
-        parallel = self.group.work >= PARALLEL_WORK and count > 1
+        """The kernel."""
+        body, t = self.body, self.tiling
+        column_blocks = -(-self.panel_count // self.block_panels)
+        tasks = (*self.shape.batch, self.row_blocks, column_blocks)
+        parallel = self.group.work >= PARALLEL_WORK and math.prod(tasks) > 1
         kind = LoopKind.PARALLEL if parallel else LoopKind.SERIAL
-        with body.over(count, kind, "task") as task:
+        with body.over(math.prod(tasks), kind, "task") as task:
             *batch, row_block, column_block = ix.unflatten(task, tasks)
             self.batch = tuple(batch)
+            rows = Range(ix.mul(row_block, t.block_tiles), ix.const(t.block_tiles), t.block_tiles)
             with body.over(self.blocks, hint="p") as block:
-                self._panels(row_block, column_block, block)
+                self.panels(rows, column_block, block)
         return self.group.kernel(body)
 
-    def _panels(self, row_block: Expr, column_block: Expr, block: Expr) -> None:
+    def length(self, block: Expr) -> Expr:
+        """Steps of the contracted dim in a block of it."""
+        if self.blocks == 1:
+            return ix.const(self.shape.k)
+        rest = ix.sub(ix.const(self.shape.k), ix.mul(block, self.depth))
+        return Binary("min", ix.const(self.depth), rest)
+
+    def panels(self, rows: Range, column_block: Expr, block: Expr) -> None:
+        """All tiles of a block of rows and a block of columns, for a block of depth."""
         t = self.tiling
         first = ix.mul(column_block, self.block_panels)
-        with self._range(first, self.block_panels, self.full_panels) as panel:
+        columns = Range(first, ix.const(self.block_panels), self.block_panels)
+        with self.numbers(columns, self.full_panels) as panel:
             after = Binary("min", ix.add(panel, ix.const(1)), ix.const(self.full_panels - 1))
             self.next_column = ix.mul(self.body.let(after), t.columns)
-            self._tiles(row_block, ix.mul(panel, t.columns), t.columns, block)
+            self.begin_panel(ix.mul(panel, t.columns), t.columns, block)
+            self._tiles(rows, ix.mul(panel, t.columns), t.columns, block)
         if self.edge_columns:
-            with self._edge(first, self.block_panels, self.full_panels):
+            with self.edge(columns, self.full_panels):
                 start = ix.const(self.full_panels * t.columns)
-                self._tiles(row_block, start, self.edge_columns, block)
+                self.begin_panel(start, self.edge_columns, block)
+                self._tiles(rows, start, self.edge_columns, block)
 
-    def _tiles(self, row_block: Expr, column: Expr, columns: int, block: Expr) -> None:
+    def _tiles(self, rows: Range, column: Expr, columns: int, block: Expr) -> None:
         t = self.tiling
-        first = ix.mul(row_block, t.block_tiles)
-        with self._range(first, t.block_tiles, self.full_tiles) as tile:
-            number = ix.sub(tile, first) if columns == t.columns else None
-            self._tile(ix.mul(tile, t.rows), t.rows, column, columns, block, number)
+        with self.numbers(rows, self.full_tiles) as tile:
+            # Which of a panel's tiles this one is: each fetches a share of the next panel.
+            number = ix.sub(tile, rows.first) if columns == t.columns else None
+            self._tile(tile, t.rows, column, columns, block, number)
         if self.edge_rows:
-            with self._edge(first, t.block_tiles, self.full_tiles):
-                start = ix.const(self.full_tiles * t.rows)
-                self._tile(start, self.edge_rows, column, columns, block)
+            with self.edge(rows, self.full_tiles):
+                self._tile(ix.const(self.full_tiles), self.edge_rows, column, columns, block)
 
     @contextmanager
-    def _range(self, first: Expr, count: int, limit: int) -> Iterator[Expr]:
-        """A loop over `count` numbers from `first`, as far as they are below `limit`."""
-        if first == ix.ZERO:
-            with self.body.over(min(count, limit)) as var:
+    def numbers(self, among: Range, limit: int) -> Iterator[Expr]:
+        """A loop over the numbers of a range, as far as they are below `limit`."""
+        if among.first == ix.ZERO:
+            with self.body.over(min(among.most, limit)) as var:
                 yield var
             return
-        stop = Binary("min", ix.const(count), ix.sub(ix.const(limit), first))
-        with self.body.between(ix.ZERO, stop, count) as var:
-            yield ix.add(first, var)
+        stop = Binary("min", among.count, ix.sub(ix.const(limit), among.first))
+        with self.body.between(ix.ZERO, stop, among.most) as var:
+            yield ix.add(among.first, var)
 
     @contextmanager
-    def _edge(self, first: Expr, count: int, limit: int) -> Iterator[None]:
-        """Statements for the partial tile number `limit`, run by the block that contains it."""
-        if first == ix.ZERO:
+    def edge(self, among: Range, limit: int) -> Iterator[None]:
+        """Statements for the partial tile number `limit`, run by the range that contains it."""
+        if among.first == ix.ZERO:
             yield
             return
-        inside = Binary("lt", ix.const(limit), ix.add(first, ix.const(count)))
+        inside = Binary("lt", ix.const(limit), ix.add(among.first, among.count))
         with self.body.when(inside):
             yield
 
     def _tile(
         self,
-        row: Expr,
+        tile: Expr,
         rows: int,
         column: Expr,
         columns: int,
@@ -157,6 +184,7 @@ class _Matmul:
         number: Expr | None = None,
     ) -> None:
         """One register tile over one block of depth; `number` counts the panel's whole tiles."""
+        row = ix.mul(tile, self.tiling.rows)
         body, lanes = self.body, self.tiling.lanes
         vectors = -(-columns // lanes)
         acc = body.local((rows, vectors * lanes), self.value.dtype)
@@ -178,26 +206,34 @@ class _Matmul:
         self._begin(acc, each)
         if not self.far:
             each(lambda at, index, exists: self._fetch(index))
-        start = ix.mul(block, self.depth)
-        stop: Expr = ix.const(self.shape.k)
-        if self.blocks > 1:
-            stop = Binary("min", stop, ix.add(start, ix.const(self.depth)))
-        shared = number is not None and self._shares_panels
+        first = ix.mul(block, self.depth)
+        start: Expr = ix.ZERO
+        stop = self.length(block)
+        fetching = number is not None and self._shares_panels
         with ExitStack() as stack:
-            if shared or self.far:
+            if fetching or self.far:
                 # Now and then lines are asked for; the innermost loop does nothing but multiply.
-                steps = ix.floordiv(ix.add(ix.sub(stop, start), ix.const(STEP - 1)), STEP)
+                steps = ix.floordiv(ix.add(stop, ix.const(STEP - 1)), STEP)
                 step = stack.enter_context(body.between(ix.ZERO, steps, -(-self.depth // STEP)))
-                if number is not None and shared:
-                    self._fetch_next_panel(number, start, step)
+                if number is not None and fetching:
+                    self._fetch_next_panel(number, first, step)
                 if self.far:
                     self._fetch_results(row, rows, column, columns, step)
-                start = ix.add(start, ix.mul(step, STEP))
+                start = ix.mul(step, STEP)
                 stop = Binary("min", stop, ix.add(start, ix.const(STEP)))
-            k = stack.enter_context(body.between(start, stop, self.shape.k))
+            step = stack.enter_context(body.between(start, stop, min(self.depth, self.shape.k)))
             if self.tiles == 1:
-                self._fetch_ahead(column, vectors, k)
-            each(lambda at, index, exists: self._multiply(acc, at, index, k, exists))
+                self._fetch_ahead(column, vectors, ix.add(first, step))
+
+            def multiply(at: Index, index: Index, exists: Expr | None) -> None:
+                a, b = self.factors(at, index, tile, first, step, exists)
+                total = Load(acc, at)
+                product = (
+                    Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b))
+                )
+                body.store(acc, at, product)
+
+            each(multiply)
         self._end(acc, each, block)
 
     def _whole(self, count: int) -> Iterator[Expr]:
@@ -223,41 +259,47 @@ class _Matmul:
 
     def _fetch_next_panel(self, number: Expr, start: Expr, step: Expr) -> None:
         """The tiles of a panel fetch the next one from the outer caches, each its share."""
-        turns, planned = min(self.tiling.block_tiles, self.full_tiles), self.tiling.turns
-        rounds = 0
-        if planned is not None and self.row_blocks == 1:
-            rounds = planned.rounds
-        elif planned is not None and self.tiling.block_tiles % planned.size == 0:
-            rounds = min(planned.rounds, self.tiling.block_tiles // planned.size)
-        if planned is not None and rounds:
+        planned = self.tiling.turns
+        if planned is not None and self.rounds:
             # What a tile without a share of its own fetches is there; a condition would cost more.
-            turns = min(turns, rounds * planned.used)
             own = Binary("min", ix.mod(number, planned.size), ix.const(planned.used - 1))
             turn = ix.add(ix.mul(ix.floordiv(number, planned.size), planned.used), own)
-            number = Binary("min", turn, ix.const(turns - 1))
-        share = -(-self.depth // turns)
-        rows = -(-share // max(1, self.depth // STEP))
-        first = ix.add(start, ix.add(ix.mul(number, share), ix.mul(step, rows)))
+            number = Binary("min", turn, ix.const(self.turns - 1))
         place = self.body.places[self.op.operands[1]]
         lanes = max(self.tiling.lanes, LINE_BYTES // self.value.dtype.bytes)
-        for row in range(rows):
+        with self._now_and_then(step, self.share) as row:
+            k = ix.add(start, ix.add(self._shares(number), row))
             for lane in range(0, self.tiling.columns, lanes):
                 at = ix.add(self.next_column, ix.const(lane))
-                index = self._operand(1, list(self.batch), at, ix.add(first, ix.const(row)))
+                index = self.operand(1, list(self.batch), at, k)
                 self.body.emit(prefetch(place.buffer, place.index(index)))
+
+    def _shares(self, number: Expr) -> Expr:
+        """The first row that tile `number` of a panel fetches."""
+        if isinstance(self.share, Const):
+            return ix.mul(number, int(self.share.value))
+        return self.body.let(Binary("mul", number, self.share))
 
     def _fetch_results(self, row: Expr, rows: int, column: Expr, columns: int, step: Expr) -> None:
         """Fetches some of the lines of a tile's results."""
-        lanes = self.tiling.lanes
-        vectors = -(-columns // lanes)
-        count = -(-rows * vectors // max(1, self.depth // STEP))
-        for number in range(count):
-            line = ix.add(ix.mul(step, count), ix.const(number))
-            i = Binary("min", ix.floordiv(line, vectors), ix.const(rows - 1))
-            at = ix.mul(ix.mod(line, vectors), lanes)
-            if columns < vectors * lanes:
-                at = Binary("min", at, ix.const(columns - 1))
-            self._fetch(self._result(row, i, column, at))
+        with self._now_and_then(step, ix.const(rows)) as i:
+            for at in range(0, columns, self.tiling.lanes):
+                self._fetch(self._result(row, i, column, ix.const(at)))
+
+    @contextmanager
+    def _now_and_then(self, step: Expr, count: Expr) -> Iterator[Expr]:
+        """Statements for the numbers below `count`, some in each step of a block of depth."""
+        share = 1
+        if isinstance(count, Const):
+            share = -(-int(count.value) // max(1, self.depth // STEP))
+        first = ix.mul(step, share)
+        with self.body.when(Binary("lt", first, count)):
+            if share == 1:
+                yield step
+                return
+            stop = Binary("min", ix.const(share), ix.sub(count, first))
+            with self.body.between(ix.ZERO, stop, share) as number:
+                yield ix.add(first, number)
 
     def _fetch_ahead(self, column: Expr, vectors: int, k: Expr) -> None:
         """Panels that one tile reads, one time, are asked for a fixed way ahead."""
@@ -268,28 +310,43 @@ class _Matmul:
         row = ix.add(k, ix.const(-(-AHEAD_BYTES // row_bytes)))
         for vector in range(vectors):
             at = ix.add(column, ix.const(vector * self.tiling.lanes))
-            index = self._operand(1, list(self.batch), at, row)
+            index = self.operand(1, list(self.batch), at, row)
             self.body.emit(prefetch(place.buffer, place.index(index)))
 
     def _result(self, row: Expr, i: Expr, column: Expr, at: Expr) -> Index:
         return (*self.batch, ix.add(row, i), ix.add(column, at))
 
-    def _multiply(self, acc: Buffer, at: Index, index: Index, k: Expr, exists: Expr | None) -> None:
+    def begin_panel(self, column: Expr, columns: int, block: Expr) -> None:
+        """What a panel of the right operand needs before its tiles use it."""
+
+    def factors(
+        self,
+        at: Index,
+        index: Index,
+        tile: Expr,
+        first: Expr,
+        step: Expr,
+        exists: Expr | None,
+    ) -> tuple[Expr, Expr]:
+        """The left and the right number of place `at` of tile number `tile`, `index` of the result.
+
+        They are those of `step` in the block of depth that begins at `first`.
+        """
         body = self.body
         *batch, row, column = index
+        k = ix.add(first, step)
         with body.reading_again(self.again):
-            a = body.read(self.op.operands[0], self._operand(0, batch, row, k))
+            a = body.read(self.op.operands[0], self.operand(0, batch, row, k))
         padded = self.tiling.pack_right
         if exists is None or padded:
-            b = body.read(self.op.operands[1], self._operand(1, batch, column, k))
+            b = body.read(self.op.operands[1], self.operand(1, batch, column, k))
         else:
             with body.guard(exists):
-                b = body.read(self.op.operands[1], self._operand(1, batch, column, k))
-        total = Load(acc, at)
-        product = Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b))
-        body.store(acc, at, product)
+                b = body.read(self.op.operands[1], self.operand(1, batch, column, k))
+        return a, b
 
-    def _operand(self, which: int, batch: list[Expr], free: Expr, k: Expr) -> Index:
+    def operand(self, which: int, batch: list[Expr], free: Expr, k: Expr) -> Index:
+        """The logical index in operand `which` of a row or column and a step."""
         side = ("lhs", "rhs")[which]
         places: dict[int, Expr] = dict(zip(self.op.ints(f"{side}_batch"), batch, strict=True))
         places[self.op.ints(f"{side}_contracting")[0]] = k

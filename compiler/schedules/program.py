@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.function import UNKNOWN, Function, Op, Value
 from tensorkiln.compiler.kernel.expr import Buffer
-from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, aligned_bytes
+from tensorkiln.compiler.kernel.program import (
+    Call,
+    Program,
+    Slot,
+    Step,
+    aligned_bytes,
+    scratch_bytes,
+    scratch_slots,
+)  # fmt: skip
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.assign import assign_buffers
@@ -72,7 +80,8 @@ def _lowered(
     """The program of a function, or of a region (`inner`), whose results others read;
     `invariants` are the parameters of a body that no trip changes."""
     target, equal = making.target, making.equal
-    laid_out = assign_layouts(fused, target, making.alike)
+    # Kernels that are restricted to a call's sizes have results only.
+    laid_out = assign_layouts(fused, target, making.alike, staging=bounded is None)
     once = run_once(laid_out.function, invariants) if invariants else None
     function = late_updates(once.function if once else laid_out.function)
     layouts = laid_out.layouts
@@ -133,6 +142,7 @@ def assemble(
     """
     regions = regions or {}
     memory = {op: inner_bytes(op, programs) for op, programs in regions.items()}
+    memory |= {op: scratch_bytes(kernel) for op, kernel in kernels.items() if kernel.scratch}
     lasting = once.values if once else frozenset[Value]()
     plan = assign_buffers(function, kernels, layouts, memory, constants, in_place, lasting)
     table = _Kernels()
@@ -146,9 +156,12 @@ def assemble(
         if op in regions:
             steps += join.steps(op, regions[op])
         elif all(v.type.elements for v in op.results) or not op.results:
+            kernel = kernels[op]
             slots = tuple(plan.slots[v] for v in (*op.operands, *op.results))
+            if kernel.scratch:
+                slots += scratch_slots(kernel, plan.inner[op])
             run = first if once and op in once.ops else steps
-            run.append(_call(table, op, kernels[op], slots, layouts))
+            run.append(_call(table, op, kernel, slots, layouts))
     steps += [_copy(table, copying, *copy) for copy in plan.last_copies]
     return Program(
         function.name,

@@ -8,7 +8,7 @@ one broadcast of the left: it must fit the register file.  A block of the left o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.dtypes import F32, F64, I32
 from tensorkiln.compiler.ir.function import Op
@@ -20,6 +20,11 @@ NEAR_BYTES = 1 << 20
 NEAR_COLUMNS = 2048
 DEPTH = 512
 PANEL = 2  # vectors, of a right operand that is packed for tiles of any height
+STAGED_DEPTH = 256  # a panel of so many rows stays in the first-level cache
+STAGED_BYTES = 5 << 18  # a task's left rows: the more they are, the less often panels are packed
+STAGED_TILES = 8  # of rows, the fewest that packing the panels of a task pays for
+STAGED_LANES = 4  # of a vector, from which turning squares in registers pays
+STAGED_ROWS = 768  # of a product, from which on there are such tasks for all usual threads
 TASKS = 8  # that share out well over two or four threads
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
 WAY_BYTES = 4096  # lines this far apart share a set of any usual first-level cache
@@ -67,6 +72,15 @@ class Tiling:
     pack_right: bool
     panel: int
     turns: Turns | None = None
+    staged: bool = False  # both operands are packed by the tasks that use them
+
+    def sure_rounds(self, row_blocks: int) -> int:
+        """Rounds of `turns` that every one of `row_blocks` blocks of rows begins with."""
+        if self.turns is None or (row_blocks > 1 and self.block_tiles % self.turns.size):
+            return 0
+        if row_blocks == 1:
+            return self.turns.rounds
+        return min(self.turns.rounds, self.block_tiles // self.turns.size)
 
     @property
     def columns(self) -> int:
@@ -140,6 +154,31 @@ def choose_tiling(
     panels = -(-shape.n // (vectors * lanes))
     column_blocks = min(panels, _column_blocks(math.prod(shape.batch) * row_blocks))
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right, panel)
+
+
+def staged_tiling(op: Op, tiling: Tiling) -> Tiling | None:
+    """The tiling with both operands packed by the tasks themselves, None for small products.
+
+    A task packs its rows of the left operand for some depth, then the right one panel by panel,
+    each right before its tiles use it: neither copy goes out to memory and comes back.
+    """
+    shape = matmul_shape(op)
+    assert shape is not None
+    large = shape.m >= STAGED_ROWS and min(shape.n, shape.k) >= STAGED_DEPTH
+    if shape.batch or not large or tiling.lanes < STAGED_LANES:
+        return None
+    depth = _split(shape.k, STAGED_DEPTH)
+    tiles = -(-shape.m // tiling.rows)
+    most = max(1, STAGED_BYTES // (tiling.rows * depth * op.result.dtype.bytes))
+    return replace(
+        tiling,
+        depth=depth,
+        block_tiles=min(tiles, most),
+        column_blocks=1,
+        pack_left=True,
+        pack_right=True,
+        staged=True,
+    )
 
 
 def rows_serve(op: Op, tiling: Tiling) -> bool:

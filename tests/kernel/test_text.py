@@ -97,6 +97,7 @@ def test_several_kernels():
         ("kernel @k(y: out f32[4]) { y[0] = 300u8 }", "300 is no u8"),
         ("kernel @k(y: f32[4294967296,4294967296,4]) { }", "no buffer has shape"),
         ("kernel @k(y: out f32[4], x: f32[4]) { }", "an input follows an output"),
+        ("kernel @k(s: scratch f32[4], y: out f32[4]) { }", "a parameter follows scratch memory"),
         ("kernel @k(y: out f32[4]) { for i in 0..y[0] { } }", "loop i needs an extent"),
         ("kernel @k(y: out f32[4]) { y[0] = 1.0f32 + 2.0f32 }", "'+' is for indices; write add"),
         ("kernel @k(y: out f32[4]) { y[0] = 1.0f32 where true }", "only a load"),

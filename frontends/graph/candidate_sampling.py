@@ -156,9 +156,12 @@ def sample(
     sampled = np.array(listed, np.int64)
 
     def expected(classes: NDArray[np.int64]) -> Array:
-        p = chance(classes)
-        many = p * count if tries == count else -np.expm1(tries * np.log1p(-p))
-        return many.astype(np.float32)
+        # Rounded to float32 at each step, as TensorFlow's is.
+        p = chance(classes).astype(np.float32)
+        if tries == count:
+            return np.asarray(p * np.float32(count))
+        none = np.log1p(-p.astype(np.float64)).astype(np.float32) * np.float32(tries)
+        return np.asarray(-np.expm1(none.astype(np.float64)), np.float32)
 
     return [sampled, expected(truth), expected(sampled)]
 

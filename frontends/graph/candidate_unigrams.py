@@ -142,7 +142,9 @@ def _fixed(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Sequ
                 "the number of classes",
             )  # fmt: skip
         table = np.array(weights, np.float32)
-        context.resources[key] = (table / table.sum(dtype=np.float64), Alias(table))
+        # Added up one by one in float32, as in TensorFlow.
+        total = np.cumsum(table, dtype=np.float32)[-1:]
+        context.resources[key] = ((table / total).astype(np.float64), Alias(table))
     chances, alias = typed("tuple[NDArray[np.float64], Alias]", context.resources[key])
     return sample(context, op, arrays, alias.draw, lambda classes: chances[classes])
 

@@ -136,7 +136,7 @@ def _sampled(sampler: Sampler) -> Callable[..., Sequence[Array]]:
         owner = parameters.reshape(-1).astype(np.float64).repeat(drawn)
         found = sampler(streams, np.arange(count), owner)
         advance(state, count * RESERVED)
-        placed = found.reshape(many, drawn).T.reshape(*shape, *parameters.shape)
+        placed = found.reshape(many, drawn).T.reshape((*shape, *parameters.shape))
         kind = op.outputs[0].dtype
         if kind in (dtypes.float16, dtypes.bfloat16):
             placed = placed.astype(np.float32)  # rounded twice, as TensorFlow's are

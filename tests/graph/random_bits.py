@@ -55,6 +55,7 @@ def _drawn_one_by_one(tf: Any) -> list[Any]:
     return [
         *found,
         tf.random_poisson(tf.constant(RATES), [11], tf.int32, seed=3),
+        tf.random_poisson(5.0, [], seed=7), tf.random_poisson(5.0, [0], seed=7),
         tf.random_shuffle(tf.range(1001), seed=4), tf.random_shuffle(tf.range(5), seed=5),
         tf.random_shuffle(tf.reshape(tf.range(20), [4, 5]), seed=6),
     ]  # fmt: skip
@@ -94,11 +95,25 @@ def _built_of_others(tf: Any) -> list[Any]:
     return [*made, *dropped]
 
 
+def _candidates(tf: Any) -> list[Any]:
+    truth = tf.constant([[1], [7]], tf.int64)
+    drawn = [
+        sampler(truth, 1, 5, unique, 50, seed=4)
+        for sampler in (
+            tf.random.uniform_candidate_sampler, tf.random.log_uniform_candidate_sampler,
+            tf.random.learned_unigram_candidate_sampler,
+        )
+        for unique in (True, False)
+    ]  # fmt: skip
+    return [part for parts in drawn for part in parts]
+
+
 PROGRAMS: dict[str, Callable[[Any], list[Any]]] = {
     **{name: _of_dtype(name) for name in FLOATS},
     "one by one": _drawn_one_by_one,
     "whole numbers": _whole_numbers,
     "built of others": _built_of_others,
+    "candidates": _candidates,
 }
 
 

@@ -71,6 +71,15 @@ def gap(got: Array, wanted: Array, factor: float = 1.0, rounded: bool = False) -
     return Gap(float(units.flat[place]), limit, index, str(got[index]), str(wanted[index]))
 
 
+def steady(moved: Array, wanted: Array, factor: float = 1.0) -> NDArray[np.bool_]:
+    """Which elements a change of the inputs' last places, which gives `moved`, leaves about as they are.
+
+    The others may differ as far in two correct results.
+    """
+    near: NDArray[np.bool_] = _units(moved, wanted) <= limit_of(wanted.dtype, True) * factor / 8
+    return near
+
+
 def limit_of(dtype: np.dtype[np.generic], rounded: bool = False) -> float:
     """How many units a kernel's result of `dtype` may be off."""
     if dtype.kind == "c":

@@ -99,9 +99,9 @@ def _rows(
     return [*rows, [current[name] for name in used]]
 
 
-def shaken(state: Mapping[str, Array]) -> dict[str, Array]:
-    """The state with the last bit or two of its floats changed."""
-    generator = np.random.default_rng(0)
+def shaken(state: Mapping[str, Array], seed: int = 0) -> dict[str, Array]:
+    """The state with the last bit or two of its floats changed, upwards or downwards by `seed`."""
+    generator = np.random.default_rng(seed)
     moved = {}
     for name, array in state.items():
         moved[name] = array

@@ -14,7 +14,9 @@ from onnx import TensorProto, helper
 from tensorkiln.benchmarks.models import lenet
 from tensorkiln.compiler import pipeline
 from tensorkiln.compiler.agreement import gap, limit_of
+from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.ir.function import Function
+from tensorkiln.compiler.ir.parse import parse_function
 from tensorkiln.compiler.lower.constants import arrange
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.ops import REGISTRY
@@ -168,3 +170,44 @@ def test_memory_of_any_layout_comes_back(
     physical = np.zeros(layout.physical_shape(shape), np.float32)
     arrange(data, layout, physical)
     np.testing.assert_array_equal(restore(physical, layout, shape), data)
+
+
+SIGNS = """func @f(%a: f32[8], %b: f32[8]) -> (f32[8]) {
+  %d: f32[8] = subtract(%a, %b)
+  %n: f32[8] = abs(%d)
+  %c: f32[] = constant() {value = f32[] 1e-07}
+  %e: f32[8] = broadcast_in_dim(%c) {shape = (8), dimensions = ()}
+  %m: f32[8] = add(%n, %e)
+  %y: f32[8] = divide(%d, %m)
+  return %y
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outcome"), [((0,), "agrees"), ((1,), "differs"), ((0, 1), "differs")]
+)
+def test_what_rounding_alone_moves_is_left_out(
+    wrong: tuple[int, ...], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first element is what is left where equal terms cancel, by its size: Adam's first step."""
+    function = parse_function(SIGNS)
+    a = np.arange(1, 9, dtype=np.float32)
+    b = a * np.float32(0.5)
+    b[0] = np.nextafter(a[0], np.float32(0))
+    checked = verify.Verifier(function, [a, b])
+    result = checked.expected[0].copy()
+    for k in wrong:
+        result[k] *= -1
+
+    class Wrong:
+        def __init__(self, *given: object) -> None:
+            pass
+
+        def run(self, *given: object) -> list[np.ndarray]:
+            return [result]
+
+    monkeypatch.setattr(verify, "Stepper", Wrong)
+    check = checked.plain(target_named("host"))
+    assert check.outcome == outcome
+    assert ("but for 1 elements" in check.text) == (outcome == "agrees")

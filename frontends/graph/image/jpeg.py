@@ -84,7 +84,8 @@ def _scale(image: Any, width: int, height: int, options: JpegOptions) -> None:
     ratio = options.ratio
     size = (-(-width // ratio), -(-height // ratio))
     tile = image.tile[0]
-    image.tile = [type(tile)(tile[0], (0, 0, *size), tile[2], tile[3])]
+    # Tiles are named tuples in newer versions of Pillow.
+    image.tile = [getattr(type(tile), "_make", tuple)((tile[0], (0, 0, *size), *tile[2:]))]
     image._size = size
     image.decoderconfig = (ratio, int(not options.accurate))
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 FILE = Path(__file__).parent / "recorded" / "walk.txt"
-MARK = " (1.15)"
 Pair = collections.namedtuple("Pair", "a b")
 
 

@@ -36,6 +36,7 @@ from tensorkiln.compiler.schedules.grouped import GroupedTiling, grouped_tiling
 from tensorkiln.compiler.schedules.image_lines import image_lines
 from tensorkiln.compiler.schedules.inherited import crossed_dims, inherited_layout
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_integer_tiling
+from tensorkiln.compiler.schedules.op_lists import makers, needed
 from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
 from tensorkiln.compiler.schedules.tiling import (
@@ -106,7 +107,7 @@ class _Assigner:
                 layout = inherited_layout(op, self.layouts, self.crossed)
                 self._append(op if layout is None else self._laid_out(op, layout))
         # A constant that is only read in another order is not stored in its own.
-        ops = _needed(self.ops, self.function.results)
+        ops = needed(self.ops, self.function.results)
         function = replace(self.function, ops=tuple(ops))
         return LaidOut(function, self.layouts, self.tilings)
 
@@ -304,7 +305,7 @@ class _Assigner:
         operands = dict(zip(region.parameters, op.operands, strict=True))
         moved: dict[Value, Value] = {}
         for value, layout in wanted.items():
-            chain = _chain(value, inner)
+            chain = makers(value, inner)
             moved[value] = self._copy(value, chain, operands, layout)
         # A pad in front of a convolution reads in its place.
         readers = (hero, *(o for o in region.ops if o.name == "pad"))
@@ -312,7 +313,7 @@ class _Assigner:
             replace(o, operands=tuple(moved.get(v, v) for v in o.operands)) if o in readers else o
             for o in region.ops
         ]
-        ops = _needed(ops, region.results)
+        ops = needed(ops, region.results)
         used = dict.fromkeys(v for o in ops for v in o.operands)
         made = {v for o in ops for v in o.results}
         parameters = tuple(v for v in used if v not in made)
@@ -385,29 +386,3 @@ def panels(op: Op, which: int, tiling: Tiling) -> Layout:
     size = tiling.panel * tiling.lanes if which else tiling.rows
     order = (*op.ints(f"{side}_batch"), free, *op.ints(f"{side}_contracting"))
     return Layout(order, ((free, size),))
-
-
-def _chain(value: Value, inner: Mapping[Value, Op]) -> list[Op]:
-    """The ops of the region that `value` is made by, in order."""
-    found: dict[Op, None] = {}
-
-    def visit(v: Value) -> None:
-        op = inner.get(v)
-        if op is None:
-            return
-        for operand in op.operands:
-            visit(operand)
-        found[op] = None
-
-    visit(value)
-    return list(found)
-
-
-def _needed(ops: list[Op], results: tuple[Value, ...]) -> list[Op]:
-    wanted = set(results)
-    kept: list[Op] = []
-    for op in reversed(ops):
-        if wanted.intersection(op.results):
-            kept.append(op)
-            wanted.update(op.operands)
-    return kept[::-1]

@@ -63,21 +63,17 @@ class LaidOut:
     tilings: Mapping[Op, AnyTiling]
 
 
-def assign_layouts(
-    function: Function, target: Target, alike: bool = False, staging: bool = True
-) -> LaidOut:
+def assign_layouts(function: Function, target: Target, staging: bool = True) -> LaidOut:
     """Chooses layouts for the operands of contractions (see the module's docstring).
 
-    `alike` lays constants out by their own shapes only, so that functions of other rows share them.
     `staging` allows matrix multiplies to pack operands in their own scratch memory.
     """
-    return _Assigner(function, target, alike, staging).run()
+    return _Assigner(function, target, staging).run()
 
 
 class _Assigner:
-    def __init__(self, function: Function, target: Target, alike: bool, staging: bool) -> None:
-        self.function, self.target = function, target
-        self.alike, self.staging = alike, staging
+    def __init__(self, function: Function, target: Target, staging: bool) -> None:
+        self.function, self.target, self.staging = function, target, staging
         self.producers = function.producers()
         self.layouts: dict[Value, Layout] = {}
         self.tilings: dict[Op, AnyTiling] = {}
@@ -203,7 +199,7 @@ class _Assigner:
             self._convolution(op, region, hero)
             return
         constant = self._constant(op, hero.operands[1]) is not None
-        tiling = choose_tiling(hero, self.target, constant, self.alike)
+        tiling = choose_tiling(hero, self.target, constant)
         if tiling is not None and self._is_transformed(hero.operands[0]):
             # It comes in rows, lies in a near cache, and is read by few panels of columns.
             tiling = replace(tiling, pack_left=False)

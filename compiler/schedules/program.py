@@ -54,20 +54,18 @@ def lower_function(
     itself then has none.
     """
     constants = Constants() if shared is None else shared
-    making = _Making(target, EqualGroups(), constants, shared is not None)
+    making = _Making(target, EqualGroups(), constants)
     program = _lowered(fused, making, bounded=bounded)
     return program if shared is not None else replace(program, constants=constants.blob())
 
 
 @dataclass(frozen=True, slots=True)
 class _Making:
-    """What a program and those of its regions have in common; `alike` says that constants are
-    laid out by their own shapes only."""
+    """What a program and those of its regions have in common."""
 
     target: Target
     equal: EqualGroups
     constants: Constants
-    alike: bool
 
 
 def _lowered(
@@ -81,7 +79,7 @@ def _lowered(
     `invariants` are the parameters of a body that no trip changes."""
     target, equal = making.target, making.equal
     # Kernels that are restricted to a call's sizes have results only.
-    laid_out = assign_layouts(fused, target, making.alike, staging=bounded is None)
+    laid_out = assign_layouts(fused, target, staging=bounded is None)
     once = run_once(laid_out.function, invariants) if invariants else None
     function = late_updates(once.function if once else laid_out.function)
     layouts = laid_out.layouts

@@ -116,12 +116,11 @@ def row_dim(op: Op) -> int:
     return dim
 
 
-def choose_tiling(
-    op: Op, target: Target, constant_right: bool, alike: bool = False
-) -> Tiling | None:
+def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None:
     """The tiling of a dot_general, None if the matrix-multiply family does not take it.
 
-    `alike` asks for the same panels of a constant whatever the number of rows.
+    The panels of a constant are the same whatever the number of rows: programs for several numbers
+    share them, and few rows read several panels side by side, which memory serves faster.
     """
     shape = matmul_shape(op)
     if shape is None or 0 in (shape.m, shape.n, shape.k):
@@ -135,7 +134,7 @@ def choose_tiling(
         vectors = 2
         rows = _balanced(shape.m, most)
     panel = vectors
-    if alike and constant_right:
+    if constant_right:
         panel = min(PANEL, -(-shape.n // lanes))
         vectors = max(1, vectors // panel) * panel
     right_is_rows = column_dim(op) == op.operands[1].type.rank - 1

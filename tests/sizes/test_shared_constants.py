@@ -92,7 +92,7 @@ def test_a_range_keeps_weights_once() -> None:
     assert compiled.manifest.sizes is not None
     assert len(compiled.manifest.sizes.parts) == 4
     alone = compile_onnx(case.model, target_named("host"), dims={"batch": 16})
-    assert compiled.constants.nbytes <= alone.constants.nbytes
+    assert compiled.constants.nbytes < 1.1 * alone.constants.nbytes  # biases, more for longer tiles
     assert compiled.manifest.constants_bytes == compiled.constants.nbytes
 
 

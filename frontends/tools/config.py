@@ -1,4 +1,4 @@
-"""What tfcompile compiles: the tensors fed and fetched (tf2xla.Config), by public field numbers."""
+"""What tfcompile compiles: tensors fed and fetched, and variables (tf2xla.Config), by public numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tensorkiln.frontends.graph.dtypes import DType
 from tensorkiln.frontends.graph.files import data_types, proto_graph
 from tensorkiln.frontends.graph.files.messages import Proto, define, message
 from tensorkiln.frontends.graph.files.meta_graph import parse_binary_or_text
-from tensorkiln.runtime.errors import ModelError, UnsupportedError
+from tensorkiln.runtime.errors import ModelError
 
 define(
     "tensorkiln/tf2xla.proto",
@@ -57,14 +57,29 @@ class Fetch:
         return f"{self.node}:{self.output}"
 
 
-def read_config(data: bytes, path: str) -> tuple[list[Feed], list[Fetch]]:
-    """The feeds and fetches of a config, binary or text; ModelError says what is wrong with it."""
+@dataclass(frozen=True)
+class Variable:
+    """State that the caller keeps; `shape` and `dtype` are None where the node says them."""
+
+    node: str
+    name: str
+    shape: tuple[int, ...] | None
+    dtype: DType | None
+    readonly: bool
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a config lists, in its order."""
+
+    feeds: tuple[Feed, ...]
+    fetches: tuple[Fetch, ...]
+    variables: tuple[Variable, ...]
+
+
+def read_config(data: bytes, path: str) -> Interface:
+    """A config, binary or text; ModelError says what is wrong with it."""
     config = parse_binary_or_text(data, Config, path)
-    if config.variable:
-        raise UnsupportedError(
-            f"{path} lists variables ({config.variable[0].node_name!r}); freeze the graph first, as "
-            "with tf.graph_util.convert_variables_to_constants"
-        )
     if not config.fetch:
         raise ModelError(f"{path} fetches nothing: add fetch {{ id {{ node_name: ... }} }}")
     feeds = [_feed(item, path) for item in config.feed]
@@ -72,7 +87,10 @@ def read_config(data: bytes, path: str) -> tuple[list[Feed], list[Fetch]]:
     _check_distinct([feed.tensor for feed in feeds], "is fed twice", path)
     _check_distinct([feed.name for feed in feeds if feed.name], "names two feeds", path)
     _check_distinct([fetch.name for fetch in fetches if fetch.name], "names two fetches", path)
-    return feeds, fetches
+    variables = [_variable(item, path) for item in config.variable]
+    _check_distinct([variable.node for variable in variables], "is listed twice", path)
+    _check_distinct([variable.name for variable in variables], "names two variables", path)
+    return Interface(tuple(feeds), tuple(fetches), tuple(variables))
 
 
 def _feed(item: Proto, path: str) -> Feed:
@@ -82,6 +100,22 @@ def _feed(item: Proto, path: str) -> Feed:
         raise ModelError(f"{path}: the feed {node!r} needs a shape whose sizes are all known")
     shape = tuple(size for size in sizes if size is not None)
     return Feed(node, output, _name(item.name, path), shape, data_types.dtype_of(item.type))
+
+
+def _variable(item: Proto, path: str) -> Variable:
+    node = str(item.node_name)
+    if not node:
+        raise ModelError(f"{path}: a variable has no node_name")
+    name = item.name or node
+    if c_identifier(name) != name:
+        raise ModelError(
+            f"{path}: the variable {node!r} needs a name that is usable as a C++ identifier"
+        )
+    sizes = data_types.sizes_of(item.shape) if item.HasField("shape") else None
+    if sizes is not None and None in sizes:
+        raise ModelError(f"{path}: the variable {node!r} needs a shape whose sizes are all known")
+    shape = None if sizes is None else tuple(size for size in sizes if size is not None)
+    return Variable(node, name, shape, data_types.dtype_of(item.type), bool(item.readonly))
 
 
 def _place(item: Proto, what: str, path: str) -> tuple[str, int]:

@@ -22,12 +22,13 @@ _CPP_TYPES = {"bool": "bool", "c64": "std::complex<float>", "c128": "std::comple
 
 @dataclass(frozen=True)
 class Buffer:
-    """An argument or a result."""
+    """An argument, a variable or a result; variables are numbered behind the arguments."""
 
     role: str
     number: int
     spec: TensorSpec
     name: str
+    readonly: bool = False
 
     @property
     def c_type(self) -> str:
@@ -52,9 +53,14 @@ class Buffer:
             total *= size
         return total
 
+    @property
+    def place(self) -> str:
+        """The member that points to the memory."""
+        return f"{'results' if self.role == 'result' else 'args'}_[{self.number}]"
+
     def accessors(self) -> list[str]:
-        """Methods by number, and by name if there is one."""
-        labels = [f"{self.role}{self.number}"]
+        """Methods by number, and by name if there is one; of variables by name only."""
+        labels = [] if self.role == "var" else [f"{self.role}{self.number}"]
         if self.name:
             labels.append(f"{self.role}_{self.name}")
         return [line for label in labels for line in self._methods(label)]
@@ -65,59 +71,79 @@ class Buffer:
         index = "0"
         for k, size in enumerate(self.shape):
             index = f"dim{k}" if k == 0 else f"({index}) * {size} + dim{k}"
-        place = f"{self.role}s_[{self.number}]"
+        own = f"const {self.type}" if self.readonly else self.type
         lines = [
             f"  // {self.type}{shape}",
-            f"  {self.type} *{label}_data() {{ return static_cast<{self.type} *>({place}); }}",
+            f"  {own} *{label}_data() {{ return static_cast<{own} *>({self.place}); }}",
             f"  const {self.type} *{label}_data() const {{",
-            f"    return static_cast<const {self.type} *>({place});",
+            f"    return static_cast<const {self.type} *>({self.place});",
             "  }",
-            f"  {self.type} &{label}({parameters}) {{ return {label}_data()[{index}]; }}",
+            f"  {own} &{label}({parameters}) {{ return {label}_data()[{index}]; }}",
             f"  const {self.type} &{label}({parameters}) const {{",
             f"    return {label}_data()[{index}];",
             "  }",
             f"  static constexpr size_t {label}_size() {{ return {self.spec.bytes}; }}",
             f"  static constexpr size_t {label}_count() {{ return {self.count}; }}",
         ]
-        if self.role == "arg":
+        if self.role != "result":
+            given = "const void" if self.role == "arg" else own
             lines += [
-                f"  void set_{label}_data(const void *data) {{",
+                f"  void set_{label}_data({given} *data) {{",
                 f"    set_arg_data({self.number}, data);",
                 "  }",
             ]
         return [*lines, ""]
 
 
+@dataclass(frozen=True)
+class Buffers:
+    """All memory that callers see."""
+
+    args: Sequence[Buffer]
+    variables: Sequence[Buffer]
+    results: Sequence[Buffer]
+
+
 def cpp_header(
-    c_header: str, prefix: str, name: ClassName, args: Sequence[Buffer], results: Sequence[Buffer]
+    c_header: str, prefix: str, name: ClassName, buffers: Buffers, written: Sequence[int]
 ) -> str:
-    """The C header of the functions called `prefix`_..., then the class."""
+    """The C header of the functions called `prefix`_..., then the class.
+
+    The functions have the variables numbered in `written` as further results.
+    """
     guard = "_".join((*name.namespaces, name.name, "TFCOMPILE_H_")).upper()
     lines = [
         f"#ifndef {guard}", f"#define {guard}", "", c_header.rstrip(), "",
         "#include <complex>", "#include <cstddef>", "#include <cstdint>", "#include <string>",
         "#include <vector>", "",
         *(f"namespace {part} {{" for part in name.namespaces), "",
-        *_class(name.name, prefix, args, results), "",
+        *_class(name.name, prefix, buffers, written), "",
         *(f"}}  // namespace {part}" for part in reversed(name.namespaces)), "",
         f"#endif  // {guard}", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
-def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buffer]) -> list[str]:
-    inputs = [f"        static_cast<const {b.c_type} *>(args_[{b.number}])," for b in args]
-    outputs = [f"        static_cast<{b.c_type} *>(results_[{b.number}])," for b in results]
+def _class(name: str, prefix: str, buffers: Buffers, written: Sequence[int]) -> list[str]:
+    args, variables, results = buffers.args, buffers.variables, buffers.results
+    held = [*args, *variables]
+    stored = [*results, *(variables[number] for number in written)]
+    inputs = [f"        static_cast<const {b.c_type} *>({b.place})," for b in held]
+    outputs = [f"        static_cast<{b.c_type} *>({b.place})," for b in stored]
     return [
         "// One call at a time; several objects may run at once. Tensors are dense and row-major.",
         f"class {name} {{",
         " public:",
-        f"  static constexpr size_t kNumArgs = {len(args)};",
+        "  // Variables are the last arguments; Run changes them where they are.",
+        f"  static constexpr size_t kNumArgs = {len(held)};",
         f"  static constexpr size_t kNumResults = {len(results)};",
-        "  static constexpr size_t kNumVariables = 0;",
+        f"  static constexpr size_t kNumVariables = {len(variables)};",
         "",
-        *_lookup("Arg", args),
-        *_lookup("Result", results),
+        *_size("Arg", held),
+        *_number("Arg", args),
+        *_number("Variable", variables),
+        *_size("Result", results),
+        *_number("Result", results),
         "  // Whether the object holds memory for the arguments, or set_argN_data says where they are.",
         "  // The names are those of several releases.",
         "  enum class AllocMode {",
@@ -132,9 +158,9 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
         "      AllocMode mode = AllocMode::ARGS_VARIABLES_RESULTS_PROFILES_AND_TEMPS)",
         "      : args_(), results_(), workspace_(nullptr), threads_(1) {",
         "    if (mode == AllocMode::ARGS_VARIABLES_RESULTS_PROFILES_AND_TEMPS) {",
-        *(f"      args_[{b.number}] = Allocate({b.spec.bytes});" for b in args),
+        *(f"      {b.place} = Allocate({b.spec.bytes});" for b in held),
         "    }",
-        *(f"    results_[{b.number}] = Allocate({b.spec.bytes});" for b in results),
+        *(f"    {b.place} = Allocate({b.spec.bytes});" for b in results),
         f"    workspace_ = Allocate({prefix}_workspace_size());",
         "  }",
         "",
@@ -183,6 +209,7 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
         "  void **args() { return args_; }",
         "  const void *const *args() const { return args_; }",
         "  static constexpr size_t num_args() { return kNumArgs; }",
+        "  static constexpr size_t num_variables() { return kNumVariables; }",
         "",
         "  void *result_data(size_t index) { return results_[index]; }",
         "  const void *result_data(size_t index) const { return results_[index]; }",
@@ -190,7 +217,7 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
         "  const void *const *results() const { return results_; }",
         "  static constexpr size_t num_results() { return kNumResults; }",
         "",
-        *(line for buffer in (*args, *results) for line in buffer.accessors()),
+        *(line for buffer in (*args, *results, *variables) for line in buffer.accessors()),
         " private:",
         "  // Memory at a multiple of 64 that lives as long as the object.",
         "  void *Allocate(size_t bytes) {",
@@ -200,7 +227,7 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
         "  }",
         "",
         "  std::vector<std::vector<char>> memory_;",
-        f"  void *args_[{max(len(args), 1)}];",
+        f"  void *args_[{max(len(held), 1)}];",
         f"  void *results_[{len(results)}];",
         "  void *workspace_;",
         "  int32_t threads_;",
@@ -209,16 +236,22 @@ def _class(name: str, prefix: str, args: Sequence[Buffer], results: Sequence[Buf
     ]
 
 
-def _lookup(role: str, buffers: Sequence[Buffer]) -> list[str]:
-    """Methods with the bytes of a buffer, and the number of the one that goes by a name."""
+def _size(role: str, buffers: Sequence[Buffer]) -> list[str]:
+    """The method with the bytes of a buffer."""
     sizes = [f"    if (index == {b.number}) return {b.spec.bytes};" for b in buffers]
-    names = [f'    if (name == "{b.name}") return {b.number};' for b in buffers if b.name]
     return [
         f"  // The bytes of {role.lower()} `index`, -1 if there is none.",
         f"  static int64_t {role}Size(size_t index) {{",
         *(sizes or ["    (void)index;"]),
         "    return -1;",
         "  }",
+    ]
+
+
+def _number(role: str, buffers: Sequence[Buffer]) -> list[str]:
+    """The method with the number of the buffer that goes by a name."""
+    names = [f'    if (name == "{b.name}") return {b.number};' for b in buffers if b.name]
+    return [
         f"  // The number of the {role.lower()} that the config names so, -1 if it names none.",
         f"  static int Lookup{role}Index(const std::string &name) {{",
         *(names or ["    (void)name;"]),

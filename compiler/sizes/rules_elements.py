@@ -17,7 +17,7 @@ from tensorkiln.compiler.ops.shorthand import (
 )
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open, normal, regroup
-from tensorkiln.compiler.sizes.samples import Sampled, equal_arrays
+from tensorkiln.compiler.sizes.samples import Sampled
 
 
 def same_dims(sampled: Sampled, operands: Sequence[Open], rank: int) -> Dims:
@@ -139,5 +139,3 @@ ELEMENT_RULES: Mapping[str, Rule] = {
     },
     **_OWN,
 }
-
-__all__ = ["ELEMENT_RULES", "elementwise", "equal_arrays", "same_dims"]

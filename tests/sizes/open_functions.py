@@ -20,6 +20,7 @@ from tensorkiln.runtime.open_executable import opened
 
 Make = Callable[[Builder, int, int], Sequence[Value]]
 SYMBOLS = (Symbol("n", 1, 9), Symbol("b", 2, 5))
+ONE_PART = (Symbol("n", 2, 9), Symbol("b", 2, 5))  # without n = 1, which is code of its own
 POINTS = ((1, 2), (1, 5), (2, 3), (5, 2), (7, 5), (9, 4), (9, 5))
 
 
@@ -66,14 +67,24 @@ def used_part(array: np.ndarray, dims: Dims, sizes: Mapping[str, int]) -> np.nda
 
 
 def check_interpreted(
-    make: Make,
-    tolerance: float = 1e-5,
-    points: Sequence[tuple[int, int]] = POINTS,
-    symbols: tuple[Symbol, Symbol] = SYMBOLS,
+    make: Make, tolerance: float = 1e-5, points: Sequence[tuple[int, int]] = POINTS
 ) -> None:
-    """At capacity, with numbers that are none beyond the sizes, `make` computes the same."""
+    """At capacity, with numbers that are none beyond the sizes, `make` computes the same.
+
+    The function for n = 1 alone is checked as well, where points ask for it.
+    """
+    _check_whole(make, tolerance, points, SYMBOLS)
+    _check_whole(make, tolerance, [point for point in points if point[0] == 1], SYMBOLS[1:])
+
+
+def _check_whole(
+    make: Make,
+    tolerance: float,
+    points: Sequence[tuple[int, int]],
+    symbols: Sequence[Symbol],
+) -> None:
     tops = {s.name: s.maximum or 0 for s in symbols}
-    whole = bound(lambda p: function_of(make, p), symbols, tops)
+    whole = bound(lambda p: function_of(make, {"n": 1, **p}), symbols, tops)
     for n, b in points:
         sizes = {"n": n, "b": b}
         function = function_of(make, sizes)

@@ -22,6 +22,7 @@ HARNESS = Path(__file__).resolve().parent / "harness.py"
 PROGRAMS = Path(__file__).resolve().parents[2] / "examples" / "tensorflow1"
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "averages_train": ("{folder}", "400"),
+    "autoencoder": ("10",),
     "back_propagation": ("4",),
     "cnn": ("300",),
     "custom_loss": ("2001",),
@@ -29,8 +30,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "linear_regression": ("--logdir={folder}", "--steps=200"),
     "lstm_rows": ("300",),
     "perceptron": (),
+    "q_learning": ("40",),
     "seq2seq": ("300",),
     "softmax_regression": ("1000",),
+    "word_vectors": ("1000",),
 }
 """What each program is called with; `{folder}` is an empty folder."""
 

@@ -18,6 +18,7 @@ from tensorkiln.frontends.graph.config import (
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.dimension import Dimension
 from tensorkiln.frontends.graph.dtypes import (
+    QUANTIZED_DTYPES,
     DType,
     as_dtype,
     bfloat16,
@@ -33,6 +34,11 @@ from tensorkiln.frontends.graph.dtypes import (
     int16,
     int32,
     int64,
+    qint8,
+    qint16,
+    qint32,
+    quint8,
+    quint16,
     string,
     uint8,
     uint16,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 
@@ -42,8 +44,10 @@ class DType:
         return self._is_ref
 
     @property
-    def as_numpy_dtype(self) -> type:
-        """The numpy scalar type (`object` for strings)."""
+    def as_numpy_dtype(self) -> Any:
+        """The numpy scalar type (`object` for strings); a numpy dtype where it is quantized."""
+        if self.is_quantized:
+            return self._numpy
         return object if self._numpy.kind == "O" else self._numpy.type
 
     @property
@@ -90,9 +94,14 @@ class DType:
         return self._numpy.kind == "b"
 
     @property
+    def is_quantized(self) -> bool:
+        """True for integers that stand for real numbers, such as `qint8`."""
+        return self._numpy.names is not None
+
+    @property
     def is_numpy_compatible(self) -> bool:
-        """True: every type here has a numpy type."""
-        return True
+        """True for the types that numpy has; those that are quantized are records there."""
+        return not self.is_quantized
 
     @property
     def size(self) -> int:
@@ -110,6 +119,8 @@ class DType:
         return self._limits()[1]
 
     def _limits(self) -> tuple[float | int, float | int]:
+        if self.is_quantized:
+            raise TypeError(f"the quantized type {self!s} has no smallest and largest value")
         if self.is_floating:
             known = ml_dtypes.finfo(self._numpy)  # type: ignore[no-untyped-call]
             return float(known.min), float(known.max)
@@ -164,6 +175,19 @@ string = DType("string", np.dtype(np.object_))
 complex64 = DType("complex64", np.dtype(np.complex64))
 complex128 = DType("complex128", np.dtype(np.complex128))
 
+
+def _quantized(name: str, element: str) -> DType:
+    """A type that numpy knows as a record with one field of its name."""
+    return DType(name, np.dtype([(name, element)]))
+
+
+qint8, quint8 = _quantized("qint8", "i1"), _quantized("quint8", "u1")
+qint16, quint16 = _quantized("qint16", "<i2"), _quantized("quint16", "<u2")
+qint32 = _quantized("qint32", "<i4")
+QUANTIZED = (qint8, quint8, qint16, quint16, qint32)
+"""Types that have names only: placeholders are of them, but nothing computes with them."""
+QUANTIZED_DTYPES = frozenset(QUANTIZED) | {dtype.as_ref for dtype in QUANTIZED}
+
 ALL: tuple[DType, ...] = (
     float16, bfloat16, float32, float64, int8, int16, int32, int64,
     uint8, uint16, uint32, uint64, boolean, string, complex64, complex128,
@@ -173,9 +197,10 @@ INTEGERS = (int8, int16, int32, int64, uint8, uint16, uint32, uint64)
 NUMBERS = (*FLOATS, *INTEGERS, complex64, complex128)
 INDEXES = (int32, int64)
 
-_BY_NAME = {d.name: d for d in ALL} | {d.as_ref.name: d.as_ref for d in ALL}
+_NAMED = (*ALL, *QUANTIZED)
+_BY_NAME = {d.name: d for d in _NAMED} | {d.as_ref.name: d.as_ref for d in _NAMED}
 _BY_NAME |= {"half": float16, "float": float32, "double": float64, "str": string}
-_BY_NUMPY = {d.numpy: d for d in ALL}
+_BY_NUMPY = {d.numpy: d for d in _NAMED}
 _BY_PYTHON: dict[object, DType] = {float: float32, int: int64, complex: complex128, str: string}
 
 

@@ -247,10 +247,8 @@ MISSING: dict[str, dict[str, str]] = {
             "WholeFileReader decode_compressed decode_csv decode_json_example "
             "matching_files parse_single_sequence_example parse_tensor serialize_tensor "
         ),
-        INTERNAL: (
-            "TensorInfo load_file_system_library load_library load_op_library quint16 quint8 resource "
-        ),
-        QUANTIZED: "dequantize qint16 qint32 qint8 quantize quantize_v2 quantized_concat ",
+        INTERNAL: ("TensorInfo load_file_system_library load_library load_op_library resource "),
+        QUANTIZED: "dequantize quantize quantize_v2 quantized_concat ",
         SPARSE: "deserialize_many_sparse serialize_many_sparse serialize_sparse ",
     },
     "nn": {

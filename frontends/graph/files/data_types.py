@@ -11,7 +11,10 @@ _SHORT = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
 _NUMBERS = enum_values("DataType")
 _REF = 100
 
-_NUMBER_OF = {d: _NUMBERS[f"DT_{_SHORT.get(d.name, d.name.upper())}"] for d in dtypes.ALL}
+_NUMBER_OF = {
+    d: _NUMBERS[f"DT_{_SHORT.get(d.name, d.name.upper())}"]
+    for d in (*dtypes.ALL, *dtypes.QUANTIZED)
+}
 _NUMBER_OF |= {d.as_ref: number + _REF for d, number in _NUMBER_OF.items()}
 _DTYPE_OF = {number: d for d, number in _NUMBER_OF.items()}
 _NAME_OF = {number: name for name, number in _NUMBERS.items()}

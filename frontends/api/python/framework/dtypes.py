@@ -1,6 +1,7 @@
 """Element types."""
 
 from tensorkiln.frontends.graph.dtypes import (
+    QUANTIZED_DTYPES,
     DType,
     as_dtype,
     bfloat16,
@@ -15,6 +16,11 @@ from tensorkiln.frontends.graph.dtypes import (
     int16,
     int32,
     int64,
+    qint8,
+    qint16,
+    qint32,
+    quint8,
+    quint16,
     string,
     uint8,
     uint16,

@@ -59,12 +59,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiling, "STAGED_BYTES", 4096)
 
 
-SMALL: list[Shape] = [(16, 16, 16), (37, 45, 29), (29, 70, 17)]
+SMALL: list[tuple[Shape, str]] = [
+    ((16, 16, 16), ""), ((16, 16, 16), "ab"), ((37, 45, 29), ""), ((37, 45, 29), "ab"),
+    ((29, 70, 17), "a"), ((29, 70, 17), "b"),
+]  # fmt: skip
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("turned", ["", "a", "b", "ab"])
-@pytest.mark.parametrize("shape", SMALL, ids=str)
+@pytest.mark.parametrize(("shape", "turned"), SMALL, ids=str)
 def test_interpreted(shape: Shape, turned: str) -> None:
     function = product(shape, turned, chain=True)
     program = lower(function, target_named("host")).program

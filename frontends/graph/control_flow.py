@@ -14,7 +14,7 @@ from tensorkiln.frontends.graph.apply import apply_op, graph_of, make
 from tensorkiln.frontends.graph.branches import Branch, Maker, build_branches
 from tensorkiln.frontends.graph.convert import Convertible, convert_to_tensor
 from tensorkiln.frontends.graph.loops import Loop
-from tensorkiln.frontends.graph.nest import flatten, is_nested
+from tensorkiln.frontends.graph.nest import flatten, is_nested, pack_sequence_as
 from tensorkiln.frontends.graph.rules import base
 from tensorkiln.frontends.graph.stack import get_default_graph
 from tensorkiln.frontends.graph.tensor import Tensor
@@ -164,6 +164,8 @@ def while_loop(
 ) -> object:  # fmt: skip
     """`loop_vars` after `body(*loop_vars)` as often as `cond(*loop_vars)` gives true.
 
+    They come as the list, tuple or named tuple that `body` gives; one variable comes alone, unless
+    `return_same_structure`.
     Loop variables are tensors and TensorArrays in any nesting, and keep their dtypes and shapes.
     A gradient through the loop needs a bound on its trips: a counter compared with a number that
     is known, or `maximum_iterations`.  One trip runs after the other, in memory that is planned
@@ -189,17 +191,15 @@ def while_loop(
             found = _counted(
                 Loop, graph, cond, body, list(loop_vars), shape_invariants, maximum_iterations
             )
-    packed = found if isinstance(loop_vars, list) else tuple(found)
-    if return_same_structure or len(flatten(loop_vars)) > 1:
-        return packed
-    return found[0]
+    return found if return_same_structure or len(flatten(loop_vars)) > 1 else found[0]
 
 
 def _counted(
     kind: type[Loop], graph: object, cond: Callable[..., object], body: Callable[..., object],
     loop_vars: list[object], invariants: object, maximum: object,
-) -> list[object]:  # fmt: skip
+) -> Sequence[object]:  # fmt: skip
     """The loop with a counter that ends it after `maximum` trips."""
+    form: Sequence[object] = loop_vars
     limit = convert_to_tensor(maximum, name="maximum_iterations")
     if limit.sizes not in ((), None):
         raise ValueError(f"'maximum_iterations' must be a scalar. Received shape: {limit.shape}")
@@ -209,11 +209,15 @@ def _counted(
         return make("LogicalAnd", (make("Less", (number, limit)), cond(*rest)))
 
     def counting(number: Tensor, *rest: object) -> object:
+        nonlocal form
         after = body(*rest)
         if isinstance(after, Mapping) or not is_nested(after):
             after = [after]
-        return [make("Add", (number, 1), "add"), *cast("Sequence[object]", after)]
+        form = cast("Sequence[object]", after)
+        return [make("Add", (number, 1), "add"), *form]
 
     if invariants is not None:
         invariants = [counter.shape, *cast("Sequence[object]", invariants)]
-    return kind(graph_of([limit]), both, counting, [counter, *loop_vars], invariants).run()[1:]
+    loop = kind(graph_of([limit]), both, counting, [counter, *loop_vars], invariants)
+    after = flatten(loop.run()[1:])
+    return cast("Sequence[object]", pack_sequence_as(form, after))

@@ -28,7 +28,7 @@ Limits: TypeAlias = NDArray[np.int64]
 
 def invalid(op: Operation, message: str) -> InvalidArgumentError:
     """The error of an op that got values it cannot take."""
-    return InvalidArgumentError(op.name, op, f"{message}\n\t [[node {op.name} ({op.location})]]")
+    return InvalidArgumentError(op.name, op, f"{message}\n\t {op.node_text}")
 
 
 def check_indices(

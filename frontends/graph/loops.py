@@ -42,9 +42,10 @@ class Loop:
             for leaf in self._leaves
         ]
         self._sizes = self._invariants(invariants)
+        self._after: Sequence[object] = loop_vars
 
-    def run(self) -> list[object]:
-        """The loop variables after the loop."""
+    def run(self) -> Sequence[object]:
+        """The loop variables after the loop, in the form in which the body gives them."""
         recorder = RegionRecorder(self._graph)
         entered = self._parameters("Merge")
         with building(self._graph):
@@ -64,7 +65,7 @@ class Loop:
             starts, bound = self._counted(condition, body)
         op = run_regions(self._graph, "While", starts, (condition, body), results, bound)
         exits = [make("Exit", (tensor,), "Exit") for tensor in op.outputs]
-        return self._packed(exits)
+        return cast("Sequence[object]", pack_sequence_as(self._after, self._leaves_of(exits)))
 
     def _counted(self, condition: Region, body: Region) -> tuple[list[Tensor], Tensor | None]:
         """The starts with growing arrays as large as they will be, and rows for all trips."""
@@ -90,16 +91,19 @@ class Loop:
         ]
 
     def _packed(self, tensors: Sequence[Tensor]) -> list[object]:
-        leaves = [
+        return cast("list[object]", pack_sequence_as(self._loop_vars, self._leaves_of(tensors)))
+
+    def _leaves_of(self, tensors: Sequence[Tensor]) -> list[object]:
+        return [
             leaf.with_flow(tensor) if isinstance(leaf, TensorArray) else tensor
             for leaf, tensor in zip(self._leaves, tensors, strict=True)
         ]
-        return cast("list[object]", pack_sequence_as(self._loop_vars, leaves))
 
     def _results(self, before: list[object], after: object) -> list[Tensor]:
         if isinstance(after, Mapping) or not is_nested(after):
             after = [after]
-        listed = list(cast("Sequence[object]", after))
+        self._after = cast("Sequence[object]", after)
+        listed = list(self._after)
         assert_same_structure(before, listed)
         found = []
         for leaf, start, sizes in zip(flatten(listed), self._starts, self._sizes, strict=True):

@@ -265,9 +265,7 @@ class Lowering:
         except OpError:
             raise
         except TensorKilnError as error:
-            raise InvalidArgumentError(
-                op.name, op, f"{error}\n\t [[node {op.name} ({op.location})]]"
-            ) from error
+            raise InvalidArgumentError(op.name, op, f"{error}\n\t {op.node_text}") from error
         for tensor, value in zip(op.outputs, results, strict=False):
             if variable_of(tensor) is None and tensor not in self.values:
                 distinct = self.identity(value) if value in values else value

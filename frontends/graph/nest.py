@@ -123,4 +123,9 @@ def _outline(item: object) -> str:
     if isinstance(item, Mapping):
         return "{" + ", ".join(f"{key!r}: {_outline(item[key])}" for key in sorted(item)) + "}"
     inner = ", ".join(map(_outline, parts(item)))
+    if isinstance(item, tuple) and hasattr(item, "_fields"):
+        pairs = zip(item._fields, item, strict=True)
+        return (
+            f"{type(item).__name__}({', '.join(f'{key}={_outline(part)}' for key, part in pairs)})"
+        )
     return f"({inner})" if isinstance(item, tuple) else f"[{inner}]"

@@ -79,6 +79,13 @@ class Operation:
         return list(own["_class"].list.s) if "_class" in own else [b"loc:@" + self.name.encode()]
 
     @property
+    def node_text(self) -> str:
+        """How an error of a run ends: name, file and line, in TensorFlow 1.15's words."""
+        place = self.location
+        where = f" (defined at {place.file}:{place.line}) " if place.file else ""
+        return f"[[node {self.name}{where}]]"
+
+    @property
     def traceback(self) -> list[tuple[str, int, str, str]]:
         """Where the user's program made this operation: file, line, function, text."""
         return [(self.location.file, self.location.line, "", "")]

@@ -124,7 +124,7 @@ def _shown(op: Operation, arrays: Sequence[Array]) -> list[str]:
 
 def _failed(op: Operation, texts: Sequence[str]) -> InvalidArgumentError:
     message = f"assertion failed: {' '.join(texts)}"
-    return InvalidArgumentError(op.name, op, f"{message}\n\t [[node {op.name} ({op.location})]]")
+    return InvalidArgumentError(op.name, op, f"{message}\n\t {op.node_text}")
 
 
 def _assert_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> Sequence[Value]:
@@ -183,7 +183,7 @@ def _numerics_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) 
         raise InvalidArgumentError(
             op.name, op,
             f"{op.text('message')} : Tensor had {' and '.join(kinds)} values\n"
-            f"\t [[node {op.name} ({op.location})]]",
+            f"\t {op.node_text}",
         )  # fmt: skip
 
     lowering.check(op, all_finite, [has_nan, no_infinite], react)

@@ -111,7 +111,7 @@ def _unfed(op: Operation) -> InvalidArgumentError:
         op.name, op,
         f"You must feed a value for placeholder tensor '{op.name}' with dtype "
         f"{_FEED_NAMES.get(tensor.dtype.name, tensor.dtype.name)}{shape}\n"
-        f"\t [[node {op.name} ({op.location})]]",
+        f"\t {op.node_text}",
     )  # fmt: skip
 
 

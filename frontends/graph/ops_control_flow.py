@@ -163,8 +163,8 @@ def _agree(op: Operation, runs: Sequence[RegionLowering], outputs: Sequence[list
                 raise InvalidArgumentError(
                     op.name, op,
                     f"output {position} of '{op.name}' is {wanted} in one branch and {kind} in "
-                    f"another: shapes that depend on the branch cannot be compiled\n\t [[node "
-                    f"{op.name} ({op.location})]]",
+                    f"another: shapes that depend on the branch cannot be compiled\n\t "
+                    f"{op.node_text}",
                 )  # fmt: skip
             results[position] = shorthand.full(run.builder, wanted.shape, 0, wanted.dtype)
 

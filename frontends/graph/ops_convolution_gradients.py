@@ -232,7 +232,7 @@ def _pulled_back(
             op.name, op,
             f"{op.type}: the gradient has shape {list(cotangent.shape)}, but a "
             f"convolution of the given sizes has {list(result.shape)}\n"
-            f"\t [[node {op.name} ({op.location})]]",
+            f"\t {op.node_text}",
         )  # fmt: skip
     (found,) = differentiate(lowering.builder, [result], [of], [cotangent])
     return shorthand.zeros_like(lowering.builder, of) if found is None else found

@@ -290,7 +290,7 @@ def _values(op: Operation, field: _Field, example: Proto, index: int | None) -> 
 
 
 def _error(op: Operation, message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(op.name, op, f"{message}\n\t [[node {op.name} ({op.location})]]")
+    return InvalidArgumentError(op.name, op, f"{message}\n\t {op.node_text}")
 
 
 def decode_raw(

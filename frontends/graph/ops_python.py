@@ -86,7 +86,7 @@ def _host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Seque
         raise kind(
             op.name, op,
             f"{type(error).__name__}: {error}\n{traceback.format_exc()}\n"
-            f"\t [[node {op.name} ({op.location})]]",
+            f"\t {op.node_text}",
         ) from error  # fmt: skip
     kinds = _kinds(op)
     values = list(made) if isinstance(made, list | tuple) and len(kinds) != 1 else [made]
@@ -127,7 +127,7 @@ def _label(op: Operation) -> str:
 
 
 def _wrong(op: Operation, message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(op.name, op, f"{message}\n\t [[node {op.name} ({op.location})]]")
+    return InvalidArgumentError(op.name, op, f"{message}\n\t {op.node_text}")
 
 
 register(

@@ -38,13 +38,16 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
         return None, None
     first = DEFAULT_GRAPH_SEED if graph.seed is None else graph.seed
     second = graph.last_id if op_seed is None else op_seed
+    for seed in (first, second):
+        if isinstance(seed, str | bytes):
+            raise TypeError(f"a seed is an integer, not {seed!r}")
     pair = (int(first) % _LARGEST_SEED, int(second) % _LARGEST_SEED)
     return (0, _LARGEST_SEED) if pair == (0, 0) else pair
 
 
-def set_random_seed(seed: int) -> None:
-    """Sets the default graph's seed."""
-    get_default_graph().seed = int(seed)
+def set_random_seed(seed: int | None) -> None:
+    """Sets the default graph's seed, which the random ops made after it look at."""
+    get_default_graph().seed = seed
 
 
 def _infer(op: Operation) -> Sequence[Result]:
@@ -79,7 +82,7 @@ def _check_bounds(
     if low is not None and high is not None and 0 not in shape and low.item() >= high.item():
         raise InvalidArgumentError(
             op.name, op, f"Need minval < maxval, got {low.item()} >= {high.item()}\n"
-            f"\t [[node {op.name} ({op.location})]]",
+            f"\t {op.node_text}",
         )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def _scan(reducer: str) -> Lower:
             raise InvalidArgumentError(
                 op.name, op,
                 f"ScanOp: Expected scan axis in the range [{-rank}, {rank}), but got {axis}\n"
-                f"\t [[node {op.name} ({op.location})]]",
+                f"\t {op.node_text}",
             )  # fmt: skip
         exclusive, reverse = op.flag("exclusive"), op.flag("reverse")
         return [cumulative(lowering.builder, values[0], reducer, axis, exclusive, reverse)]

@@ -99,7 +99,7 @@ def _reshape_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -
         raise InvalidArgumentError(
             op.name, op,
             f"Input to reshape is a tensor with {count} values, but the requested shape has "
-            f"{known}\n\t [[node {op.name} ({op.location})]]",
+            f"{known}\n\t {op.node_text}",
         )  # fmt: skip
     return [shorthand.reshape(lowering.builder, values[0], wanted)]
 

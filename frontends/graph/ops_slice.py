@@ -58,7 +58,7 @@ def _strided_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -
         if item.shrink and start is not None and not -length <= start < length:
             raise InvalidArgumentError(
                 op.name, op, f"slice index {start} of dimension {axis} out of bounds.\n"
-                f"\t [[node {op.name} ({op.location})]]",
+                f"\t {op.node_text}",
             )  # fmt: skip
         taken = range(*slice(item.start, item.stop, item.step).indices(length))
         if item.step < 0:
@@ -212,7 +212,7 @@ def _mirror_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
         if max(low, high) > length - skip:
             raise InvalidArgumentError(
                 op.name, op, f"paddings must be no greater than the dimension size {length - skip}:"
-                f" {low}, {high}\n\t [[node {op.name} ({op.location})]]",
+                f" {low}, {high}\n\t {op.node_text}",
             )  # fmt: skip
         before = shorthand.slice_axis(builder, x, axis, skip, skip + low)
         after = shorthand.slice_axis(builder, x, axis, length - skip - high, length - skip)

@@ -90,7 +90,7 @@ def _check_shapes(op: Operation, values: Sequence[Value]) -> None:
     if left != right:
         raise InvalidArgumentError(
             op.name, op, f"{op.type} requires shapes of both tensors to match. lhs shape= {left} "
-            f"rhs shape= {right}\n\t [[node {op.name} ({op.location})]]",
+            f"rhs shape= {right}\n\t {op.node_text}",
         )  # fmt: skip
 
 
@@ -116,9 +116,7 @@ def _count_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) -> 
     before = lowering.read(variable)
 
     def react(arrays: Sequence[Array]) -> None:
-        raise OutOfRangeError(
-            op.name, op, f"Reached limit of {limit}\n\t [[node {op.name} ({op.location})]]"
-        )
+        raise OutOfRangeError(op.name, op, f"Reached limit of {limit}\n\t {op.node_text}")
 
     below = shorthand.compare(builder, "LT", before, shorthand.scalar(builder, limit, before.dtype))
     lowering.check(op, below, (), react)

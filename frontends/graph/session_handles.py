@@ -98,7 +98,7 @@ def _stored(context: HostContext, op: Operation, arrays: Sequence[Array]) -> Arr
     if not isinstance(found, np.ndarray):
         raise InvalidArgumentError(
             op.name, op, f"The tensor with handle '{handle}' is not in the session store.\n"
-            f"\t [[node {op.name} ({op.location})]]",
+            f"\t {op.node_text}",
         )  # fmt: skip
     return found
 

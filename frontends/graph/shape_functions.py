@@ -89,7 +89,7 @@ def _ensure_lower(lowering: Lowering, op: Operation, values: Sequence[Value]) ->
         raise InvalidArgumentError(
             op.name, op,
             f"Shape of tensor {op.inputs[0].op.name} {brackets(values[0].shape)} is not compatible "
-            f"with expected shape {brackets(wanted)}.\n\t [[node {op.name} ({op.location})]]",
+            f"with expected shape {brackets(wanted)}.\n\t {op.node_text}",
         )  # fmt: skip
     return [lowering.identity(values[0])]
 

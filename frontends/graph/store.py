@@ -103,7 +103,7 @@ class NamedStore(Store):
                 variable.name, variable,
                 f"the server's variable {variable.name} has shape {slot.array.shape} and dtype "
                 f"{slot.array.dtype}, not {wanted} and {kind}\n"
-                f"\t [[node {variable.name} ({variable.location})]]",
+                f"\t {variable.node_text}",
             )  # fmt: skip
         return super().slot(variable, shape)
 
@@ -113,7 +113,7 @@ def uninitialized(variable: Operation) -> FailedPreconditionError:
     return FailedPreconditionError(
         variable.name, variable,
         f"Attempting to use uninitialized value {variable.name}\n"
-        f"\t [[node {variable.name} ({variable.location})]]",
+        f"\t {variable.node_text}",
     )  # fmt: skip
 
 

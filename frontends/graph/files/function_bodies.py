@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tensorkiln.frontends.graph.files.graph_errors import BrokenGraphError
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.node_order import parse_input
 from tensorkiln.frontends.graph.files.proto_graph import NodeDef
-from tensorkiln.runtime.errors import ModelError
 
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     line.split()[0]: tuple(line.split()[1:])
@@ -72,7 +72,7 @@ def body(
     """
     signature = function.signature
     if len(signature.input_arg) != len(arguments):
-        raise ModelError(
+        raise BrokenGraphError(
             f"the function {signature.name!r} takes {len(signature.input_arg)} arguments and is "
             f"given {len(arguments)}"
         )
@@ -87,7 +87,9 @@ def body(
             return given[text]
         name, output, number = (*text.split(":"), "", "0")[:3]
         if name not in types or not number.isdigit():
-            raise ModelError(f"the function {signature.name!r} reads {text!r}, which it lacks")
+            raise BrokenGraphError(
+                f"the function {signature.name!r} reads {text!r}, which it lacks"
+            )
         named = OUTPUTS.get(types[name], ())
         place = named.index(output) if output in named else int(number)
         return f"{prefix}/{name}:{place}" if place else f"{prefix}/{name}"

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from tensorkiln.frontends.graph.convert import convert_to_tensor
 from tensorkiln.frontends.graph.files.gradient_frames import without_gradient_frames
+from tensorkiln.frontends.graph.files.graph_errors import BrokenGraphError, UnknownOpError
 from tensorkiln.frontends.graph.files.import_nodes import Node, check_inputs
 from tensorkiln.frontends.graph.files.import_table import builder_of
 from tensorkiln.frontends.graph.files.inline_functions import without_functions
@@ -107,7 +108,7 @@ def _check_supported(nodes: Sequence[Proto]) -> None:
         if builder_of(node) is None:
             missing.setdefault(str(node.op), []).append(str(node.name))
     if missing:
-        raise UnsupportedError(
+        raise UnknownOpError(
             f"the graph has {len(missing)} op types that cannot be read: {listed(missing)}"
         )
 
@@ -200,7 +201,9 @@ class Importer:
         except UnsupportedError:
             raise
         except _BROKEN as error:
-            raise ModelError(f"node {name!r} ({node.type}) cannot be read: {error}") from error
+            raise BrokenGraphError(
+                f"node {name!r} ({node.type}) cannot be read: {error}"
+            ) from error
         self._operations[name] = self._graph.get_operation_by_name(node.name)
 
     def _tensor(self, source: str, index: int) -> Tensor:
@@ -210,7 +213,9 @@ class Importer:
             return self._replaced[key]
         outputs = self._outputs[source]
         if index >= len(outputs):
-            raise ModelError(f"a node reads {key!r}, but {source!r} has {len(outputs)} outputs")
+            raise BrokenGraphError(
+                f"a node reads {key!r}, but {source!r} has {len(outputs)} outputs"
+            )
         return outputs[index]
 
     def _control(self, source: str) -> Operation:

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from tensorkiln.frontends.graph.files.attributes import attribute_proto
 from tensorkiln.frontends.graph.files.export_regions import CONTROL, REGIONS
 from tensorkiln.frontends.graph.files.function_bodies import Body, body, needed
+from tensorkiln.frontends.graph.files.graph_errors import BrokenGraphError
 from tensorkiln.frontends.graph.files.inline_gradients import Gradients
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.node_order import parse_input
 from tensorkiln.frontends.graph.files.proto_graph import GraphDef, NodeDef
 from tensorkiln.frontends.graph.files.region_message import changes_state, region_message
 from tensorkiln.frontends.graph.files.signatures import MARK
-from tensorkiln.runtime.errors import ModelError
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient")
 _BRANCHES = {"If": "If", "StatelessIf": "If", "Case": "Case", "StatelessCase": "Case"}
@@ -73,7 +73,7 @@ class _Inlining:
         """Adds nodes, those of functions in place of what runs these; the names of the nodes that
         are not inside of further regions, in order."""
         if depth > _DEEPEST:
-            raise ModelError(f"functions call each other more than {_DEEPEST} deep")
+            raise BrokenGraphError(f"functions call each other more than {_DEEPEST} deep")
         order: list[str] = []
         for node in self._gradients.rewritten(given, self.renamed):
             kind = str(node.op)
@@ -94,7 +94,9 @@ class _Inlining:
     def _function(self, node: Proto, key: str) -> Proto:
         name = str(node.attr[key].func.name)
         if name not in self._functions:
-            raise ModelError(f"node {node.name!r} runs the function {name!r}, which is missing")
+            raise BrokenGraphError(
+                f"node {node.name!r} runs the function {name!r}, which is missing"
+            )
         return self._functions[name]
 
     def _prefix(self, node: Proto, word: str) -> str:
@@ -137,7 +139,9 @@ class _Inlining:
 
     def _named(self, node: Proto, name: str) -> Proto:
         if name not in self._functions:
-            raise ModelError(f"node {node.name!r} runs the function {name!r}, which is missing")
+            raise BrokenGraphError(
+                f"node {node.name!r} runs the function {name!r}, which is missing"
+            )
         return self._functions[name]
 
     def _loop(self, node: Proto, depth: int) -> str:

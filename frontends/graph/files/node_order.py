@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
+from tensorkiln.frontends.graph.files.graph_errors import BrokenGraphError
 from tensorkiln.frontends.graph.files.messages import Proto
-from tensorkiln.runtime.errors import ModelError
 
 
 def parse_input(text: str) -> tuple[str, int | None]:
@@ -17,7 +17,7 @@ def parse_input(text: str) -> tuple[str, int | None]:
     if not colon:
         return text, 0
     if not (index.isascii() and index.isdigit() and len(index) < 10):
-        raise ModelError(f"{text!r} is no name of a tensor")
+        raise BrokenGraphError(f"{text!r} is no name of a tensor")
     return name, int(index)
 
 
@@ -31,7 +31,7 @@ def in_order(graph_def: Proto) -> list[Proto]:
         done = {node.name for node in ordered}
         stuck = [node.name for node in graph_def.node if node.name not in done]
         shown = ", ".join(repr(name) for name in stuck[:5])
-        raise ModelError(f"the graph has a cycle through {shown}: loops cannot be read")
+        raise BrokenGraphError(f"the graph has a cycle through {shown}: loops cannot be read")
     return ordered
 
 
@@ -41,7 +41,7 @@ def order_of(graph_def: Proto, accepts: Callable[[Proto], bool]) -> list[Proto]:
     nodes: dict[str, Proto] = {}
     for node in graph_def.node:
         if node.name in nodes:
-            raise ModelError(f"the graph has two nodes named {node.name!r}")
+            raise BrokenGraphError(f"the graph has two nodes named {node.name!r}")
         nodes[node.name] = node
     waiting: dict[str, int] = {}
     readers: dict[str, list[str]] = {}
@@ -50,7 +50,7 @@ def order_of(graph_def: Proto, accepts: Callable[[Proto], bool]) -> list[Proto]:
         waiting[name] = len(sources)
         for source in sources:
             if source not in nodes:
-                raise ModelError(f"node {name!r} reads {source!r}, which is not in the graph")
+                raise BrokenGraphError(f"node {name!r} reads {source!r}, which is not in the graph")
             readers.setdefault(source, []).append(name)
     place = {name: number for number, name in enumerate(nodes)}
     ready = [(place[name], name) for name, count in waiting.items() if not count]

@@ -52,7 +52,7 @@ def read_checked(bundle: Checkpoint, key: str, dtype: DType, op: Operation) -> A
 
 def at(op: Operation) -> str:
     """The end of an error text that names the op."""
-    return f"\n\t [[node {op.name} ({op.location})]]"
+    return f"\n\t {op.node_text}"
 
 
 def open_bundle(path: str, op: Operation) -> Checkpoint:

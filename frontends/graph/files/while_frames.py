@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorkiln.frontends.graph.files.export_regions import CONTROL, REGIONS
+from tensorkiln.frontends.graph.files.graph_errors import BrokenGraphError
 from tensorkiln.frontends.graph.files.messages import Proto
 from tensorkiln.frontends.graph.files.node_order import parse_input
 from tensorkiln.frontends.graph.files.proto_graph import GraphDef, NodeDef
 from tensorkiln.frontends.graph.files.region_message import changes_state, region_message
 from tensorkiln.frontends.graph.files.signatures import MARK
-from tensorkiln.runtime.errors import ModelError
 
 _ENTERS = ("Enter", "RefEnter")
 # What a gradient's loop needs of this one; nobody else does.
@@ -60,7 +60,7 @@ def without_frames(definition: Proto) -> Proto:
         for frame in _inner_first(nodes, frames):
             work.rewrite(frame)
     except (KeyError, IndexError) as error:
-        raise ModelError(f"the graph has a broken loop: {error} is missing") from None
+        raise BrokenGraphError(f"the graph has a broken loop: {error} is missing") from None
     result = GraphDef(versions=definition.versions)
     result.node.extend(work.nodes.values())
     return result
@@ -169,7 +169,7 @@ class _Rewriting:
             name = self._new[name].removesuffix(":0")
         else:
             if name in self._new:
-                raise ModelError(f"{text!r} goes round in a circle of constants of loops")
+                raise BrokenGraphError(f"{text!r} goes round in a circle of constants of loops")
         return f"^{parse_input(name)[0]}" if mark else name
 
     def rewrite(self, frame: _Frame) -> None:

@@ -169,7 +169,7 @@ def _crop_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> 
     if min(size) < 1:
         raise invalid(op, "crop dimensions must be positive")
     if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(image)):
-        raise OutOfRangeError(op.name, op, f"box_index has values outside [0, batch_size)\n\t [[node {op.name} ({op.location})]]")  # fmt: skip
+        raise OutOfRangeError(op.name, op, f"box_index has values outside [0, batch_size)\n\t {op.node_text}")  # fmt: skip
     outside = np.float32(float(str(op.attributes["extrapolation_value"])))
     whole = image.astype(np.float32)
     height, width = (int(n) for n in size)

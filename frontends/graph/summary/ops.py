@@ -35,7 +35,7 @@ def _text(array: Array) -> str:
 
 
 def _error(op: Operation, message: str) -> InvalidArgumentError:
-    return InvalidArgumentError(op.name, op, f"{message}\n\t [[node {op.name} ({op.location})]]")
+    return InvalidArgumentError(op.name, op, f"{message}\n\t {op.node_text}")
 
 
 def _scalars(op: Operation, arrays: Sequence[Array]) -> object:

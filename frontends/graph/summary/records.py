@@ -14,7 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from tensorkiln.frontends.graph.errors import DataLossError, NotFoundError, OpError
+from tensorkiln.frontends.graph.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    NotFoundError,
+    OpError,
+)
 from tensorkiln.frontends.graph.files.crc32c import masked_crc32c
 
 _CHUNK = 1 << 16
@@ -112,7 +117,7 @@ class TFRecordWriter:
 
     def _open(self) -> IO[bytes]:
         if self._file is None:
-            raise ValueError("the record file is closed")
+            raise FailedPreconditionError(None, None, "Writer is closed.")
         return self._file
 
     def __enter__(self) -> TFRecordWriter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from compiled.batches import (
@@ -45,4 +46,5 @@ def test_target_agrees_with_the_interpreter(name: str, batch: Sequence[Sample]) 
     found = executable.run({v.name: a for v, a in zip(function.parameters, arrays, strict=True)})
     expected = evaluate(function, arrays)
     for (sample, got), (_, want) in zip(shares(batch, found), shares(batch, expected), strict=True):
-        assert_agrees(sample, got, want)
+        twice = sample.op == "fused_multiply_add" and not target.has_fma  # products rounded, too
+        assert_agrees(replace(sample, exact=False) if twice else sample, got, want)

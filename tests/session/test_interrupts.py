@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -17,6 +17,14 @@ TRIPS = 30_000_000
 @pytest.fixture(autouse=True)
 def _fresh_graph() -> None:
     tf.reset_default_graph()
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def slow_step() -> tuple[object, object, object]:
@@ -53,6 +61,7 @@ def interrupted(call: Callable[[], object], after: float) -> float:
 @pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread(), reason="signals need the main thread"
 )
+@pytest.mark.usefixtures("listening")
 def test_ctrl_c_in_a_compiled_loop() -> None:
     v, trips, step = slow_step()
     with tf.Session() as sess:
@@ -67,6 +76,7 @@ def test_ctrl_c_in_a_compiled_loop() -> None:
         np.testing.assert_allclose(sess.run(v), found + before)
 
 
+@pytest.mark.usefixtures("listening")
 def test_ctrl_c_while_a_step_is_compiled() -> None:
     v = tf.Variable(tf.zeros([3]))
     h = v

@@ -21,7 +21,8 @@ _MOST_OPS = 64
 # What a step computes should not be computed before it once more.
 _COSTLY = frozenset({
     "dot_general", "convolution", "recurrence", "sort", "fft", "lu", "cholesky", "eigh",
-    "log_determinant", "matrix_inverse", "linear_solve",
+    "log_determinant", "matrix_inverse", "linear_solve", "triangular_solve", "sort_by",
+    "householder_qr", "qr", "jacobi_eigen", "jacobi_svd", "svd",
 })  # fmt: skip
 
 

@@ -117,11 +117,11 @@ def test_threads_do_not_change_bits(shape: Shape) -> None:
     [((768, 256, 1024), True), ((700, 256, 1024), False), ((768, 200, 1024), False)],
 )
 def test_large_products_only(shape: Shape, staged: bool) -> None:
-    program = lower(product(shape), target_named("host")).program
+    program = lower(product(shape), target_named("x86-64-v4")).program
     assert len(program.kernels) == (1 if staged else 3)  # two copies otherwise
 
 
 def test_memory_of_copies_does_not_grow_with_depth() -> None:
-    host = target_named("host")
+    host = target_named("x86-64-v4")
     sizes = [lower(product((768, 512, k)), host).program.workspace_bytes for k in (512, 4096)]
     assert sizes[0] == sizes[1]

@@ -179,3 +179,17 @@ def test_without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
         evaluated(tf.image.encode_png(np.zeros((2, 2, 3), np.uint8)))
         with pytest.raises(UnsupportedError, match=r"pip install 'tensorkiln\[image\]'"):
             evaluated(tf.image.decode_jpeg(FILES["jpeg_420"]))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF"])
+def test_too_many_pixels_are_said_to_be_that(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    frames = [images.new("L", (20, 20), k) for k in range(5)]
+    options = {"save_all": True, "append_images": frames[1:]} if form == "GIF" else {}
+    frames[0].save(file, form, **options)
+    # one frame of the GIF file is within the limit, its five frames are not
+    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 900 if form == "GIF" else 100)
+    function = getattr(tf.image, f"decode_{form.lower()}")
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"pixels(.|\n)*node named"):
+        evaluated(function(file.getvalue(), name="named"))

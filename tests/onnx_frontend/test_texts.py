@@ -132,7 +132,7 @@ def test_numbers_are_written_and_read(array: np.ndarray, written: list[str]) -> 
 
 def test_texts_that_are_no_numbers() -> None:
     kind = TensorProto.INT8
-    for text in ("x", "1.5", "", "300"):
+    for text in ("x", "1.5", "", "300", "1_0"):
         with pytest.raises(FeedError, match="node 'n' \\(Cast\\)"):
             one("Cast", texts(text), to=kind)
     np.testing.assert_array_equal(one("Cast", texts("-5", "0"), to=kind), [-5, 0])
@@ -259,6 +259,10 @@ def test_images(monkeypatch: pytest.MonkeyPatch) -> None:
         one("ImageDecoder", data[:40])
     with pytest.raises(ModelError, match="pixel_format"):
         one("ImageDecoder", data, pixel_format="CMYK")
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "MAX_IMAGE_PIXELS", 10)
+        with pytest.raises(FeedError, match="pixels"):
+            one("ImageDecoder", data)
 
     def missing(name: str) -> None:
         raise ImportError(name)

@@ -39,8 +39,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "benchmarks.sizes": ("benchmarks.models", "frontends", "compiler", "runtime"),
     "benchmarks.training.peers": (),
     "benchmarks.training": ("", "frontends", "compiler", "runtime"),
-    "frontends.graph": ("compiler", "runtime"),
-    "frontends.onnx": ("compiler", "runtime"),
+    "frontends.pillow": ("runtime",),
+    "frontends.graph": ("frontends.pillow", "compiler", "runtime"),
+    "frontends.onnx": ("frontends.pillow", "compiler", "runtime"),
     "frontends.cli.bench.peers": (),
     "frontends.cli": (
         "", "frontends.graph", "frontends.onnx", "frontends.cached", "frontends.open_dims",

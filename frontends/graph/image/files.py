@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tensorkiln.frontends.graph.image.bmp import decode_bmp
 from tensorkiln.frontends.graph.image.jpeg import JpegOptions, decode_jpeg
-from tensorkiln.frontends.graph.image.pillow import BROKEN, opened
+from tensorkiln.frontends.pillow import BROKEN, opened
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """uint8 or uint16, [height, width, channels], of a GIF file [frames, height, width, 3]."""
@@ -33,7 +33,7 @@ def decode(data: bytes, channels: int, deep: bool, options: JpegOptions) -> Pixe
     """The pixels of a file; 0 channels: as many as it has.
 
     uint16 if `deep`; values of 8 bits then become the upper ones of 16, those of PNG files the lower
-    ones as well.  ValueError for broken data.
+    ones as well.  ValueError for broken data, TooLargeError for too many pixels.
     """
     name = format_of(data)
     pixels: Pixels
@@ -55,7 +55,7 @@ def _png(data: bytes, channels: int) -> Pixels:
     if channels not in (0, 1, 3, 4):
         raise ValueError(f"channels must be 0, 1, 3, or 4, got {channels}")
     try:
-        image = opened(data, "PNG")
+        image = opened(data, ("PNG",), "decoding PNG")
         image.load()
     except BROKEN:
         raise ValueError(f"Invalid PNG data, size {len(data)}") from None
@@ -97,7 +97,7 @@ def _gif(data: bytes, channels: int) -> Pixels:
     if channels not in (0, 3):
         raise ValueError(f"channels must be 0 or 3 for GIF, got {channels}")
     try:
-        image = opened(data, "GIF")
+        image = opened(data, ("GIF",), "decoding GIF")
         frames = []
         for k in range(image.n_frames):
             image.seek(k)

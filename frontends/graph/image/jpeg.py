@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorkiln.frontends.graph.image.chroma import Plane, interpolated, to_rgb
-from tensorkiln.frontends.graph.image.pillow import BROKEN, imaging, opened
+from tensorkiln.frontends.pillow import BROKEN, imaging, opened
 
 _END = b"\xff\xd9"
 _FAILED = "jpeg::Uncompress failed. Invalid JPEG data or crop window."
@@ -39,13 +39,17 @@ def decode_jpeg(data: bytes, channels: int, options: JpegOptions) -> Plane:
     if channels not in (0, 1, 3):
         raise ValueError(f"JPEG does not support {channels} channels")
     try:
-        image = opened(data + _END if options.recover else data, "JPEG")
+        image = _opened(data + _END if options.recover else data)
         pixels = _pixels(image, channels, options)
     except BROKEN:
         raise ValueError(_FAILED) from None
     if channels == 3 and pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
     return pixels
+
+
+def _opened(data: bytes) -> Any:
+    return opened(data, ("JPEG",), "decoding JPEG")
 
 
 def _pixels(image: Any, channels: int, options: JpegOptions) -> Plane:
@@ -100,7 +104,10 @@ def _with_interpolated_chroma(pixels: Plane, halves: tuple[int, int]) -> Plane:
 
 def jpeg_shape(data: bytes) -> tuple[int, int, int]:
     """Height, width and channels of a JPEG file, of which the beginning is enough."""
-    image = opened(data, "JPEG")
+    try:
+        image = _opened(data)
+    except BROKEN as error:
+        raise ValueError(f"Invalid JPEG data, size {len(data)}: {error}") from None
     return (image.size[1], image.size[0], len(image.getbands()))
 
 

@@ -21,6 +21,7 @@ from tensorkiln.frontends.graph.operation import Operation
 from tensorkiln.frontends.graph.shapes import ShapeError, brackets
 from tensorkiln.frontends.graph.statics import static_integers
 from tensorkiln.frontends.graph.summary.pictures import png
+from tensorkiln.frontends.pillow import TooLargeError
 
 _METHODS = ("", "INTEGER_FAST", "INTEGER_ACCURATE")
 
@@ -90,7 +91,7 @@ def _decoded(op: Operation, data: bytes, deep: bool) -> Pixels:
     channels = op.integer("channels") if "channels" in op.attributes else 0
     try:
         return decode(data, channels, deep, _options(op))
-    except ValueError as error:
+    except (ValueError, TooLargeError) as error:
         raise invalid(op, str(error)) from None
 
 
@@ -171,7 +172,7 @@ def _gif_host(context: HostContext, op: Operation, arrays: Sequence[Array]) -> S
         )  # fmt: skip
     try:
         pixels = decode(data, 3, False, JpegOptions())
-    except ValueError as error:
+    except (ValueError, TooLargeError) as error:
         raise invalid(op, str(error)) from None
     return [pixels if pixels.ndim == 4 else pixels[None]]
 
@@ -198,6 +199,8 @@ def _shape_host(context: HostContext, op: Operation, arrays: Sequence[Array]) ->
     data, dtype = _contents(op, arrays), op.attributes["output_type"]
     try:
         return [np.array(jpeg_shape(data), np.int64 if dtype is int64 else np.int32)]
+    except TooLargeError as error:
+        raise invalid(op, str(error)) from None
     except ValueError:
         raise invalid(op, f"Invalid JPEG data, size {len(data)}") from None
 

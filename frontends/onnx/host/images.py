@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from tensorkiln.compiler.ir.function import Array
 from tensorkiln.frontends.onnx.node import Node
-from tensorkiln.runtime.errors import FeedError, UnsupportedError
+from tensorkiln.frontends.pillow import BROKEN, TooLargeError, opened
+from tensorkiln.runtime.errors import FeedError
 
 _FORMATS = ("BMP", "JPEG", "JPEG2000", "TIFF", "PNG", "WEBP", "PPM")
 
@@ -25,21 +23,11 @@ def decoded(node: Node, arrays: Sequence[Array]) -> list[Array]:
     form = node.string("pixel_format")
     if form not in ("RGB", "BGR", "Grayscale"):
         raise node.invalid(f"pixel_format is {form!r}, not RGB, BGR or Grayscale")
-    images = _imaging(node)
     try:
-        image = images.open(io.BytesIO(stream.tobytes()), formats=_FORMATS)
+        image = opened(stream.tobytes(), _FORMATS, str(node))
         pixels = np.asarray(image.convert("L" if form == "Grayscale" else "RGB"), np.uint8)
-    except (OSError, SyntaxError, EOFError, ValueError, images.DecompressionBombError) as error:
+    except (*BROKEN, TooLargeError) as error:
         raise FeedError(f"{node}: its {stream.size} bytes are no image: {error}") from None
     if form == "Grayscale":
         return [pixels[:, :, np.newaxis]]
     return [np.ascontiguousarray(pixels[:, :, ::-1]) if form == "BGR" else pixels]
-
-
-def _imaging(node: Node) -> Any:
-    try:
-        return importlib.import_module("PIL.Image")
-    except ImportError:
-        raise UnsupportedError(
-            f"{node} needs the package Pillow: pip install 'tensorkiln[image]'"
-        ) from None

@@ -113,9 +113,11 @@ def read(node: Node, array: Array, dtype: DType) -> Array:
 
 def _number(node: Node, text: str, kind: Callable[[str], float]) -> float:
     try:
-        return kind(text)
+        if "_" not in text:  # which Python allows between digits
+            return kind(text)
     except ValueError:
-        raise FeedError(f"{node}: {text[:60]!r} is no number") from None
+        pass
+    raise FeedError(f"{node}: {text[:60]!r} is no number")
 
 
 def _objects(texts: Iterable[str], shape: Sequence[int]) -> Array:

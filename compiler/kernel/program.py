@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorkiln.compiler.ir.function import Op
+from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.text import print_kernel
 
@@ -34,8 +34,9 @@ class Slot:
 class Call:
     """One kernel run on buffers; `nodes` are the user's nodes it stands for.
 
-    `op` is the fusion that it computes, None for a copy that the memory plan wants; `layouts` are
-    the layouts of its operands and results, None for row-major ones.
+    `op` is the fusion that it computes, None for a copy that the memory plan wants, which is one of
+    the value `copied`; `layouts` are the layouts of its operands and results, None for row-major
+    ones.
     """
 
     kernel: int
@@ -45,6 +46,14 @@ class Call:
     bytes: int = 0
     op: Op | None = None
     layouts: tuple[object, ...] = ()
+    copied: Value | None = None
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        """The values that it makes, or makes a copy of."""
+        if self.op is not None:
+            return self.op.results
+        return () if self.copied is None else (self.copied,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,23 @@ def map_steps(
             case Branch():
                 branches = tuple(map_steps(part, slot, kernel) for part in step.branches)
                 return replace(step, index=slot(step.index), branches=branches)
+
+    return tuple(map(mapped, steps))
+
+
+def map_calls(steps: Sequence[Step], call: Callable[[Call], Call]) -> tuple[Step, ...]:
+    """`steps` with every call in them and inside of them replaced."""
+
+    def mapped(step: Step) -> Step:
+        match step:
+            case Call():
+                return call(step)
+            case Loop():
+                condition, body = map_calls(step.condition, call), map_calls(step.body, call)
+                return replace(step, condition=condition, body=body)
+            case Branch():
+                branches = tuple(map_calls(part, call) for part in step.branches)
+                return replace(step, branches=branches)
 
     return tuple(map(mapped, steps))
 

@@ -2,132 +2,83 @@
 
 A fused function at capacity (compiler/sizes) computes every place of its arrays; a call asks for
 the first ones of its results only.  Going backward, each op tells what of its operands the part
-that is needed of its result needs, as factors of each dim.  Saying all is always right, so ops
-without a rule say that.
+that is needed of its result needs, as factors of each dim (demand_rules.py).  Saying all is always
+right, so ops without a rule say that.
+
+Of what a loop carries, one trip may need what the trip before made: what is asked of its results
+grows until its body asks for no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
-
-import numpy as np
 
 from tensorkiln.compiler.ir.dims import Affine, Dim, add_dims, least_dim, scale_dim
-from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Function, Op, Value
-from tensorkiln.compiler.ops import REGISTRY
+from tensorkiln.compiler.lower.demand_known import Known, carried
+from tensorkiln.compiler.lower.demand_rules import RULES, Need, elementwise, whole
 from tensorkiln.compiler.ops.composite_attention import attention_operands
-from tensorkiln.compiler.ops.dot import sides
-from tensorkiln.compiler.ops.record import Element
-from tensorkiln.compiler.sizes.factors import (
-    Dims,
-    Factor,
-    Factors,
-    capacity,
-    closed,
-    closed_dims,
-    normal,
-    regroup,
-)
+from tensorkiln.compiler.sizes.factors import Dims, Factor, Factors, closed, normal
 
-Need: TypeAlias = Dims  # how much of each dim is needed
+_ROUNDS = 32  # of a loop's body, after which all of what it carries is needed
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of values that tell sizes.
+class Asked:
+    """What is needed of a function's results, None where nothing, and known of its parameters."""
 
-    `counts` are scalars (and what repeats them) that are sizes or integers; `places` are vectors
-    of 0, 1, 2, ...; `masks` are true at the first so many places of a dim.
-    """
-
-    counts: dict[Value, Dim]
-    places: dict[Value, None]
-    masks: dict[Value, tuple[int, Dim]]
+    results: tuple[Need | None, ...]
+    known: Known
 
 
-def needs(
-    function: Function, results: Sequence[Dims], sizes: Mapping[Value, Dim]
-) -> dict[Value, Need]:
-    """What is needed of every value of a fused function whose results are used as `results` say.
+def asked_of(function: Function, results: Sequence[Dims], sizes: Mapping[Value, Dim]) -> Asked:
+    """What callers ask of a function whose results they use as `results` say.
 
     `sizes` are the parameters that tell the sizes of a call.
     """
-    known = _Known(dict(sizes), {}, {})
-    for op in function.ops:
-        _learn(op, known)
-    found: dict[Value, Need] = {}
-    for value, dims in zip(function.results, results, strict=True):
-        _ask(found, value, tuple(map(normal, dims)))
+    asked: list[Need | None] = [tuple(map(normal, dims)) for dims in results]
     for position in function.aliases:  # state is kept whole
-        _ask(found, function.results[position], whole(function.results[position]))
+        asked[position] = whole(function.results[position])
+    return Asked(tuple(asked), Known.of(sizes))
+
+
+def needs(function: Function, asked: Asked) -> dict[Value, Need]:
+    """What is needed of the values of a fused function; nothing of one that is missing."""
+    known = asked.known.after(function.ops)
+    return _backward(function, asked.results, known)
+
+
+def inside(function: Function, asked: Asked) -> dict[Op, tuple[Asked, ...]]:
+    """What is asked of the regions of a fused function's loops and branches."""
+    known = asked.known.after(function.ops)
+    found = _backward(function, asked.results, known)
+    ways = {"while": _of_loop, "case": _of_branch}
+    return {op: ways[op.name](op, found, known)[1] for op in function.ops if op.name in ways}
+
+
+def add_needs(into: dict[Value, Need], more: Mapping[Value, Need]) -> None:
+    """Adds `more` that is needed of values."""
+    for value, need in more.items():
+        _ask(into, value, need)
+
+
+def _backward(
+    function: Function, results: Sequence[Need | None], known: Known
+) -> dict[Value, Need]:
+    found: dict[Value, Need] = {}
+    _ask_all(found, function.results, results)
     for op in reversed(function.ops):
-        for operand, need in zip(op.operands, _of_op(op, found, known), strict=True):
-            _ask(found, operand, need)
+        _ask_all(found, op.operands, _of_op(op, found, known))
     return found
 
 
-def whole(value: Value) -> Need:
-    """All of a value."""
-    return tuple(map(normal, closed_dims(value.shape)))
-
-
-def _learn(op: Op, known: _Known) -> None:
-    """Takes note of results that are sizes or masks."""
-    counts, masks = known.counts, known.masks
-    match op.name:
-        case "fusion":
-            (region,) = op.regions
-            _rename(known, op.operands, region.parameters)
-            for each in region.ops:
-                _learn(each, known)
-            _rename(known, region.results, op.results)
-        case "broadcast_in_dim":
-            (x,) = op.operands
-            if x in counts:
-                counts[op.result] = counts[x]
-            elif x in masks:
-                axis, dim = masks[x]
-                masks[op.result] = (op.ints("dimensions")[axis], dim)
-        case "compare" if op.string("direction") in ("LT", "GT") and op.result.type.rank == 1:
-            place, number = op.operands if op.string("direction") == "LT" else op.operands[::-1]
-            if number in counts and place in known.places:
-                masks[op.result] = (0, counts[number])
-        case "iota" if op.result.type.rank == 1:
-            known.places[op.result] = None
-        case "constant" if op.result.dtype is I32:
-            array = op.array("value")
-            if array.ndim == 0:
-                counts[op.result] = int(array)
-            elif array.ndim == 1 and bool((array == np.arange(array.size)).all()):
-                known.places[op.result] = None
-        case "add" | "multiply":
-            a, b = (counts.get(v) for v in op.operands)
-            if a is not None and b is not None:
-                _combine(op, a, b, counts)
-        case _:
-            pass
-
-
-def _combine(op: Op, a: Dim, b: Dim, counts: dict[Value, Dim]) -> None:
-    if op.name == "add":
-        counts[op.result] = add_dims(a, b)
-    elif isinstance(b, int):
-        counts[op.result] = scale_dim(a, b)
-    elif isinstance(a, int):
-        counts[op.result] = scale_dim(b, a)
-
-
-def _rename(known: _Known, old: Sequence[Value], new: Sequence[Value]) -> None:
-    for a, b in zip(old, new, strict=True):
-        if a in known.counts:
-            known.counts[b] = known.counts[a]
-        if a in known.masks:
-            known.masks[b] = known.masks[a]
-        if a in known.places:
-            known.places[b] = None
+def _ask_all(
+    found: dict[Value, Need], values: Iterable[Value], wanted: Iterable[Need | None]
+) -> None:
+    for value, need in zip(values, wanted, strict=True):
+        if need is not None:
+            _ask(found, value, need)
 
 
 def _ask(found: dict[Value, Need], value: Value, need: Need) -> None:
@@ -150,42 +101,74 @@ def _either(a: Factors, b: Factors, size: int) -> Factors:
     return closed(size)
 
 
-def _of_op(op: Op, found: Mapping[Value, Need], known: _Known) -> list[Need]:
-    every = [whole(v) for v in op.operands]
+def _of_op(op: Op, found: Mapping[Value, Need], known: Known) -> Sequence[Need | None]:
+    match op.name:
+        case "while":
+            return _of_loop(op, found, known)[0]
+        case "case":
+            return _of_branch(op, found, known)[0]
+        case "fusion":
+            return _of_fusion(op, found, known)
     asked = [found[v] for v in op.results if v in found]
     if not asked:
-        return every
-    if op.name == "fusion":
-        return _of_region(op, found, known)
+        return [None] * len(op.operands)
+    every = [whole(v) for v in op.operands]
     if len(op.results) > 1:
         return every
     if op.name == "select":
         return _select(op, asked[0], known)
     if op.name == "attention":
         return _attention(op, asked[0], known)
-    rule = _RULES.get(op.name)
-    return list(rule(op, asked[0])) if rule is not None else every
+    rule = RULES.get(op.name)
+    return rule(op, asked[0]) if rule is not None else every
 
 
-def _of_region(op: Op, found: Mapping[Value, Need], known: _Known) -> list[Need]:
+def _of_fusion(op: Op, found: Mapping[Value, Need], known: Known) -> list[Need | None]:
     (region,) = op.regions
-    inner: dict[Value, Need] = {}
-    for result, value in zip(op.results, region.results, strict=True):
-        _ask(inner, value, found.get(result, whole(result)))
-    for each in reversed(region.ops):
-        for operand, need in zip(each.operands, _of_op(each, inner, known), strict=True):
-            _ask(inner, operand, need)
-    return [inner.get(p, whole(p)) for p in region.parameters]
+    inner = _backward(region, [found.get(v) for v in op.results], known)
+    return [inner.get(p) for p in region.parameters]
 
 
-def _elementwise(op: Op, need: Need) -> list[Need]:
-    shape = op.result.shape
-    return [need if v.shape == shape else whole(v) for v in op.operands]
+def _of_loop(
+    op: Op, found: Mapping[Value, Need], known: Known
+) -> tuple[list[Need | None], tuple[Asked, ...]]:
+    """What a loop needs of its operands, and what it asks of its condition and body."""
+    cond, body = op.regions
+    sides = [known.renamed(*carried(op, region.parameters)) for region in (cond, body)]
+    test = Asked(tuple(map(whole, cond.results)), sides[0])
+    state = {v: found[v] for v in op.results if v in found}
+    _ask_all(state, op.results, map(needs(cond, test).get, cond.parameters))
+    for _ in range(_ROUNDS):
+        before = dict(state)
+        trip = Asked(tuple(map(before.get, op.results)), sides[1])
+        _ask_all(state, op.results, map(needs(body, trip).get, body.parameters))
+        if state == before:
+            if len(state) == len(op.results):
+                break
+            # Nobody needs these: a trip computes them all the same.
+            state |= {v: whole(v) for v in op.results if v not in state}
+    else:
+        state = {v: whole(v) for v in op.results}
+    every = tuple(state[v] for v in op.results)
+    return list(every), (test, Asked(every, sides[1]))
 
 
-def _select(op: Op, need: Need, known: _Known) -> list[Need]:
+def _of_branch(
+    op: Op, found: Mapping[Value, Need], known: Known
+) -> tuple[list[Need | None], tuple[Asked, ...]]:
+    """What a choice needs of its operands, and what it asks of its branches."""
+    index, *values = op.operands
+    results = tuple(map(found.get, op.results))
+    asked = tuple(Asked(results, known.renamed(values, r.parameters)) for r in op.regions)
+    state = {index: whole(index)}
+    for region, own in zip(op.regions, asked, strict=True):
+        _ask_all(state, values, map(needs(region, own).get, region.parameters))
+    return [state.get(v) for v in op.operands], asked
+
+
+def _select(op: Op, need: Need, known: Known) -> list[Need]:
     """Behind a mask nothing is needed of what it keeps out."""
-    condition, on_true, on_false = _elementwise(op, need)
+    condition, on_true, on_false = elementwise(op, need)
     mask = known.masks.get(op.operands[0])
     if mask is not None and isinstance(mask[1], Affine):
         axis, dim = mask
@@ -194,132 +177,7 @@ def _select(op: Op, need: Need, known: _Known) -> list[Need]:
     return [condition, on_true, on_false]
 
 
-def _broadcast(op: Op, need: Need) -> list[Need]:
-    (x,) = op.operands
-    axes = op.ints("dimensions")
-    return [
-        tuple(
-            need[axis] if size == op.result.shape[axis] else closed(size)
-            for size, axis in zip(x.shape, axes, strict=True)
-        )
-    ]
-
-
-def _reshape(op: Op, need: Need) -> list[Need]:
-    (x,) = op.operands
-    dims = regroup(need, x.shape)
-    return [whole(x) if dims is None else tuple(map(normal, dims))]
-
-
-def _transpose(op: Op, need: Need) -> list[Need]:
-    found = list(need)
-    for axis, source in enumerate(op.ints("permutation")):
-        found[source] = need[axis]
-    return [tuple(found)]
-
-
-def _slice(op: Op, need: Need) -> list[Need]:
-    (x,) = op.operands
-    rows = zip(op.ints("start"), op.ints("strides"), x.shape, need, strict=True)
-    return [
-        tuple(
-            _resized(n, size) if start == 0 and stride == 1 else closed(size)
-            for start, stride, size, n in rows
-        )
-    ]
-
-
-def _pad(op: Op, need: Need) -> list[Need]:
-    x, fill = op.operands
-    rows = zip(op.ints("low"), op.ints("interior"), x.shape, need, strict=True)
-    kept = tuple(
-        _resized(n, size) if low == 0 and inner == 0 else closed(size)
-        for low, inner, size, n in rows
-    )
-    return [kept, whole(fill)]
-
-
-def _resized(dim: Factors, size: int) -> Factors:
-    """The same first places of a dim of another size."""
-    if len(dim) > 1:
-        return dim if capacity(dim) == size else closed(size)
-    return (Factor(size, dim[0].extent),)
-
-
-def _concatenate(op: Op, need: Need) -> list[Need]:
-    axis = op.integer("dimension")
-    return [
-        tuple(
-            closed(size) if k == axis else n
-            for k, (size, n) in enumerate(zip(v.shape, need, strict=True))
-        )
-        for v in op.operands
-    ]
-
-
-def _reduce(op: Op, need: Need) -> list[Need]:
-    (x,) = op.operands
-    folded = op.ints("dimensions")
-    kept = iter(need)
-    return [
-        tuple(closed(size) if axis in folded else next(kept) for axis, size in enumerate(x.shape))
-    ]
-
-
-def _dot(op: Op, need: Need) -> list[Need]:
-    a, b = op.operands
-    left, right = sides(op.attributes, (a.type.rank, b.type.rank))
-    batch, rest = need[: len(left.batch)], iter(need[len(left.batch) :])
-    found = []
-    for value, side in ((a, left), (b, right)):
-        own = list(whole(value))
-        for axis, n in zip(side.batch, batch, strict=True):
-            own[axis] = n
-        for axis in side.free:
-            own[axis] = next(rest)
-        found.append(tuple(own))
-    return found
-
-
-def _convolution(op: Op, need: Need) -> list[Need]:
-    x, kernel = op.operands
-    own = list(whole(x))
-    if op.integer("batch_groups") == 1:
-        own[op.ints("lhs_spec")[0]] = need[op.ints("out_spec")[0]]
-    return [tuple(own), whole(kernel)]
-
-
-def _window(op: Op, need: Need) -> list[Need]:
-    (x,) = op.operands
-    rows = zip(op.ints("window"), op.ints("strides"), x.shape, op.result.shape, need, strict=True)
-    return [
-        tuple(
-            n if window == stride == 1 and size == made else closed(size)
-            for window, stride, size, made, n in rows
-        )
-    ]
-
-
-def _winograd_input(op: Op, need: Need) -> list[Need]:
-    """Tiles lie in the order of batch, row, column."""
-    (x,) = op.operands
-    batch = op.ints("spec")[0]
-    own = list(whole(x))
-    tiles = op.result.shape[1] // x.shape[batch]
-    dims = regroup((need[1],), (x.shape[batch], tiles))
-    if dims is not None:
-        own[batch] = normal(dims[0])
-    return [tuple(own)]
-
-
-def _winograd_output(op: Op, need: Need) -> list[Need]:
-    x = op.operands[0]
-    batch = op.ints("spec")[0]
-    tiles = x.shape[1] // op.result.shape[batch]
-    return [(closed(x.shape[0]), normal((*need[batch], Factor(tiles, tiles))), closed(x.shape[2]))]
-
-
-def _attention(op: Op, need: Need, known: _Known) -> list[Need]:
+def _attention(op: Op, need: Need, known: Known) -> list[Need]:
     """Batch and heads come first in all operands; rows of queries are those of the result."""
     given = attention_operands(op)
     query, *others = op.operands
@@ -336,38 +194,3 @@ def _attention(op: Op, need: Need, known: _Known) -> list[Need]:
             own[1] = (Factor(value.shape[1], count),)
         found.append(tuple(own))
     return found
-
-
-def _gather(op: Op, need: Need) -> list[Need]:
-    x, indices = op.operands
-    vector = op.integer("index_vector_dim")
-    offsets = op.ints("offset_dims")
-    batch = iter(n for axis, n in enumerate(need) if axis not in offsets)
-    own = tuple(
-        closed(size) if axis == vector else next(batch) for axis, size in enumerate(indices.shape)
-    )
-    return [whole(x), own]
-
-
-_ELSEWHERE = ("dynamic_slice", "dynamic_update_slice", "bitcast_convert", "reverse")
-
-_RULES: Mapping[str, Callable[[Op, Need], Sequence[Need]]] = {
-    **{
-        record.name: _elementwise
-        for record in REGISTRY
-        if isinstance(record.lowering, Element) and record.name not in _ELSEWHERE
-    },
-    "broadcast_in_dim": _broadcast,
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "slice": _slice,
-    "pad": _pad,
-    "concatenate": _concatenate,
-    "gather": _gather,
-    "reduce": _reduce,
-    "dot_general": _dot,
-    "convolution": _convolution,
-    "reduce_window": _window,
-    "winograd_input": _winograd_input,
-    "winograd_output": _winograd_output,
-}

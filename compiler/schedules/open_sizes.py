@@ -14,11 +14,20 @@ from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.limits import Limit
 from tensorkiln.compiler.kernel.own_reads import without_own_reads
-from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, align, map_steps
+from tensorkiln.compiler.kernel.program import (
+    Call,
+    Program,
+    Slot,
+    Step,
+    align,
+    map_calls,
+    map_steps,
+)
 from tensorkiln.compiler.kernel.restrict import restrict
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
-from tensorkiln.compiler.lower.demand import Need, needs, whole
+from tensorkiln.compiler.lower.demand import Asked, asked_of
+from tensorkiln.compiler.lower.demand_rules import Need, whole
 from tensorkiln.compiler.lower.layout import Layout, row_major
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Loops
@@ -46,11 +55,11 @@ class _Sizes:
         return [self.slots[name] for name in names]
 
 
-def wanted_values(function: Function, bounded: Bounded) -> dict[Value, Need]:
-    """What calls need of the values of the fused `function`, made of that of `bounded`."""
+def asked_by_calls(function: Function, bounded: Bounded) -> Asked:
+    """What calls ask of the fused `function`, made of that of `bounded`."""
     first = len(function.parameters) - len(bounded.symbols)
     scalars = zip(function.parameters[first:], bounded.symbols, strict=True)
-    return needs(function, bounded.outputs, {v: Affine(((s, 1),)) for v, s in scalars})
+    return asked_of(function, bounded.outputs, {v: Affine(((s, 1),)) for v, s in scalars})
 
 
 def open_program(
@@ -62,7 +71,7 @@ def open_program(
 ) -> Program:
     """`program`, of the fused `function`, for calls of any sizes that `bounded` allows.
 
-    `wanted` is what `wanted_values` tells.
+    `wanted` is what calls need of its values and of those in its regions.
     """
     first = len(function.parameters) - len(bounded.symbols)
     sizes = _Sizes(
@@ -71,12 +80,7 @@ def open_program(
         {s.name: Slot("argument", first + k) for k, s in enumerate(bounded.symbols)},
     )
     kernels = _Kernels(program.kernels)
-    steps: list[Step] = []
-    for step in program.steps:
-        if isinstance(step, Call) and step.op is not None:
-            steps.append(_restricted(step, kernels, wanted, sizes))
-        else:
-            steps.append(step)
+    steps = map_calls(program.steps, lambda call: _restricted(call, kernels, wanted, sizes))
 
     moved: dict[Slot, Slot] = {}
     before: list[Step] = []
@@ -131,11 +135,9 @@ class _Kernels:
 
 def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], sizes: _Sizes) -> Call:
     """The call of a kernel that stops where the sizes end."""
-    op = call.op
-    assert op is not None
     kernel = kernels.all[call.kernel]
-    results = op.results
-    layouts = call.layouts[len(op.operands) :]
+    results = call.results
+    layouts = call.layouts[len(call.layouts) - len(results) :] if results else ()
     limits: dict[str, list[Limit | None]] = {}
     dims: list[Dim] = []
     for buffer, value, layout in zip(kernel.written, results, layouts, strict=True):
@@ -149,7 +151,7 @@ def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], siz
     lets = [let for _, let in reads]
 
     def make(kernel: Kernel) -> Kernel:
-        own = without_own_reads(kernel, limits) if _has_own_loops(op) else limits
+        own = without_own_reads(kernel, limits) if _has_own_loops(call.op) else limits
         return restrict(kernel, own, [b for b, _ in reads], lets, least)
 
     key = tuple(tuple(limit) for limit in limits.values()), tuple(lets)
@@ -159,8 +161,10 @@ def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], siz
     return replace(call, kernel=number, slots=slots)
 
 
-def _has_own_loops(op: Op) -> bool:
+def _has_own_loops(op: Op | None) -> bool:
     """True if the loops are an op's own ones, which may compute in place."""
+    if op is None:
+        return False
     ops = op.regions[0].ops if op.name == "fusion" else (op,)
     return any(isinstance(REGISTRY[each.name].lowering, Loops) for each in ops)
 

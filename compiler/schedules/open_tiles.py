@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tensorkiln.compiler.ir.dims import Dim, substitute
 from tensorkiln.compiler.ir.function import Op, Value
-from tensorkiln.compiler.lower.demand import Need
+from tensorkiln.compiler.lower.demand_rules import Need
 from tensorkiln.compiler.schedules.tiling import Tiling, Turns
 from tensorkiln.compiler.sizes.factors import is_open
 from tensorkiln.compiler.sizes.factors import prefix as first_places

@@ -21,6 +21,8 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.assign import assign_buffers
 from tensorkiln.compiler.lower.body import place_for
 from tensorkiln.compiler.lower.constants import Constants
+from tensorkiln.compiler.lower.demand import Asked, add_needs, inside, needs
+from tensorkiln.compiler.lower.demand_rules import Need
 from tensorkiln.compiler.lower.joining import CONTROL, Joining, inner_bytes
 from tensorkiln.compiler.lower.late_updates import late_updates
 from tensorkiln.compiler.lower.layout import Layout
@@ -32,7 +34,7 @@ from tensorkiln.compiler.schedules.equal_groups import EqualGroups
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.layouts import AnyTiling, assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
-from tensorkiln.compiler.schedules.open_sizes import open_program, wanted_values
+from tensorkiln.compiler.schedules.open_sizes import asked_by_calls, open_program
 from tensorkiln.compiler.schedules.open_tiles import sure_tiles
 from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.compiler.sizes.bound import Bounded
@@ -54,71 +56,97 @@ def lower_function(
     itself then has none.
     """
     constants = Constants() if shared is None else shared
-    making = _Making(target, EqualGroups(), constants)
-    program = _lowered(fused, making, bounded=bounded)
+    program = _lowered(fused, _Making(target, EqualGroups(), constants, bounded, {}))
     return program if shared is not None else replace(program, constants=constants.blob())
 
 
 @dataclass(frozen=True, slots=True)
 class _Making:
-    """What a program and those of its regions have in common."""
+    """What a program and those of its regions have in common.
+
+    `wanted` is what calls of open sizes need of the values of functions that have been lowered.
+    """
 
     target: Target
     equal: EqualGroups
     constants: Constants
+    bounded: Bounded | None
+    wanted: dict[Value, Need]
 
 
-def _lowered(
-    fused: Function,
-    making: _Making,
-    inner: bool = False,
-    invariants: Sequence[Value] = (),
-    bounded: Bounded | None = None,
-) -> Program:
-    """The program of a function, or of a region (`inner`), whose results others read;
-    `invariants` are the parameters of a body that no trip changes."""
-    target, equal = making.target, making.equal
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """What a region is asked for where sizes are open, and the parameters of a body that no trip
+    changes."""
+
+    asked: Asked | None
+    invariants: Sequence[Value] = ()
+
+
+def _lowered(fused: Function, making: _Making, region: _Region | None = None) -> Program:
+    """The program of a function, or of a region, whose results others read.
+
+    A region's kernels are for all sizes: the program around it restricts them to a call's.
+    """
+    target, equal, bounded = making.target, making.equal, making.bounded
     # Kernels that are restricted to a call's sizes have results only.
     laid_out = assign_layouts(fused, target, staging=bounded is None)
+    invariants = region.invariants if region else ()
     once = run_once(laid_out.function, invariants) if invariants else None
     function = late_updates(once.function if once else laid_out.function)
     layouts = laid_out.layouts
     is_final = _finals(function)
-    wanted = None if bounded is None else wanted_values(function, bounded)
+    asked = _asked(function, making, region)
+    if asked is not None:
+        add_needs(making.wanted, needs(function, asked))
 
     def tiling_of(op: Op) -> AnyTiling | None:
         tiling = laid_out.tilings.get(op)
-        if bounded is None or wanted is None or not isinstance(tiling, Tiling):
+        if bounded is None or not isinstance(tiling, Tiling):
             return tiling
-        return sure_tiles(op, tiling, wanted, bounded.least)
+        return sure_tiles(op, tiling, making.wanted, bounded.least)
 
     kernels = {
-        op: _kernel(op, target, equal, layouts, tiling_of(op), not inner and is_final(op))
+        op: _kernel(op, target, equal, layouts, tiling_of(op), region is None and is_final(op))
         for op in function.ops
         if op.name == "fusion"
     }
-    regions = {op: _lowered_regions(op, making) for op in function.ops if op.name in CONTROL}
+    regions = _lowered_regions(function, making, asked)
     program = assemble(
         function, kernels, layouts, lambda group: schedule_loops(group, target), making.constants,
         regions, once,
     )  # fmt: skip
-    if bounded is None or wanted is None:
+    if bounded is None or region is not None:
         return program
-    return open_program(program, function, bounded, wanted, target)
+    return open_program(program, function, bounded, making.wanted, target)
 
 
-def _lowered_regions(op: Op, making: _Making) -> tuple[Program, ...]:
-    """The programs of a loop's or branch's regions; a body's results take its parameters' memory."""
-    if op.name != "while":
-        return tuple(_lowered(region, making, inner=True) for region in op.regions)
-    cond, body = op.regions
-    pairs = zip(body.parameters, body.results, strict=True)
-    invariants = [parameter for parameter, result in pairs if parameter is result]
-    aliases = {k: k for k in range(len(body.parameters))}
-    return (
-        _lowered(cond, making, inner=True),
-        _lowered(replace(body, aliases=aliases), making, inner=True, invariants=invariants),
-    )
+def _asked(function: Function, making: _Making, region: _Region | None) -> Asked | None:
+    """What is needed of the results of a function, None where sizes are not open."""
+    if making.bounded is None:
+        return None
+    return asked_by_calls(function, making.bounded) if region is None else region.asked
+
+
+def _lowered_regions(
+    function: Function, making: _Making, asked: Asked | None
+) -> dict[Op, tuple[Program, ...]]:
+    """The programs of the regions of loops and branches; a body's results take its parameters'
+    memory."""
+    questions = inside(function, asked) if asked is not None else {}
+    found: dict[Op, tuple[Program, ...]] = {}
+    for op in function.ops:
+        if op.name not in CONTROL:
+            continue
+        own = [_Region(each) for each in questions.get(op, [None] * len(op.regions))]
+        regions = list(op.regions)
+        if op.name == "while":
+            body = regions[1]
+            pairs = zip(body.parameters, body.results, strict=True)
+            own[1] = replace(own[1], invariants=[p for p, result in pairs if p is result])
+            regions[1] = replace(body, aliases={k: k for k in range(len(body.parameters))})
+        found[op] = tuple(map(_lowered, regions, [making] * len(regions), own))
+    return found
 
 
 def assemble(
@@ -293,7 +321,8 @@ def _copy(
         "copy", region, (place_for(value, None, "in0"),), (place_for(result, None, "out0"),)
     )
     kernel = copying(group)
-    return Call(table.number(kernel), (source, to), (), 0, 2 * value.type.bytes)
+    moved = 2 * value.type.bytes
+    return Call(table.number(kernel), (source, to), bytes=moved, layouts=(None, None), copied=value)
 
 
 __all__ = ["Buffer", "assemble", "group_of", "lower_function"]

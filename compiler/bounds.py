@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import generate, lower
+from tensorkiln.compiler.sizes.bound import Bounded
 from tensorkiln.runtime.errors import BoundsError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
@@ -18,10 +19,16 @@ _MOST = 20  # different accesses that are told
 
 
 class CheckedCode:
-    """`function` compiled for `target`, which this machine can run, with checks."""
+    """`function` compiled for `target`, which this machine can run, with checks.
 
-    def __init__(self, function: Function, target: Target, threads: int = 0) -> None:
-        stages = lower(function, target, checked=True)
+    With `bounded`, of which it is the function, calls are of any sizes that it allows: arrays are
+    dense at the sizes of a call, at the start of buffers for the largest ones.
+    """
+
+    def __init__(
+        self, function: Function, target: Target, threads: int = 0, bounded: Bounded | None = None
+    ) -> None:
+        stages = lower(function, target, bounded=bounded, checked=True)
         self._nodes = {
             stages.program.kernels[call.kernel].name: ", ".join(call.nodes)
             for call in stages.program.calls

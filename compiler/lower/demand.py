@@ -169,11 +169,10 @@ def _of_branch(
 def _select(op: Op, need: Need, known: Known) -> list[Need]:
     """Behind a mask nothing is needed of what it keeps out."""
     condition, on_true, on_false = elementwise(op, need)
-    mask = known.masks.get(op.operands[0])
-    if mask is not None and isinstance(mask[1], Affine):
-        axis, dim = mask
-        inside = (Factor(op.result.shape[axis], dim),)
-        on_true = (*on_true[:axis], inside, *on_true[axis + 1 :])
+    for axis, dim in known.masks.get(op.operands[0], {}).items():
+        if isinstance(dim, Affine):
+            inside = (Factor(op.result.shape[axis], dim),)
+            on_true = (*on_true[:axis], inside, *on_true[axis + 1 :])
     return [condition, on_true, on_false]
 
 

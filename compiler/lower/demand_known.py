@@ -17,12 +17,12 @@ class Known:
     """What is known of values that tell sizes.
 
     `counts` are scalars (and what repeats them) that are sizes or integers; `places` are vectors
-    of 0, 1, 2, ...; `masks` are true at the first so many places of a dim.
+    of 0, 1, 2, ...; `masks` are true at the first so many places of some dims.
     """
 
     counts: dict[Value, Dim]
     places: dict[Value, None]
-    masks: dict[Value, tuple[int, Dim]]
+    masks: dict[Value, Mapping[int, Dim]]
 
     @staticmethod
     def of(counts: Mapping[Value, Dim]) -> Known:
@@ -70,12 +70,12 @@ def _learn(op: Op, known: Known) -> None:
             if x in counts:
                 counts[op.result] = counts[x]
             elif x in masks:
-                axis, dim = masks[x]
-                masks[op.result] = (op.ints("dimensions")[axis], dim)
+                axes = op.ints("dimensions")
+                masks[op.result] = {axes[axis]: dim for axis, dim in masks[x].items()}
         case "compare" if op.string("direction") in ("LT", "GT") and op.result.type.rank == 1:
             place, number = op.operands if op.string("direction") == "LT" else op.operands[::-1]
             if number in counts and place in known.places:
-                masks[op.result] = (0, counts[number])
+                masks[op.result] = {0: counts[number]}
         case "iota" if op.result.type.rank == 1:
             known.places[op.result] = None
         case "constant" if op.result.dtype is I32:
@@ -84,6 +84,10 @@ def _learn(op: Op, known: Known) -> None:
                 counts[op.result] = int(array)
             elif array.ndim == 1 and bool((array == np.arange(array.size)).all()):
                 known.places[op.result] = None
+        case "and" if all(v in masks for v in op.operands):
+            one, other = (masks[v] for v in op.operands)
+            if one.keys().isdisjoint(other):
+                masks[op.result] = {**one, **other}
         case "add" | "multiply":
             a, b = (counts.get(v) for v in op.operands)
             if a is not None and b is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from ops.samples import Sample, all_samples, type_of
+from ops.samples import Sample, all_samples, assert_agrees, type_of
 
 from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array, Function
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.ops import REGISTRY, Builder
 
 SAMPLES: tuple[Sample, ...] = tuple(s for s in all_samples() if s.op != "fusion")
@@ -52,6 +54,15 @@ def shares(
         count = len(builder.op(sample.op, operands, sample.attributes, sample.regions))
         yield sample, rest[:count]
         rest = rest[count:]
+
+
+def assert_shares_agree(
+    batch: Sequence[Sample], found: Sequence[Array], expected: Sequence[Array], target: Target
+) -> None:
+    """Each sample's results on `target` against the expected ones."""
+    for (sample, got), (_, want) in zip(shares(batch, found), shares(batch, expected), strict=True):
+        twice = sample.op == "fused_multiply_add" and not target.has_fma  # products rounded, too
+        assert_agrees(replace(sample, exact=False) if twice else sample, got, want)
 
 
 def representative(samples: Sequence[Sample], *kinds: int) -> list[Sample]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from compiled.batches import arrays_of, batch_name, batches, build_batch, shares
+from compiled.batches import arrays_of, assert_shares_agree, batch_name, batches, build_batch
 from ops.derived import accepts, derived_samples, use_of
-from ops.samples import Sample, all_samples, assert_agrees, build
+from ops.samples import Sample, all_samples, build
 
 from tensorkiln.compiler import pipeline
 from tensorkiln.compiler.codegen.target import target_named
@@ -31,12 +31,10 @@ CASES = [
 
 
 def run_batch(level: str, batch: Sequence[Sample]) -> None:
-    function, arrays = build_batch(batch), arrays_of(batch)
-    executable = load_compiled(pipeline.compile_function(function, target_named(level)), threads=1)
+    function, arrays, target = build_batch(batch), arrays_of(batch), target_named(level)
+    executable = load_compiled(pipeline.compile_function(function, target), threads=1)
     found = executable.run({v.name: a for v, a in zip(function.parameters, arrays, strict=True)})
-    expected = evaluate(function, arrays)
-    for (sample, got), (_, want) in zip(shares(batch, found), shares(batch, expected), strict=True):
-        assert_agrees(sample, got, want)
+    assert_shares_agree(batch, found, evaluate(function, arrays), target)
 
 
 def skip_unless_it_runs(level: str) -> None:

@@ -64,6 +64,9 @@ def fuse(function: Function) -> Function:
         ):
             _grow_row(groups, op)
     for op in ops:
+        if groups.kind[groups.group_of[op]] == "rows" and op.name in ROW_REDUCTIONS:
+            _join_rows(groups, op)
+    for op in ops:
         if kind_of(op) in ("reduce", "contract", "winograd"):
             _siblings(groups, op)
             _epilogue(groups, op)
@@ -110,6 +113,23 @@ def _grow_row(groups: Groups, first: Op) -> None:
                 if groups.order[reader] not in later:
                     later[groups.order[reader]] = reader
                     heapq.heappush(places, groups.order[reader])
+
+
+def _join_rows(groups: Groups, op: Op) -> None:
+    """Merges the row group of `op` with those that read it and work on the same rows."""
+    source = groups.group_of[op]
+    shape, dims = op.operands[0].shape, reduced_dims(op)
+    for reader in [
+        reader for member in groups.members[source] for reader in groups.users_of(member)
+    ]:
+        target = groups.group_of.get(reader, source)
+        if target == source or groups.kind[target] != "rows":
+            continue
+        size = len(groups.members[source]) + len(groups.members[target])
+        fold = next(m for m in groups.members[target] if m.name in ROW_REDUCTIONS)
+        if size <= MOST_OPS and _same_rows(fold, shape, dims) and groups.can_merge(source, target):
+            groups.merge(target, source)
+            groups.kind[source] = "rows"
 
 
 def _same_rows(op: Op, shape: tuple[int, ...], dims: tuple[int, ...]) -> bool:

@@ -17,6 +17,7 @@ from tensorkiln.compiler.passes.fuse_kinds import (
 from tensorkiln.compiler.passes.groups import Groups
 
 MOST_COPIES = 3
+MOST_AGAIN = 3  # ops between what a row's kernel reads and what is computed from it again
 MOST_OPS = 96  # of a group: its kernel's expressions are as deep as its chains are long
 # Functions of one number that a few instructions compute ...
 CHEAP = frozenset(("add", "subtract", "multiply", "negate", "abs", "maximum", "minimum"))
@@ -36,10 +37,19 @@ def absorb_producers(groups: Groups, ops: Sequence[Op]) -> Shared:
     copied: dict[Op, list[int]] = {}
     for op in reversed(ops):
         source = groups.group_of[op]
-        if groups.kind[source] != "loops" or op not in groups.members[source]:
+        if groups.kind[source] not in ("loops", "rows") or op not in groups.members[source]:
             continue
         users = groups.users_of(op)
         if any(u not in groups.group_of and u not in copied for u in users):
+            continue
+        if groups.kind[source] == "rows":
+            targets = _targets(groups, users, copied)
+            if _is_left_out(groups, op, source, targets):
+                for target in dict.fromkeys((source, *targets)):
+                    shared.setdefault(target, []).append(op)
+                copied[op] = list(dict.fromkeys((source, *targets)))
+                groups.members[source].remove(op)
+                del groups.group_of[op]
             continue
         targets = [n for n in _targets(groups, users, copied) if n != source]
         again = any(u in copied for u in users)
@@ -74,6 +84,46 @@ def _is_copied(groups: Groups, op: Op, source: int, targets: Sequence[int]) -> b
     if op.name not in DUPLICABLE and not cheap:
         return False
     return all(_takes(groups, t, op) for t in targets)
+
+
+def _is_left_out(groups: Groups, op: Op, source: int, targets: Sequence[int]) -> bool:
+    """True if `op` of a row's group is computed again by others instead of being stored.
+
+    That is a number of each row, repeated, or a cheap function of such ones and of one tensor that
+    is in memory anyway: x - mean, say, which the gradient of a norm reads.
+    """
+    if all(t == source for t in targets) or groups.is_result(op):
+        return False
+    if len(targets) > MOST_COPIES or not all(_takes(groups, t, op) for t in targets):
+        return False
+    return op.name in DUPLICABLE or _is_from_memory(groups, op, source, MOST_AGAIN)
+
+
+def _is_from_memory(groups: Groups, op: Op, source: int, depth: int) -> bool:
+    """True for at most `depth` cheap ops from one tensor that `source` reads."""
+    if depth == 0 or op.name not in CHEAP or not is_pointwise(op):
+        return False
+    wide = [v for v in dict.fromkeys(op.operands) if not _is_repeated(groups, v)]
+    if len(wide) != 1:
+        return False
+    maker = groups.producers.get(groups.unshaped(wide[0]))
+    if maker is None or groups.group_of.get(maker) != source:
+        return _is_stored(groups, wide[0], source)
+    return _is_from_memory(groups, maker, source, depth - 1)
+
+
+def _is_repeated(groups: Groups, value: Value) -> bool:
+    """True for a broadcast of fewer numbers."""
+    op = groups.producers.get(value)
+    return op is not None and op.name in DUPLICABLE
+
+
+def _is_stored(groups: Groups, value: Value, source: int) -> bool:
+    """True if `value`, made outside of group `source`, is in memory whoever reads it."""
+    maker = groups.producers.get(groups.unshaped(value))
+    if maker is None or groups.kind.get(groups.group_of.get(maker, -1)) != "loops":
+        return True
+    return any(groups.group_of.get(u) != source for u in groups.users.get(value, ()))
 
 
 def _names_batches(groups: Groups, op: Op, targets: Sequence[int]) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tensorkiln.compiler.ir.function import Op, Value
@@ -35,6 +34,7 @@ from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
+from tensorkiln.compiler.schedules.numbered import Range, edge, numbers, unrolled
 from tensorkiln.compiler.schedules.tiling import (
     MatmulShape,
     Tiling,
@@ -48,6 +48,8 @@ AHEAD_BYTES = 6144  # of weights: what arrives from an outer cache while this mu
 FAR_BYTES = 1 << 20
 STEP = 8  # multiplications of a tile between two times that lines are asked for
 LINE_BYTES = 64
+WIDE_COPIES = 2  # the same where loads are part of the multiplications
+COPIES = 8  # steps of a tile that are written out, where turning back the loop is felt
 
 Each: TypeAlias = Callable[[Callable[[Index, Index, "Expr | None"], None]], None]
 
@@ -57,15 +59,6 @@ def schedule_matmul(group: Group, op: Op, tiling: Tiling, target: Target) -> Ker
     shape = matmul_shape(op)
     assert shape is not None
     return Matmul(group, op, shape, tiling, target).build()
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`count` tiles or panels from number `first` on; `count` is at most `most`."""
-
-    first: Expr
-    count: Expr
-    most: int
 
 
 class Matmul:
@@ -78,6 +71,7 @@ class Matmul:
         self.fma = target.has_fma and op.result.dtype.is_float
         # Each of two vectors takes the left number from memory: no instruction spreads it.
         self.again = self.fma and target.has_broadcasting_operands and tiling.vectors == 2
+        self.copies = WIDE_COPIES if target.has_broadcasting_operands else COPIES
         self.body: Body = group.body()
         self.value: Value = op.result
         self.batch: Index = ()
@@ -132,47 +126,26 @@ class Matmul:
         t = self.tiling
         first = ix.mul(column_block, self.block_panels)
         columns = Range(first, ix.const(self.block_panels), self.block_panels)
-        with self.numbers(columns, self.full_panels) as panel:
+        with numbers(self.body, columns, self.full_panels) as panel:
             after = Binary("min", ix.add(panel, ix.const(1)), ix.const(self.full_panels - 1))
             self.next_column = ix.mul(self.body.let(after), t.columns)
             self.begin_panel(ix.mul(panel, t.columns), t.columns, block)
             self._tiles(rows, ix.mul(panel, t.columns), t.columns, block)
         if self.edge_columns:
-            with self.edge(columns, self.full_panels):
+            with edge(self.body, columns, self.full_panels):
                 start = ix.const(self.full_panels * t.columns)
                 self.begin_panel(start, self.edge_columns, block)
                 self._tiles(rows, start, self.edge_columns, block)
 
     def _tiles(self, rows: Range, column: Expr, columns: int, block: Expr) -> None:
         t = self.tiling
-        with self.numbers(rows, self.full_tiles) as tile:
+        with numbers(self.body, rows, self.full_tiles) as tile:
             # Which of a panel's tiles this one is: each fetches a share of the next panel.
             number = ix.sub(tile, rows.first) if columns == t.columns else None
             self._tile(tile, t.rows, column, columns, block, number)
         if self.edge_rows:
-            with self.edge(rows, self.full_tiles):
+            with edge(self.body, rows, self.full_tiles):
                 self._tile(ix.const(self.full_tiles), self.edge_rows, column, columns, block)
-
-    @contextmanager
-    def numbers(self, among: Range, limit: int) -> Iterator[Expr]:
-        """A loop over the numbers of a range, as far as they are below `limit`."""
-        if among.first == ix.ZERO:
-            with self.body.over(min(among.most, limit)) as var:
-                yield var
-            return
-        stop = Binary("min", among.count, ix.sub(ix.const(limit), among.first))
-        with self.body.between(ix.ZERO, stop, among.most) as var:
-            yield ix.add(among.first, var)
-
-    @contextmanager
-    def edge(self, among: Range, limit: int) -> Iterator[None]:
-        """Statements for the partial tile number `limit`, run by the range that contains it."""
-        if among.first == ix.ZERO:
-            yield
-            return
-        inside = Binary("lt", ix.const(limit), ix.add(among.first, among.count))
-        with self.body.when(inside):
-            yield
 
     def _tile(
         self,
@@ -221,19 +194,21 @@ class Matmul:
                     self._fetch_results(row, rows, column, columns, step)
                 start = ix.mul(step, STEP)
                 stop = Binary("min", stop, ix.add(start, ix.const(STEP)))
-            step = stack.enter_context(body.between(start, stop, min(self.depth, self.shape.k)))
-            if self.tiles == 1:
-                self._fetch_ahead(column, vectors, ix.add(first, step))
+            for at_step in unrolled(body, start, stop, min(self.depth, self.shape.k), self.copies):
+                if self.tiles == 1:
+                    self._fetch_ahead(column, vectors, ix.add(first, at_step))
 
-            def multiply(at: Index, index: Index, exists: Expr | None) -> None:
-                a, b = self.factors(at, index, tile, first, step, exists)
-                total = Load(acc, at)
-                product = (
-                    Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b))
-                )
-                body.store(acc, at, product)
+                def multiply(
+                    at: Index, index: Index, exists: Expr | None, k: Expr = at_step
+                ) -> None:
+                    a, b = self.factors(at, index, tile, first, k, exists)
+                    total = Load(acc, at)
+                    product = (
+                        Fma(a, b, total) if self.fma else Binary("add", total, Binary("mul", a, b))
+                    )
+                    body.store(acc, at, product)
 
-            each(multiply)
+                each(multiply)
         self._end(acc, each, block)
 
     def _whole(self, count: int) -> Iterator[Expr]:

@@ -17,7 +17,8 @@ from tensorkiln.compiler.kernel.expr import THREADS, Binary, Expr, Index
 from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.group import Group
-from tensorkiln.compiler.schedules.matmul import Matmul, Range
+from tensorkiln.compiler.schedules.matmul import Matmul
+from tensorkiln.compiler.schedules.numbered import Range, edge, numbers
 from tensorkiln.compiler.schedules.staging import Source, Stage
 from tensorkiln.compiler.schedules.tiling import STAGED_TILES, Tiling, matmul_shape
 
@@ -53,10 +54,10 @@ class _Staged(Matmul):
     def _stage_rows(self, rows: Range, block: Expr) -> None:
         """Packs a task's rows of the left operand for a block of depth."""
         size = self.tiling.rows
-        with self.numbers(rows, self.full_tiles) as tile:
+        with numbers(self.body, rows, self.full_tiles) as tile:
             self.stage.left(self._source(0, ix.mul(tile, size), block), tile, size)
         if self.edge_rows:
-            with self.edge(rows, self.full_tiles):
+            with edge(self.body, rows, self.full_tiles):
                 last = ix.const(self.full_tiles)
                 source = self._source(0, ix.mul(last, size), block)
                 self.stage.left(source, last, self.edge_rows)

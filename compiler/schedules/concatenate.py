@@ -1,4 +1,4 @@
-"""Concatenation: one loop nest an operand, each writing its own part of the result.
+"""Concatenation: operands are written one after the other, each to its own part of the result.
 
 No element asks which operand it comes from, and producers of an operand are computed in place.
 """
@@ -6,6 +6,7 @@ No element asks which operand it comes from, and producers of an operand are com
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.function import Value
 from tensorkiln.compiler.kernel import index as ix
@@ -16,6 +17,8 @@ from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
 from tensorkiln.compiler.schedules.loops import CHUNK, TASKS, UNROLL, schedule_loops
 from tensorkiln.compiler.schedules.strips import strips
+
+SHARED = 8  # operands that are written in one walk over the rows
 
 
 def schedule_concatenate(group: Group, target: Target) -> Kernel:
@@ -28,48 +31,70 @@ def schedule_concatenate(group: Group, target: Target) -> Kernel:
     if any(v.shape[dim] % block for v in last.operands):
         return schedule_loops(group, target)
     body = group.body()
-    lanes = group.lanes(target.vector_bits)
+    output, lanes = group.outputs[0], group.lanes(target.vector_bits)
+    axis = output.layout.order.index(dim)
+    rows = _product(output.layout.physical_shape(last.result.shape)[:axis])
+    heavy = group.work >= PARALLEL_WORK
+    parts: list[_Part] = []
     offset = 0
     for operand in last.operands:
-        _copy(body, group, operand, dim, offset // block, lanes)
+        shape = output.layout.physical_shape(operand.shape)
+        size = _product(shape[axis:])
+        # One image is one row: what lies behind the dim is shared out instead.
+        chunks = size // CHUNK if heavy and rows < TASKS else 0
+        part = _Part(operand, shape, axis, offset // block, 0)
+        if chunks > 1 and rows:
+            with body.over(rows * chunks, LoopKind.PARALLEL, "r") as task:
+                row, chunk = ix.unflatten(task, (rows, chunks))
+                _copy(body, group, part, row, ix.mul(chunk, CHUNK), CHUNK, lanes)
+            part = replace(part, done=chunks * CHUNK)
+        if rows * size > rows * part.done:
+            parts.append(part)
         offset += operand.shape[dim]
+    # Operands share walks over the rows: what several of their producers read is then near, and
+    # threads meet once.
+    whole = any(not part.done for part in parts)
+    kind = LoopKind.PARALLEL if heavy and rows > 1 and whole else LoopKind.SERIAL
+    for first in range(0, len(parts), SHARED):
+        with body.over(rows, kind, "r") as row:
+            for part in parts[first : first + SHARED]:
+                rest = _product(part.shape[axis:]) - part.done
+                _copy(body, group, part, row, ix.const(part.done), rest, lanes)
     return group.kernel(body)
 
 
-def _copy(body: Body, group: Group, operand: Value, dim: int, offset: int, lanes: int) -> None:
-    """Writes `operand`'s part: outer dims as loops, the run of memory from the dim on in lanes."""
-    output = group.outputs[0]
-    shape = output.layout.physical_shape(operand.shape)
-    axis = output.layout.order.index(dim)
-    size, rows = _product(shape[axis:]), _product(shape[:axis])
-    parallel = group.work >= PARALLEL_WORK and rows > 1
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An operand, its shape in memory, and where along dim `axis` it lies in the result.
 
-    def visit(row: Expr, position: Expr, exists: Expr | None) -> None:
-        physical = (*ix.unflatten(row, shape[:axis]), *ix.unflatten(position, shape[axis:]))
+    `done` of its elements of every row are written already.
+    """
+
+    operand: Value
+    shape: tuple[int, ...]
+    axis: int
+    offset: int
+    done: int
+
+
+def _copy(
+    body: Body, group: Group, part: _Part, row: Expr, first: Expr, count: int, lanes: int
+) -> None:
+    """Writes `count` elements from `first` on of a row of a part, in lanes."""
+    output, shape, axis = group.outputs[0], part.shape, part.axis
+
+    def visit(_: int, position: Expr, exists: Expr | None) -> None:
+        inner = ix.unflatten(ix.add(first, position), shape[axis:])
+        physical = (*ix.unflatten(row, shape[:axis]), *inner)
         logical = output.layout.logical_index(physical)
         place = list(physical)
-        place[axis] = ix.add(place[axis], ix.const(offset))
+        place[axis] = ix.add(place[axis], ix.const(part.offset))
         with ExitStack() as stack:
             if exists is not None:
                 stack.enter_context(body.when(exists))
-            body.store(output.buffer, tuple(place), body.read(operand, logical))
+            body.store(output.buffer, tuple(place), body.read(part.operand, logical))
 
-    if not rows * size:
-        return
-    # One image is one row: what lies behind the dim is shared out instead.
-    chunks = size // CHUNK if group.work >= PARALLEL_WORK and rows < TASKS else 0
-    if chunks > 1:
-        with body.over(rows * chunks, LoopKind.PARALLEL, "r") as task:
-            row, chunk = ix.unflatten(task, (rows, chunks))
-            start = ix.mul(chunk, CHUNK)
-            strips(body, CHUNK, lanes, UNROLL, lambda _, i, c: visit(row, ix.add(start, i), c))
-    done = chunks * CHUNK if chunks > 1 else 0
-    if done == size:
-        return
-    kind = LoopKind.PARALLEL if parallel and not done else LoopKind.SERIAL
-    with body.over(rows, kind, "r") as row:
-        first = ix.const(done)
-        strips(body, size - done, lanes, UNROLL, lambda _, i, c: visit(row, ix.add(first, i), c))
+    strips(body, count, lanes, UNROLL, visit)
 
 
 def _product(sizes: tuple[int, ...]) -> int:

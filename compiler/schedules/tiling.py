@@ -152,6 +152,8 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     tiles = -(-all_tiles // row_blocks)
     panels = -(-shape.n // (vectors * lanes))
     column_blocks = min(panels, _column_blocks(math.prod(shape.batch) * row_blocks))
+    if not constant_right and _shares_rows(op, shape, all_tiles):
+        tiles = column_blocks = 1
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right, panel)
 
 
@@ -178,6 +180,19 @@ def staged_tiling(op: Op, tiling: Tiling) -> Tiling | None:
         pack_right=True,
         staged=True,
     )
+
+
+def _shares_rows(op: Op, shape: MatmulShape, tiles: int) -> bool:
+    """True if threads share out tiles of rows, not columns, of a product of two near operands.
+
+    A thread then finds rows where it wrote them in its own cache, and so do the kernels that
+    follow row by row, as the cells of a recurrent net's steps do; each reads the whole right
+    operand.  Only an even number of tiles is shared out evenly.
+    """
+    bytes_ = op.result.dtype.bytes
+    in_rows = op.ints("lhs_contracting")[0] == op.operands[0].type.rank - 1
+    near = max(shape.m, shape.n) * shape.k * bytes_ <= L2_BYTES
+    return not shape.batch and in_rows and near and tiles >= TASKS and tiles % 2 == 0
 
 
 def rows_serve(op: Op, tiling: Tiling) -> bool:

@@ -25,6 +25,7 @@ STAGED_BYTES = 5 << 18  # a task's left rows: the more they are, the less often 
 STAGED_TILES = 8  # of rows, the fewest that packing the panels of a task pays for
 STAGED_LANES = 4  # of a vector, from which turning squares in registers pays
 STAGED_ROWS = 768  # of a product, from which on there are such tasks for all usual threads
+SLACK = 1.1  # times a block's part of the second-level cache, for blocks that share out well
 TASKS = 8  # that share out well over two or four threads
 SMALL_ROWS = 8  # below this the right operand is streamed once and packing it would not pay
 WAY_BYTES = 4096  # lines this far apart share a set of any usual first-level cache
@@ -147,7 +148,7 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     budget = L2_BYTES * (2 if shape.n * shape.k * bytes_ >= LARGE_BYTES else 1)
     tiles = max(1, min(-(-shape.m // rows), budget // (rows * depth * bytes_)))
     all_tiles = -(-shape.m // rows)
-    row_blocks = -(-all_tiles // tiles)
+    row_blocks = _even(-(-all_tiles // tiles), budget / (all_tiles * rows * depth * bytes_))
     # Blocks of even sizes: one that is nearly empty would leave a thread without work.
     tiles = -(-all_tiles // row_blocks)
     panels = -(-shape.n // (vectors * lanes))
@@ -218,6 +219,15 @@ def _column_blocks(others: int) -> int:
 def _aliases(rows: int, row_bytes: int) -> bool:
     """True if so many rows of a matrix lie in one set of the first-level cache."""
     return rows >= ALIASED_ROWS and row_bytes % WAY_BYTES == 0
+
+
+def _even(blocks: int, budget: float) -> int:
+    """One block less, if two threads share that evenly and blocks become little larger.
+
+    `budget` is the share of the matrix that a block should have at most.
+    """
+    odd = blocks % 2 == 1 and 1 < blocks < TASKS
+    return blocks - 1 if odd and 1 / (blocks - 1) <= SLACK * budget else blocks
 
 
 def _most_rows(target: Target, vectors: int) -> int:

@@ -21,7 +21,7 @@ from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.lower.constants import Constants
 from tensorkiln.compiler.lower.in_place import writes_in_place
 from tensorkiln.compiler.lower.layout import Layout, row_major
-from tensorkiln.compiler.lower.sharing import Sharing
+from tensorkiln.compiler.lower.sharing import Part, Sharing
 
 Copy = tuple[Slot, Slot, Value]
 
@@ -48,14 +48,18 @@ def assign_buffers(
     constants: Constants,
     in_place: bool = True,
     lasting: Collection[Value] = (),
+    parts: Mapping[Value, Part] | None = None,
 ) -> Assignment:
     """Slots for every value of a fused function whose fusions have the given kernels.
 
     `inner` gives the workspace bytes of each op with regions, `constants` the places of constants.
     `in_place` says that kernels of
-    updates write what changes only.  Values in `lasting` keep their memory for themselves.
+    updates write what changes only.  Values in `lasting` keep their memory for themselves, those in
+    `parts` lie in others'.
     """
-    return _Assigner(function, kernels, layouts, inner, constants, in_place, lasting).run()
+    return _Assigner(
+        function, kernels, layouts, inner, constants, in_place, lasting, parts or {}
+    ).run()
 
 
 class _Assigner:
@@ -68,12 +72,13 @@ class _Assigner:
         constants: Constants,
         in_place: bool,
         lasting: Collection[Value],
+        parts: Mapping[Value, Part],
     ) -> None:
         self.function, self.kernels, self.layouts, self.inner = function, kernels, layouts, inner
         self.constants = constants
         self.producers = function.producers()
         self.lasting = lasting
-        self.sharing = Sharing(function, layouts, in_place, lasting)
+        self.sharing = Sharing(function, layouts, in_place, lasting, parts)
         self.homes: dict[Value, Slot] = {}
         self.step = {op: n for n, op in enumerate(function.ops)}
         self.first: list[Copy] = []
@@ -87,7 +92,7 @@ class _Assigner:
         late = {source for source, _, _ in last if isinstance(source, Value)}
         inner, workspace, total = self._workspace(late)
         values = (*self.function.parameters, *(v for op in self.function.ops for v in op.results))
-        slots = {v: self.homes[self.sharing.home(v)] for v in values if self._is_placed(v)}
+        slots = {v: self._slot(v) for v in values if self._is_placed(v)}
         copies = {
             op: tuple((slots[a], slots[b], a) for a, b in pairs)
             for op, pairs in self.sharing.copies.items()
@@ -103,6 +108,10 @@ class _Assigner:
 
     def _is_placed(self, value: Value) -> bool:
         return self.sharing.home(value) in self.homes
+
+    def _slot(self, value: Value) -> Slot:
+        slot, offset = self.homes[self.sharing.home(value)], self.sharing.offset(value)
+        return Slot(slot.space, slot.position + offset)
 
     def _place_constants(self) -> None:
         for op in self.function.ops:
@@ -168,7 +177,8 @@ class _Assigner:
             for value in op.results if op.name != "reshape" else ():
                 if self.sharing.home(value) is value and value not in self.homes:
                     end = finish if value in late else self.sharing.ends.get(value, step)
-                    life = (0, finish) if value in self.lasting else (step, max(end, step))
+                    start = self.sharing.starts.get(value, step)
+                    life = (0, finish) if value in self.lasting else (start, max(end, step))
                     lives.append((value, *life, self._size(value)))
         places: dict[Op, int] = {}
         placed: list[tuple[int, int, int, int]] = []

@@ -3,12 +3,14 @@
 A reshape, and a value that a loop only carries along, is another name of its operand.  A loop's
 other results, an update of a box and a scatter are written *over* an operand: they start as its
 elements and change some.  They take the operand's memory where nobody reads the operand later, else
-memory of their own that the operand is copied to first.
+memory of their own that the operand is copied to first.  What is a part of another tensor lies in
+that tensor's memory (`concatenations.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.lower.layout import Layout
@@ -54,12 +56,22 @@ def _base(op: Op) -> Value | None:
     return None if over is None else hero.operands[over]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The tensor in which a tensor lies, and at which byte."""
+
+    whole: Value
+    offset: int
+
+
 class Sharing:
     """The groups of values that lie in one place (see the module's docstring).
 
     `tensor(value)` stands for all names of a tensor; `home(value)` for all tensors that use one
-    memory, one after the other; what is in `lasting` is never overwritten.  `ends[home]` is the position of the last op that uses the memory,
-    `copies[op]` lists the (operand, result) pairs to copy before `op`.
+    memory, one after the other or as its `parts`; what is in `lasting` is never overwritten.
+    `starts[home]` and `ends[home]` are the positions of the first op that writes a part of the
+    memory and of the last op that uses it, `copies[op]` lists the (operand, result) pairs to copy
+    before `op`.
     """
 
     def __init__(
@@ -68,8 +80,9 @@ class Sharing:
         layouts: Mapping[Value, Layout],
         in_place: bool = True,
         lasting: Collection[Value] = (),
+        parts: Mapping[Value, Part] | None = None,
     ) -> None:
-        self._function, self._lasting = function, lasting
+        self._function, self._lasting, self._parts = function, lasting, parts or {}
         self._producers = function.producers()
         self._step = {op: n for n, op in enumerate(function.ops)}
         self._first: dict[Value, Value] = {}
@@ -86,15 +99,30 @@ class Sharing:
         for value, step in self._last.items():
             home = self.home(value)
             self.ends[home] = max(step, self.ends.get(home, -1))
+        self.starts: dict[Value, int] = {}
+        for part in self._parts:
+            home, step = self.home(part), self._step[self._producers[part]]
+            self.starts[home] = min(step, self.starts.get(home, step))
 
     def tensor(self, value: Value) -> Value:
         """The first name of what `value` is a name of."""
         return self._first.get(value, value)
 
     def home(self, value: Value) -> Value:
-        """The first tensor in the memory that `value` lies in."""
+        """The first tensor in the memory that `value` lies in, or the whole that it is a part of."""
+        return self._place(value)[0]
+
+    def offset(self, value: Value) -> int:
+        """The byte of its home's memory where `value` begins."""
+        return self._place(value)[1]
+
+    def _place(self, value: Value) -> tuple[Value, int]:
         tensor = self.tensor(value)
-        return self._homes.get(tensor, tensor)
+        home, offset = self._homes.get(tensor, tensor), 0
+        while home in self._parts:
+            part = self._parts[home]
+            home, offset = part.whole, offset + part.offset
+        return home, offset
 
     def _last_uses(self) -> dict[Value, int]:
         ends: dict[Value, int] = {}

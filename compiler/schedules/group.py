@@ -25,6 +25,7 @@ class Group:
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]
     final: bool = False  # nobody in the program reads the results
+    present: tuple[int, ...] = ()  # operands of a concatenation that lie in its result already
 
     @property
     def streams(self) -> bool:

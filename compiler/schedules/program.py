@@ -20,6 +20,7 @@ from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.assign import assign_buffers
 from tensorkiln.compiler.lower.body import place_for
+from tensorkiln.compiler.lower.concatenations import Joined, join_concatenations
 from tensorkiln.compiler.lower.constants import Constants
 from tensorkiln.compiler.lower.demand import Asked, add_needs, inside, needs
 from tensorkiln.compiler.lower.demand_rules import Need
@@ -95,6 +96,9 @@ def _lowered(fused: Function, making: _Making, region: _Region | None = None) ->
     once = run_once(laid_out.function, invariants) if invariants else None
     function = late_updates(once.function if once else laid_out.function)
     layouts = laid_out.layouts
+    # A program for many sizes has places for the largest ones; parts lie closer for others.
+    lasting = once.values if once else frozenset[Value]()
+    merged = join_concatenations(function, layouts, lasting) if bounded is None else Joined()
     is_final = _finals(function)
     asked = _asked(function, making, region)
     if asked is not None:
@@ -107,14 +111,22 @@ def _lowered(fused: Function, making: _Making, region: _Region | None = None) ->
         return sure_tiles(op, tiling, making.wanted, bounded.least)
 
     kernels = {
-        op: _kernel(op, target, equal, layouts, tiling_of(op), region is None and is_final(op))
+        op: _kernel(
+            op,
+            target,
+            equal,
+            layouts,
+            tiling_of(op),
+            region is None and is_final(op),
+            merged.positions.get(op, ()),
+        )
         for op in function.ops
-        if op.name == "fusion"
+        if op.name == "fusion" and not merged.is_done(op)
     }
     regions = _lowered_regions(function, making, asked)
     program = assemble(
         function, kernels, layouts, lambda group: schedule_loops(group, target), making.constants,
-        regions, once,
+        regions, once, merged=merged,
     )  # fmt: skip
     if bounded is None or region is not None:
         return program
@@ -158,25 +170,30 @@ def assemble(
     regions: Mapping[Op, tuple[Program, ...]] | None = None,
     once: Once | None = None,
     in_place: bool = True,
+    merged: Joined | None = None,
 ) -> Program:
     """The program of a function whose fusions have the given kernels, and regions programs.
 
     `copying` schedules the kernels that copy a value from one buffer to another.  Constants go to
     the pool `constants`, of which the program has no bytes itself.  `once` tells
     what a loop's body computes once only.  `in_place` says that kernels of updates write what
-    changes only.
+    changes only.  `merged` tells which concatenations have operands in their results; those with
+    nothing left to do have no kernel.
     """
+    merged = merged or Joined()
     regions = regions or {}
     memory = {op: inner_bytes(op, programs) for op, programs in regions.items()}
     memory |= {op: scratch_bytes(kernel) for op, kernel in kernels.items() if kernel.scratch}
     lasting = once.values if once else frozenset[Value]()
-    plan = assign_buffers(function, kernels, layouts, memory, constants, in_place, lasting)
+    plan = assign_buffers(
+        function, kernels, layouts, memory, constants, in_place, lasting, merged.parts
+    )
     table = _Kernels()
     first: list[Step] = []
     steps: list[Step] = [_copy(table, copying, *copy) for copy in plan.first_copies]
     join = Joining(plan, table.number)
     for op in function.ops:
-        if op.name != "fusion" and op not in regions:
+        if (op.name != "fusion" and op not in regions) or merged.is_done(op):
             continue
         steps += [_copy(table, copying, *copy) for copy in plan.copies.get(op, ())]
         if op in regions:
@@ -229,12 +246,14 @@ def _kernel(
     layouts: Mapping[Value, Layout],
     tiling: AnyTiling | None,
     final: bool,
+    present: tuple[int, ...],
 ) -> Kernel:
     def make() -> Kernel:
-        return schedule(op.string("kind"), group_of(op, layouts, final), target, tiling)
+        group = replace(group_of(op, layouts, final), present=present)
+        return schedule(op.string("kind"), group, target, tiling)
 
     try:
-        return equal.kernel(op, layouts, (tiling, final), make)
+        return equal.kernel(op, layouts, (tiling, final, present), make)
     except UnsupportedError as error:
         raise UnsupportedError(f"{_named(op)} cannot be compiled: {error}") from error
 

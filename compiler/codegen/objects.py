@@ -39,6 +39,7 @@ _UNDEFINED, _ABSOLUTE, _RESERVED = 0, 0xFFF1, 0xFF00
 _LLVM_FIRST, _LLVM_LAST = 0x6FFF4C00, 0x6FFF4CFF  # hints whose symbol numbers would be stale
 _DROPPED = (SHT_NULL, SHT_SYMTAB, SHT_STRTAB, SHT_GROUP)
 _ALLOCATED, _IN_GROUP = 0x2, 0x200
+_SOURCE = "model"  # what debuggers show as the file of local symbols
 
 
 @dataclass(slots=True)
@@ -95,7 +96,8 @@ class JoinedObject:
         self._public = public
         self._machine: tuple[int, int] | None = None
         self._sections: list[Section] = [Section("", SHT_NULL, 0, b"", 0, 0, 0, 0, 0)]
-        self._symbols: list[_Symbol] = []
+        # Without it linkers put the file's name into what they make, which is a random one.
+        self._symbols = [_Symbol(_SOURCE, _FILE_SYMBOL, _ABSOLUTE, 0, 0)]
         self._named: dict[str, _Symbol] = {}
         self._relocations: list[tuple[Section, list[_Symbol | None]]] = []
 

@@ -203,10 +203,15 @@ def test_objects_for_other_machines(tmp_path: Path, target: str, machine: str) -
     assert read_manifest(path).triple == target_named(target).triple
 
 
-def test_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
-    compiled = affine()
-    first = write_artifact(compiled, HOST, tmp_path / "affine.a").path.read_bytes()
-    assert write_artifact(compiled, HOST, tmp_path / "affine.a").path.read_bytes() == first
+@pytest.mark.parametrize("kind", [".so", ".a", ".o"])
+def test_same_model_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
+    if kind == ".so":
+        tool("cc")
+    paths = [tmp_path / str(k) / f"affine{kind}" for k in range(2)]
+    for path in paths:
+        path.parent.mkdir()
+        write_artifact(affine(), HOST, path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_manifest_survives_stripping(tmp_path: Path) -> None:

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from tensorkiln.runtime.elements import ELEMENTS
 from tensorkiln.runtime.errors import ArtifactError
 from tensorkiln.runtime.fields import LARGEST, Fields, JsonText, parse_fields
-from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, PartInfo, SizeRange
+from tensorkiln.runtime.open_sizes import (
+    Extent,
+    OpenShape,
+    OpenSizes,
+    PartInfo,
+    Quotient,
+    SizeRange,
+)
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +234,7 @@ def _read_sizes(reader: Fields) -> OpenSizes:
         for shape in (*sizes.inputs, *sizes.outputs)
         for dim in shape.dims
         for extent in dim
-        for name, _ in extent.terms
+        for name in extent.names
     }
     if len(names) != len(sizes.ranges) or not used <= names:
         raise reader.fail("ranges", "a list of the sizes that the shapes use")
@@ -256,10 +263,27 @@ def _read_shape(reader: Fields) -> OpenShape:
 
 
 def _read_extent(reader: Fields) -> Extent:
+    quotients = tuple(map(_read_quotient, reader.objects("quotients")))
+    return replace(_read_affine(reader), quotients=quotients)
+
+
+def _read_affine(reader: Fields) -> Extent:
     terms = tuple((item.text("0"), item.integer("1")) for item in reader.pairs("terms"))
     extent = Extent(terms, reader.integer("constant"))
     reader.end()
     return extent
+
+
+def _read_quotient(reader: Fields) -> Quotient:
+    inner = reader.object("over")
+    if inner.objects("quotients"):
+        raise inner.fail("quotients", "an empty list")
+    over = _read_affine(inner)
+    found = Quotient(reader.integer("coefficient"), over, reader.integer("divisor"))
+    reader.end()
+    if found.divisor < 1:
+        raise reader.fail("divisor", "a positive integer")
+    return found
 
 
 def _check_names(

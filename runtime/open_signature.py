@@ -63,7 +63,7 @@ def _where(size: SizeRange, inputs: Sequence[OpenSpec]) -> tuple[int, int, int, 
     for position, spec in enumerate(inputs):
         for axis, dim in enumerate(spec.shape.dims):
             match dim:
-                case (extent,) if len(extent.terms) == 1 and extent.terms[0][0] == size.name:
+                case (extent,) if extent.names == (size.name,) and extent.terms:
                     return position, axis, extent.terms[0][1], extent.constant
     raise FeedError(f"no input tells the size {size.name}: it needs a dim of its own")
 

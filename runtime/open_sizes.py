@@ -12,18 +12,46 @@ from tensorkiln.runtime.elements import ELEMENTS
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """`constant + sum(coefficient * size)`; `terms` are (name of the size, coefficient)."""
+class Quotient:
+    """`coefficient` times the whole part of `over / divisor`; `over` has no quotients."""
 
-    terms: tuple[tuple[str, int], ...]
-    constant: int
+    coefficient: int
+    over: Extent
+    divisor: int
 
     def at(self, sizes: Mapping[str, int]) -> int:
         """Its value for these sizes."""
-        return self.constant + sum(sizes[name] * coefficient for name, coefficient in self.terms)
+        return self.coefficient * (self.over.at(sizes) // self.divisor)
+
+    def __str__(self) -> str:
+        over = str(self.over)
+        whole = f"{f'({over})' if '+' in over else over}/{self.divisor}"
+        return whole if self.coefficient == 1 else f"{self.coefficient}*({whole})"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """`constant + sum(coefficient * size) + sum(quotient)`; `terms` are (name of the size,
+    coefficient)."""
+
+    terms: tuple[tuple[str, int], ...]
+    constant: int
+    quotients: tuple[Quotient, ...] = ()
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        """Its value for these sizes."""
+        whole = sum(sizes[name] * coefficient for name, coefficient in self.terms)
+        return self.constant + whole + sum(quotient.at(sizes) for quotient in self.quotients)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sizes that it depends on."""
+        inner = [name for quotient in self.quotients for name in quotient.over.names]
+        return (*(name for name, _ in self.terms), *inner)
 
     def __str__(self) -> str:
         parts = [name if c == 1 else f"{c}*{name}" for name, c in self.terms]
+        parts += map(str, self.quotients)
         if self.constant or not parts:
             parts.append(str(self.constant))
         return "+".join(parts)

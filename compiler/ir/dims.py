@@ -17,11 +17,15 @@ from tensorkiln.compiler.ir.names import spell_symbol
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A named size with an inclusive range; `maximum` is None where it is unbounded."""
+    """A named size with an inclusive range; `maximum` is None where it is unbounded.
+
+    One with a `quotient` (a, d) is the whole part of a / d, which other sizes tell.
+    """
 
     name: str
     minimum: int = 1
     maximum: int | None = None
+    quotient: tuple[Affine, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,18 @@ def substitute(dim: Dim, sizes: Mapping[str, int]) -> Dim:
     result: Dim = dim.constant
     for symbol, coefficient in dim.terms:
         size = sizes.get(symbol.name)
-        term = symbol_dim(symbol) if size is None else size
+        term = _rounded(symbol, sizes) if size is None else size
         result = add_dims(result, scale_dim(term, coefficient))
     return result
+
+
+def _rounded(symbol: Symbol, sizes: Mapping[str, int]) -> Dim:
+    """A symbol that is not given, as others that are tell it."""
+    if symbol.quotient is None:
+        return symbol_dim(symbol)
+    over, divisor = symbol.quotient
+    known = substitute(over, sizes)
+    return known // divisor if isinstance(known, int) else symbol_dim(symbol)
 
 
 def least_dim(dim: Dim) -> float:
@@ -116,3 +129,42 @@ def least_dim(dim: Dim) -> float:
         for s, c in dim.terms
     ]
     return dim.constant + sum(ends)
+
+
+def divide_dim(dim: Dim, divisor: int) -> Dim | None:
+    """The whole part of `dim / divisor`; None where `dim` may be negative.
+
+    Equal sizes are equal dims: floor((floor((n + a) / b) + c) / d) is floor((n + a + b*c) / (b*d)).
+    """
+    if isinstance(dim, int):
+        return dim // divisor
+    if all(c % divisor == 0 for _, c in dim.terms):
+        terms = {s: c // divisor for s, c in dim.terms}
+        return _normal(terms, dim.constant // divisor)
+    ((symbol, coefficient), *others) = dim.terms
+    if symbol.quotient is not None and coefficient == 1 and not others:
+        over, inner = symbol.quotient
+        return divide_dim(add_dims(over, dim.constant * inner), divisor * inner)
+    least, most = least_dim(dim), -least_dim(scale_dim(dim, -1))
+    if least < 0:
+        return None
+    words = [s.name if c == 1 else f"{c}.{s.name}" for s, c in dim.terms]
+    name = ".".join([*words, *([str(dim.constant)] if dim.constant else []), "by", str(divisor)])
+    top = None if math.isinf(most) else int(most) // divisor
+    return symbol_dim(Symbol(name, int(least) // divisor, top, (dim, divisor)))
+
+
+def told_by(dims: Iterable[Dim]) -> tuple[list[Symbol], list[Symbol]]:
+    """The symbols that dims need, each after those that it is made of: what a call tells, and
+    quotients."""
+    found: dict[Symbol, None] = {}
+
+    def visit(dim: Dim) -> None:
+        for symbol, _ in dim.terms if isinstance(dim, Affine) else ():
+            if symbol.quotient is not None:
+                visit(symbol.quotient[0])
+            found[symbol] = None
+
+    for dim in dims:
+        visit(dim)
+    return [s for s in found if s.quotient is None], [s for s in found if s.quotient is not None]

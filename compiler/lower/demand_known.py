@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dims import Dim, add_dims, scale_dim
+from tensorkiln.compiler.ir.dims import Dim, add_dims, divide_dim, scale_dim
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Op, Value
 
@@ -88,6 +88,11 @@ def _learn(op: Op, known: Known) -> None:
             one, other = (masks[v] for v in op.operands)
             if one.keys().isdisjoint(other):
                 masks[op.result] = {**one, **other}
+        case "divide":
+            over, by = (counts.get(v) for v in op.operands)
+            whole = divide_dim(over, by) if over is not None and isinstance(by, int) else None
+            if whole is not None:
+                counts[op.result] = whole
         case "add" | "multiply":
             a, b = (counts.get(v) for v in op.operands)
             if a is not None and b is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tensorkiln.compiler.ir.dims import Affine, Dim
+from tensorkiln.compiler.ir.dims import Affine, Dim, substitute, symbol_dim, told_by
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.limits import Limit
@@ -51,8 +51,13 @@ class _Sizes:
 
     def of(self, dims: Sequence[Dim]) -> list[Slot]:
         """The slots that `size_reads(dims)` reads, in its order."""
-        names = {s.name: None for dim in dims if isinstance(dim, Affine) for s, _ in dim.terms}
-        return [self.slots[name] for name in names]
+        return [self.slots[symbol.name] for symbol in told_by(dims)[0]]
+
+    def at_least(self, dims: Sequence[Dim]) -> dict[str, int]:
+        """The least sizes of the symbols that `dims` use, by their names in kernels."""
+        every = [symbol for some in told_by(dims) for symbol in some]
+        ends = {s.name: substitute(symbol_dim(s), self.least) for s in every}
+        return {size_name(name): end for name, end in ends.items() if isinstance(end, int)}
 
 
 def asked_by_calls(function: Function, bounded: Bounded) -> Asked:
@@ -146,15 +151,14 @@ def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], siz
         limits[buffer.name] = _physical(need, layout, sizes)
     if not any(isinstance(dim, Affine) for dim in dims):
         return call
-    reads = size_reads(dims, sizes.capacities)
-    least = {size_name(name): size for name, size in sizes.least.items()}
-    lets = [let for _, let in reads]
+    buffers, lets = size_reads(dims, sizes.capacities)
+    least = sizes.at_least(dims)
 
     def make(kernel: Kernel) -> Kernel:
         own = without_own_reads(kernel, limits) if _has_own_loops(call.op) else limits
-        return restrict(kernel, own, [b for b, _ in reads], lets, least)
+        return restrict(kernel, own, buffers, lets, least)
 
-    key = tuple(tuple(limit) for limit in limits.values()), tuple(lets)
+    key = tuple(tuple(limit) for limit in limits.values()), lets
     number = kernels.restricted(call.kernel, key, make)
     inputs = call.slots[: len(call.slots) - len(results)]
     slots = (*inputs, *sizes.of(dims), *call.slots[len(inputs) :])

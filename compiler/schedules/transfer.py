@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorkiln.compiler.ir.dims import Affine, Dim
+from tensorkiln.compiler.ir.dims import Affine, Dim, Symbol, substitute, symbol_dim, told_by
 from tensorkiln.compiler.ir.dtypes import I32, DType
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import (
@@ -36,15 +36,29 @@ def size_name(symbol: str) -> str:
     return f"size.{symbol}"
 
 
-def size_reads(dims: Sequence[Dim], capacities: Mapping[str, int]) -> list[tuple[Buffer, Let]]:
-    """For each symbol that `dims` use: the scalar that tells its size, and a let that reads it."""
-    names = {s.name: None for dim in dims if isinstance(dim, Affine) for s, _ in dim.terms}
-    found = []
-    for name in names:
-        buffer = Buffer(f"{size_name(name)}.at", (), I32)
-        var = Var(size_name(name), INDEX, capacities[name] + 1)
-        found.append((buffer, Let(var, Convert(Load(buffer, ()), INDEX))))
-    return found
+def size_reads(
+    dims: Sequence[Dim], capacities: Mapping[str, int]
+) -> tuple[tuple[Buffer, ...], tuple[Let, ...]]:
+    """For each symbol that `dims` use: the scalar that tells its size, and a let that reads it;
+    behind these lets of quotients."""
+    told, quotients = told_by(dims)
+    buffers = tuple(Buffer(f"{size_name(symbol.name)}.at", (), I32) for symbol in told)
+    lets = [
+        Let(_size(symbol, capacities), Convert(Load(buffer, ()), INDEX))
+        for symbol, buffer in zip(told, buffers, strict=True)
+    ]
+    for symbol in quotients:
+        assert symbol.quotient is not None
+        over, divisor = symbol.quotient
+        whole = ix.floordiv(size_expr(over, capacities), divisor)
+        lets.append(Let(_size(symbol, capacities), whole))
+    return buffers, tuple(lets)
+
+
+def _size(symbol: Symbol, capacities: Mapping[str, int]) -> Var:
+    top = substitute(symbol_dim(symbol), capacities)
+    assert isinstance(top, int)
+    return Var(size_name(symbol.name), INDEX, top + 1)
 
 
 def size_expr(dim: Dim, capacities: Mapping[str, int]) -> Expr:
@@ -53,8 +67,7 @@ def size_expr(dim: Dim, capacities: Mapping[str, int]) -> Expr:
         return ix.const(dim)
     total: Expr = ix.const(dim.constant)
     for symbol, coefficient in dim.terms:
-        var = Var(size_name(symbol.name), INDEX, capacities[symbol.name] + 1)
-        total = ix.add(total, ix.mul(var, coefficient))
+        total = ix.add(total, ix.mul(_size(symbol, capacities), coefficient))
     return total
 
 
@@ -74,7 +87,7 @@ def transfer_kernel(
     dense = Buffer("in0" if inward else "out0", (size,), dtype)
     places = Buffer("out0" if inward else "in0", tuple(f.size for f in factors), dtype)
     extents = [size_expr(f.extent, capacities) for f in factors]
-    reads = size_reads([f.extent for f in factors], capacities)
+    sizes, lets = size_reads([f.extent for f in factors], capacities)
 
     outer = [Var(f"i{k}", INDEX, f.size) for k, f in enumerate(factors[:-1])]
     start: Expr = ix.ZERO
@@ -86,9 +99,7 @@ def transfer_kernel(
     body = _run(dense, places, inward, tuple(outer), start, extents[-1], factors[-1].size, lanes)
     for var, extent in zip(reversed(outer), reversed(extents[:-1]), strict=True):
         body = (loop(var, body, stop=extent),)
-    sizes = tuple(buffer for buffer, _ in reads)
     parameters = (dense, *sizes, places) if inward else (places, *sizes, dense)
-    lets = tuple(let for _, let in reads)
     name = "take_in" if inward else "give_out"
     return Kernel(name, parameters, 1, (*lets, *body))
 

@@ -65,7 +65,17 @@ def bound(make: Make, symbols: Sequence[Symbol], capacities: Mapping[str, int]) 
 
     UnsupportedError names the first op of which the dependence on the sizes is not understood.
     """
-    space = Space(symbols, capacities)
+    space = Space.of(symbols, capacities)
+    try:
+        found = _in_either_order(make, space)
+    except UnsupportedError:
+        if not space.quotients:
+            raise
+    # Rounded sizes have few values: numbers that depend on them are looked at for each of these.
+    return _in_either_order(make, space.finer()) if space.quotients else found
+
+
+def _in_either_order(make: Make, space: Space) -> Bounded:
     functions = sample(lambda point: expand_composites(make(point), keep=KEPT), space)
     try:
         return _bounded(functions, space)

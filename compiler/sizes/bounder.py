@@ -56,6 +56,7 @@ class Bounder:
         self.builder = Builder(REGISTRY, name)
         self.rules = rules
         self.sizes: dict[Symbol, Value] = {}
+        self._quotients: dict[Symbol, Value] = {}
         self._extents: dict[Dim, Value] = {}
         self._masks: dict[tuple[tuple[int, ...], Dims], Value | None] = {}
 
@@ -64,6 +65,16 @@ class Bounder:
         for symbol in symbols:
             kind = TensorType((), I32)
             self.sizes[symbol] = self.builder.parameter(f"{PREFIX}{symbol.name}", kind)
+
+    def size(self, symbol: Symbol) -> Value:
+        """A symbol's size as an i32 scalar."""
+        if symbol in self.sizes or symbol.quotient is None:
+            return self.sizes[symbol]
+        if symbol not in self._quotients:
+            over, divisor = symbol.quotient
+            by = scalar(self.builder, divisor, I32)
+            self._quotients[symbol] = binary(self.builder, "divide", self.extent(over), by)
+        return self._quotients[symbol]
 
     def extent(self, dim: Dim) -> Value:
         """A number of elements as an i32 scalar."""
@@ -76,7 +87,7 @@ class Bounder:
             return scalar(self.builder, dim, I32)
         total: Value | None = scalar(self.builder, dim.constant, I32) if dim.constant else None
         for symbol, coefficient in dim.terms:
-            term = self.sizes[symbol]
+            term = self.size(symbol)
             if coefficient != 1:
                 factor = scalar(self.builder, coefficient, I32)
                 term = binary(self.builder, "multiply", term, factor)
@@ -91,7 +102,7 @@ class Bounder:
         kind = dtype if dtype.is_float or dtype.bits == 64 else I32
         base: Value | None = None
         for symbol in fit.symbols:
-            term = convert(builder, self.sizes[symbol], kind)
+            term = convert(builder, self.size(symbol), kind)
             base = term if base is None else binary(builder, "multiply", base, term)
         assert base is not None
         if fit.kind.endswith("root"):

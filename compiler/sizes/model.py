@@ -6,7 +6,8 @@ from tensorkiln.compiler.ir.dims import Affine, Dim
 from tensorkiln.compiler.sizes.bound import Bounded
 from tensorkiln.compiler.sizes.factors import Dims
 from tensorkiln.compiler.sizes.ranges import Part
-from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, SizeRange
+from tensorkiln.runtime.errors import UnsupportedError
+from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, Quotient, SizeRange
 
 
 def open_sizes(bounded: Bounded, part: Part) -> OpenSizes:
@@ -26,4 +27,12 @@ def _shape(dims: Dims) -> OpenShape:
 def _extent(dim: Dim) -> Extent:
     if not isinstance(dim, Affine):
         return Extent((), dim)
-    return Extent(tuple((s.name, c) for s, c in dim.terms), dim.constant)
+    plain = tuple((s.name, c) for s, c in dim.terms if s.quotient is None)
+    quotients = tuple(
+        Quotient(c, _extent(s.quotient[0]), s.quotient[1])
+        for s, c in dim.terms
+        if s.quotient is not None
+    )
+    if any(q.over.quotients for q in quotients):
+        raise UnsupportedError(f"the size of a result, {dim}, is a quotient of quotients of sizes")
+    return Extent(plain, dim.constant, quotients)

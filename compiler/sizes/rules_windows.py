@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tensorkiln.compiler.ir.dims import add_dims, divide_dim, scale_dim
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ops.checks import pairs
+from tensorkiln.compiler.ops.convolution import spatial_windows
+from tensorkiln.compiler.ops.reduce_window import window_dims
 from tensorkiln.compiler.ops.reducers import extreme, identity
 from tensorkiln.compiler.ops.shorthand import (
     binary,
@@ -16,8 +19,9 @@ from tensorkiln.compiler.ops.shorthand import (
     iota,
     select,
 )
+from tensorkiln.compiler.ops.windows import WindowDim
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
-from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open
+from tensorkiln.compiler.sizes.factors import Dims, Factor, Factors, closed, is_open, normal
 from tensorkiln.compiler.sizes.numbering import (
     all_elements,
     among_used,
@@ -40,8 +44,11 @@ def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -
     out_batch, _, *out_spatial = op.ints("out_spec")
     dims: list[Factors] = [closed(size) for size in made.shape]
     dims[out_batch] = x.dims[batch]
-    for axis in out_spatial:
-        dims[axis] = sampled.dim(axis)
+    windows = spatial_windows(
+        op.attributes, [kernel.value.shape[k] for k in op.ints("rhs_spec")[2:]]
+    )
+    for source, axis, window in zip(spatial, out_spatial, windows, strict=True):
+        dims[axis] = _counted(sampled, x.dims[source], axis, window)
     return [Open(made, tuple(dims))]
 
 
@@ -93,10 +100,29 @@ def _window(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Seq
     else:
         fill = identity(op.string("reducer"), x.value.dtype)
     made = bounder.builder.append(op, [bounder.masked_with(x, sliding, fill)])
-    dims = tuple(sampled.dim(k) if k in sliding else dim for k, dim in enumerate(x.dims))
+    undilated = {"base_dilations": (1,) * len(x.dims)}  # which not every kind of window tells
+    windows = window_dims({**undilated, **op.attributes}, len(x.dims))
+    dims = tuple(
+        _counted(sampled, dim, k, window) if k in sliding else dim
+        for k, (dim, window) in enumerate(zip(x.dims, windows, strict=True))
+    )
     if op.name == "arg_reduce_window":
         made = (made[0], _numbers(bounder, op, made[1], x.dims))
     return [Open(v, dims) for v in made]
+
+
+def _counted(sampled: Sampled, dim: Factors, axis: int, window: WindowDim) -> Factors:
+    """The dim of the number of windows over a dim: floor((padded - span) / stride) + 1."""
+    (factor, *inner) = normal(dim)
+    if inner or not factor.is_open:
+        return sampled.dim(axis)
+    holes = scale_dim(add_dims(factor.extent, -1), window.base)  # and elements, but for the last
+    more = 1 + window.low + window.high - window.span + window.stride
+    count = divide_dim(add_dims(holes, more), window.stride)
+    if count is None:
+        return sampled.dim(axis)
+    sampled.space.learn(count)
+    return (Factor(sampled.op.results[0].shape[axis], count),)
 
 
 def _sliding(op: Op) -> list[int]:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tensorkiln.compiler.ir.bits import same_bits
-from tensorkiln.compiler.ir.dims import Affine, Dim, Symbol, substitute
+from tensorkiln.compiler.ir.dims import Affine, Dim, Symbol, substitute, symbol_dim, told_by
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.sizes.factors import Factor, Factors, closed
+from tensorkiln.compiler.sizes.points import Point, finer_points, first_points, size_at
 from tensorkiln.runtime.errors import UnsupportedError
 
-Point = Mapping[str, int]
 Make = Callable[[Point], Function]
 
 
@@ -74,14 +74,29 @@ def _listed(sizes: Sequence[int]) -> str:
 class Space:
     """Symbols and the points at which a model is looked at, the capacities first."""
 
-    def __init__(self, symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> None:
+    def __init__(self, symbols: Sequence[Symbol], points: Sequence[Point]) -> None:
         self.symbols = tuple(symbols)
-        self.points = _points(self.symbols, capacities)
+        self.points = list(points)
+        self.quotients: dict[Symbol, None] = {}
         self._turned = False
+
+    @staticmethod
+    def of(symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> Space:
+        """The symbols, and points that tell each from the others and from constants."""
+        return Space(symbols, first_points(symbols, capacities))
+
+    def finer(self) -> Space:
+        """The same with points for the values of the quotients that have been found."""
+        return Space(self.symbols, finer_points(self.points, self.symbols, tuple(self.quotients)))
+
+    def learn(self, dim: Dim) -> None:
+        """Takes note of quotients of sizes, which other dims may be as well."""
+        self.quotients.update(dict.fromkeys(told_by([dim])[1]))
 
     def turned(self) -> Space:
         """The same, but that dims which are products of symbols have the last one outermost."""
-        other = Space(self.symbols, self.points[0])
+        other = Space(self.symbols, self.points)
+        other.quotients = self.quotients
         other._turned = not self._turned
         return other
 
@@ -106,15 +121,18 @@ class Space:
             dim = self._product(chosen, sizes) if len(chosen) > 1 else None
             if dim is not None:
                 return dim
-            extent = self._affine(chosen, sizes) if len(set(chosen)) == len(chosen) else None
+            plain = len(set(chosen)) == len(chosen) and set(chosen) <= set(self.symbols)
+            extent = self._affine(chosen, sizes) if plain else None
             if extent is not None:
                 return (Factor(sizes[0], extent),)
-        return None
+        found = [extent for q in self.quotients if (extent := self._of_quotient(q, sizes))]
+        return (Factor(sizes[0], found[0]),) if len(found) == 1 else None
 
     def _products(self) -> Iterator[tuple[Symbol, ...]]:
         """Symbols to be multiplied, fewest first; one may be there twice, as in n x n places."""
+        every = (*self.symbols, *self.quotients)
         for count in range(1, len(self.symbols) + 2):
-            yield from itertools.combinations_with_replacement(self.symbols, count)
+            yield from itertools.combinations_with_replacement(every, count)
 
     def affine(self, values: Sequence[int]) -> Dim | None:
         """The values at the points as an affine of symbols, None if they are not."""
@@ -152,21 +170,34 @@ class Space:
         )
         return found if fits else None
 
+    def _of_quotient(self, symbol: Symbol, values: Sequence[int]) -> Affine | None:
+        """An affine of one quotient."""
+        base = [size_at(symbol, point) for point in self.points]
+        other = next((k for k, n in enumerate(base) if n != base[0]), None)
+        if other is None:
+            return None
+        slope, rest = divmod(values[0] - values[other], base[0] - base[other])
+        constant = values[0] - slope * base[0]
+        fits = all(slope * n + constant == v for n, v in zip(base, values, strict=True))
+        return Affine(((symbol, slope),), constant) if fits and slope and not rest else None
+
     def _product(self, symbols: Sequence[Symbol], sizes: Sequence[int]) -> Factors | None:
-        products = [math.prod(point[s.name] for s in symbols) for point in self.points]
+        products = [math.prod(size_at(s, point) for s in symbols) for point in self.points]
         scale, rest = divmod(sizes[0], products[0])
         if rest or any(scale * p != size for p, size in zip(products, sizes, strict=True)):
             return None
         capacities = self.points[0]
         *outer, inner = reversed(symbols) if self._turned else symbols
-        found = [Factor(capacities[s.name], Affine(((s, 1),))) for s in outer]
-        last = Factor(capacities[inner.name] * scale, Affine(((inner, scale),)))
+        found = [Factor(size_at(s, capacities), symbol_dim(s)) for s in outer]
+        last = Factor(size_at(inner, capacities) * scale, Affine(((inner, scale),)))
         return (*found, last)
 
     def fit_number(self, values: Sequence[float]) -> Fit | None:
         """The values at the points as a function of a product of symbols, None if there is none."""
         for chosen in self._products():
-            products = [float(math.prod(point[s.name] for s in chosen)) for point in self.points]
+            products = [
+                float(math.prod(size_at(s, point) for s in chosen)) for point in self.points
+            ]
             for kind, base in _BASES.items():
                 fit = _line([base(p) for p in products], values)
                 if fit is not None:
@@ -197,26 +228,6 @@ def _line(base: Sequence[float], values: Sequence[float]) -> tuple[float, float]
         if scale and all(abs(f - v) <= near for f, v in zip(found, values, strict=True)):
             return scale, offset
     return None
-
-
-def _points(symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> list[dict[str, int]]:
-    """The capacities, then points that tell each symbol from the others and from constants.
-
-    Sizes of 1 are avoided: there, models are simpler than they are elsewhere.
-    """
-    points = [dict(capacities)]
-    others: dict[str, list[int]] = {}
-    for number, symbol in enumerate(symbols):
-        top = symbol.maximum if symbol.maximum is not None else capacities[symbol.name] + 16
-        low = min(max(2, symbol.minimum), top)
-        span = top - low
-        wanted = [top - 1 - number, low + span // 2 + number, low + span // 3, low, top]
-        own = [n for n in wanted if low <= n <= top and n != capacities[symbol.name]]
-        others[symbol.name] = list(dict.fromkeys(own))[:3]
-        points += [{**capacities, symbol.name: size} for size in others[symbol.name][:2]]
-    if len(symbols) > 1:
-        points.append({name: (own or [capacities[name]])[-1] for name, own in others.items()})
-    return points
 
 
 def sample(make: Make, space: Space) -> list[Function]:

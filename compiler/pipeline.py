@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,7 @@ from tensorkiln.compiler.kernel.program import Program, print_program, step_cost
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.constants import Constants
+from tensorkiln.compiler.memory import give_back
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.passes.algebra import algebra
 from tensorkiln.compiler.passes.broadcast_reshapes import broadcast_reshapes
@@ -123,18 +125,17 @@ _NEEDED = (
 REQUIRED_PASSES: tuple[Pass, ...] = tuple(step for step in PASSES if step.name in _NEEDED)
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What a model is at each stage.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """A model's kernels, ready to be emitted.
 
     `traced` and `checked` are `emit_program`'s.
     """
 
-    fused: Function
     program: Program
     target: Target
-    traced: bool
-    checked: bool
+    traced: bool = False
+    checked: bool = False
 
     @property
     def llvm(self) -> str:
@@ -155,18 +156,40 @@ class Stages:
         return emit_parts(self.program, target.triple, **how)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages(Lowered):
+    """What a model is at each stage."""
+
+    fused: Function
+
+
 def optimize_function(
     function: Function, dump: Dump | None = None, passes: Sequence[Pass] = PASSES
 ) -> Function:
     """Runs `passes` in order, verifying what each of them changed."""
-    dump = dump or Dump()
-    dump.write("ir", "txt", lambda: print_function(function, elide=64))
+    return _optimized(lambda: function, dump or Dump(), passes)[1]
+
+
+def _optimized(
+    make: Callable[[], Function], dump: Dump, passes: Sequence[Pass]
+) -> tuple[Function, Function]:
+    """The function that `make` gives without its ops, and after `passes`.
+
+    Nothing here keeps what a pass was given, so constants that it replaced are freed.
+    """
+    function = make()
+    signature = replace(function, ops=())
+    give_back()
+    dump.write("ir", "txt", partial(print_function, function, elide=64))
     for step in passes:
-        before, function = function, step.run(function)
-        if function is not before:
+        made = step.run(function)
+        changed, function = made is not function, made
+        del made
+        if changed:
             verify_function(function, REGISTRY.types)
+            give_back()
         dump.write(step.name, "txt", partial(print_function, function, elide=64))
-    return function
+    return signature, function
 
 
 def lower(
@@ -187,11 +210,18 @@ def lower(
     dump = dump or Dump()
     fused = optimize_function(function, dump, passes)
     program = lower_function(fused, target, bounded, shared)
-    dump.write("kernels", "txt", lambda: print_program(program))
-    program = replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
-    stages = Stages(fused, program, target, traced, checked)
+    stages = Stages(
+        program=_finished(program, target, dump), target=target, traced=traced, checked=checked,
+        fused=fused,
+    )  # fmt: skip
     dump.write("llvm", "ll", lambda: stages.llvm)
     return stages
+
+
+def _finished(program: Program, target: Target, dump: Dump) -> Program:
+    """The program as it is emitted."""
+    dump.write("kernels", "txt", lambda: print_program(program))
+    return replace(program, kernels=tuple(map(finish_kernel(target), program.kernels)))
 
 
 def finish_kernel(target: Target) -> Callable[[Kernel], Kernel]:
@@ -220,18 +250,42 @@ def compile_function(
     target = target_named(target) if isinstance(target, str) else target
     dump = dump or Dump.from_environment(function.name)
     if cache is None or dump.folder is not None:
-        return _compile(function, target, dump, without)
+        return compile_made(lambda: function, target, dump, without)
     key = function_key(function, target, without)
     compiled = cache.load(key)
     if compiled is None:
-        compiled = _compile(function, target, dump, without)
+        compiled = compile_made(lambda: function, target, dump, without)
         cache.store(key, compiled)
     return compiled
 
 
-def _compile(function: Function, target: Target, dump: Dump, without: Collection[str]) -> Compiled:
-    stages = lower(function, target, dump, passes_without(without))
-    return generate(function, stages, target, dump)
+def compile_made(
+    make: Callable[[], Function], target: Target, dump: Dump, without: Collection[str] = ()
+) -> Compiled:
+    """Machine code for the function that `make` gives.
+
+    If nobody else keeps that function, its constants are in memory once: those of each stage go
+    when the next one's are made. The rest is as in `compile_function`.
+    """
+    signature, lowered = _lowered(make, target, dump, without)
+    return generate(signature, lowered, target, dump)
+
+
+def _lowered(
+    make: Callable[[], Function], target: Target, dump: Dump, without: Collection[str]
+) -> tuple[Function, Lowered]:
+    """What `lower` makes, but for the fused function, and the signature of what `make` gives."""
+    signature, fused = _optimized(make, dump, passes_without(without))
+    constants = Constants()
+    program = lower_function(fused, target, shared=constants)
+    # The blob takes the function's constants one by one; closures of passes and schedules that call
+    # themselves may still hold it.
+    del fused
+    gc.collect()
+    program = replace(program, constants=constants.blob())
+    lowered = Lowered(program=_finished(program, target, dump), target=target)
+    dump.write("llvm", "ll", lambda: lowered.llvm)
+    return signature, lowered
 
 
 def passes_without(names: Collection[str]) -> tuple[Pass, ...]:
@@ -243,10 +297,11 @@ def passes_without(names: Collection[str]) -> tuple[Pass, ...]:
 
 
 def generate(
-    function: Function, stages: Stages, target: Target, dump: Dump | None = None
+    function: Function, stages: Lowered, target: Target, dump: Dump | None = None
 ) -> Compiled:
-    """Machine code for the stages of `function`."""
+    """Machine code for the kernels of `function`, of which only the signature counts."""
     dump = dump or Dump()
+    give_back()
     code = machine_code(stages.modules(), target, texts=dump.folder is not None)
     dump.write("optimized", "ll", lambda: code.optimized)
     manifest = manifest_of(function, stages.program, target)

@@ -13,9 +13,10 @@ from onnx import ModelProto
 from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.cache_key import content_key
 from tensorkiln.compiler.dump import Dump
+from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.open_pipeline import compile_open
-from tensorkiln.compiler.pipeline import compile_function
+from tensorkiln.compiler.pipeline import compile_function, compile_made
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.onnx.load import Loaded, Source, load_model
 from tensorkiln.frontends.open_dims import Dims, plain_dims
@@ -63,13 +64,19 @@ def compile_onnx(
             cache.store(key, compiled)
         return compiled
     tell("reading the model")
-    function = import_model(source, dims=sizes.at({}), name=name)
-    tell("compiling")
-    if key is None:
+    if cache is not None and key is None:
+        function = import_model(source, dims=sizes.at({}), name=name)
+        tell("compiling")
         return compile_function(function, target, dump, cache, without)
-    compiled = compile_function(function, target, dump, without=without)
-    assert cache is not None
-    cache.store(key, compiled)
+
+    def make() -> Function:
+        function = import_model(source, dims=sizes.at({}), name=name)
+        tell("compiling")
+        return function
+
+    compiled = compile_made(make, target, dump, without)
+    if cache is not None and key is not None:
+        cache.store(key, compiled)
     return compiled
 
 

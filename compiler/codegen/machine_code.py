@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Semaphore
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -25,6 +26,7 @@ from tensorkiln.compiler.codegen.target import (
 from tensorkiln.compiler.kernel.target import Target
 
 ENTRY = "tk_body"
+_WAITING = 4  # modules that are emitted ahead of LLVM; their texts take memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,18 @@ def machine_code(modules: Iterable[ir.Module], target: Target, texts: bool = Fal
         code = made_for.emit_object(module) if is_elf else emit_object(module, target)
         return MachineCode(bytes(code), str(module) if texts else "")
 
+    room = Semaphore(_WAITING)
+
+    def compile_next(text: str) -> MachineCode:
+        room.release()
+        return compile_text(text)
+
+    pending = []
     with ThreadPoolExecutor(1, "llvm") as worker:
-        pending = [worker.submit(compile_text, str(module)) for module in modules]
+        for module in modules:
+            room.acquire()
+            pending.append(worker.submit(compile_next, str(module)))
+            _take_apart(module)
         parts = [future.result() for future in pending]
     if len(parts) == 1:
         return parts[0]
@@ -62,3 +74,17 @@ def machine_code(modules: Iterable[ir.Module], target: Target, texts: bool = Fal
     objects = [RenamedObject(part.object_code, {}, f".{k}") for k, part in enumerate(parts)]
     join_objects(objects, [ENTRY]).write(joined)
     return MachineCode(joined.getvalue(), "".join(part.optimized for part in parts))
+
+
+def _take_apart(module: ir.Module) -> None:
+    """Frees what a module consists of, after which it is of no use.
+
+    Instructions and blocks refer to each other, so they would stay until Python next looks at all
+    objects, by which time there would be those of many modules.
+    """
+    for function in module.functions:
+        for block in function.blocks:
+            for instruction in block.instructions:
+                vars(instruction).clear()
+            vars(block).clear()
+        function.blocks.clear()

@@ -82,7 +82,7 @@ def target_named(name: str) -> Target:
 
 
 def _host() -> Target:
-    _initialize()
+    _initialize_own()
     triple = llvm.get_process_triple()
     architecture = triple.split("-")[0]
     flags = dict(llvm.get_host_cpu_features())
@@ -113,10 +113,18 @@ def _flatten(flags: dict[str, bool]) -> str:
 
 
 @functools.cache
-def _initialize() -> None:
+def _initialize_own() -> None:
+    """Lets LLVM make code for this machine's architecture."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+
+
+@functools.cache
+def _initialize_all() -> None:
+    """Lets LLVM make code for all architectures, whose tables are 10 MB."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    llvm.initialize_native_asmparser()
 
 
 def machine(target: Target) -> llvm.TargetMachine:
@@ -124,7 +132,9 @@ def machine(target: Target) -> llvm.TargetMachine:
 
     UnsupportedError if this LLVM has no back end for the triple.
     """
-    _initialize()
+    _initialize_own()
+    if target.architecture != llvm.get_process_triple().split("-")[0]:
+        _initialize_all()
     try:
         back_end = llvm.Target.from_triple(target.triple)
     except RuntimeError as error:

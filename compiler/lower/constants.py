@@ -42,9 +42,15 @@ class Constants:
         return offset
 
     def blob(self) -> NDArray[np.uint8]:
-        """All constants; each is written to its place at once, without a copy in between."""
+        """All constants, once; each is written to its place without a copy in between.
+
+        The pool then holds none of them, so those that nobody else has are freed on the way.
+        """
         made = aligned_bytes(self.nbytes)
-        for start, data, layout in self._pieces:
+        self._known.clear()
+        self._pieces.reverse()
+        while self._pieces:
+            start, data, layout = self._pieces.pop()
             shape = layout.physical_shape(data.shape)
             end = start + math.prod(shape) * data.itemsize
             arrange(data, layout, made[start:end].view(data.dtype).reshape(shape))

@@ -38,13 +38,13 @@ MODEL = mlp(1, sizes=(200, 100))  # 80 kB of weights: too many for the model's o
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of what is compiled in earnest."""
     names: list[str] = []
-    real = pipeline._compile
+    real = pipeline.generate
 
     def count(function: Function, *rest: object) -> Compiled:
         names.append(function.name)
         return real(function, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "_compile", count)
+    monkeypatch.setattr(pipeline, "generate", count)
     return names
 
 

@@ -80,6 +80,12 @@ def steady(moved: Array, wanted: Array, factor: float = 1.0) -> NDArray[np.bool_
     return near
 
 
+def apart(got: Array, wanted: Array, factor: float = 1.0) -> NDArray[np.bool_]:
+    """Which elements differ by more than `gap` allows."""
+    far: NDArray[np.bool_] = _units(got, wanted) > limit_of(wanted.dtype, True) * factor
+    return far
+
+
 def limit_of(dtype: np.dtype[np.generic], rounded: bool = False) -> float:
     """How many units a kernel's result of `dtype` may be off."""
     if dtype.kind == "c":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from tensorkiln.compiler.ir.function import Array, Function, Op, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.compiler.ops.record import Body, ByRegions, FromBody
 
+Step: TypeAlias = Callable[[Op, Sequence[Array]], Sequence[Array]]
 
-def evaluate(function: Function, arrays: Sequence[Array]) -> list[Array]:
-    """The function's results for one array a parameter.
+
+def evaluate(function: Function, arrays: Sequence[Array], step: Step | None = None) -> list[Array]:
+    """The function's results for one array a parameter; `step` takes the place of `evaluate_op`.
 
     Symbolic dims take the sizes of the arrays; FeedError names the parameter whose array does not
     fit.  Results may be views of the feeds and of each other.
@@ -24,8 +27,9 @@ def evaluate(function: Function, arrays: Sequence[Array]) -> list[Array]:
         function = specialize(function, sizes)
     values = dict(zip(function.parameters, map(np.asarray, arrays), strict=True))
     dead = _last_uses(function)
+    run = step or evaluate_op
     for op in function.ops:
-        results = evaluate_op(op, [values[v] for v in op.operands])
+        results = run(op, [values[v] for v in op.operands])
         values.update(zip(op.results, results, strict=True))
         for value in dead[op]:
             del values[value]

@@ -7,23 +7,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tensorkiln.compiler.agreement import MODEL_FACTOR, Gap, gap, steady
+from tensorkiln.compiler.agreement import MODEL_FACTOR, Gap, gap
 from tensorkiln.compiler.evaluate import evaluate, evaluate_op
 from tensorkiln.compiler.ir.function import UNKNOWN, Array, Function, Op
 from tensorkiln.compiler.kernel.program import Call
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import PASSES, REQUIRED_PASSES, compile_function
 from tensorkiln.compiler.stepping import Stepper
-from tensorkiln.compiler.training_self_test import shaken
+from tensorkiln.frontends.cli.verify_rounding import Rounding
 from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
 from tensorkiln.runtime.open_executable import OpenExecutable
 from tensorkiln.runtime.processor import missing_features
 
-# Of an output's elements, as many may be of the kind that rounding alone moves far.
-_UNSTEADY = 0.25
-_SHAKES = 4
 AGREES, DIFFERS, SKIPPED = "agrees", "differs", "skipped"
 # the last two split small loops unevenly
 THREADS = (1, 2, 3, 7)
@@ -76,7 +73,7 @@ class Verifier:
         self.expected = [np.array(array) for array in self._interpret(function)]
         names = function.result_names or tuple(v.name for v in function.results)
         self.names = [f"output {name!r}" for name in names]
-        self._shaken: list[list[Array]] = []
+        self._rounding = Rounding(function, self.arrays, self.expected)
 
     def passes(self) -> Check:
         """The interpreter before and after the compiler's passes; names the first wrong pass."""
@@ -138,35 +135,10 @@ class Verifier:
             name, wanted = self.names[position], self.expected[position]
             found = gap(got, wanted, MODEL_FACTOR, rounded=True)
             if not found.agrees:
-                found = self._excused(position, got, found, worst)
+                found, left_out = self._rounding.excuse(position, got, found)
+                worst.left_out += left_out
             worst.add(found, name)
         return worst.bad is not None
-
-    def _excused(self, position: int, got: Array, found: Gap, worst: _Worst) -> Gap:
-        """The gap without elements that rounding alone moves as far, if they are few.
-
-        An optimizer that divides by the size of a gradient makes such ones where terms cancel.
-        """
-        wanted = self.expected[position]
-        kept = np.ones(wanted.shape, np.bool_)
-        for moved in self._after_shaking():
-            kept &= steady(moved[position], wanted, MODEL_FACTOR)
-        if wanted.dtype.kind != "c":  # what is not finite on one side only is never excused
-            kept |= np.isfinite(got.astype(np.float64)) != np.isfinite(wanted.astype(np.float64))
-        unsteady = kept.size - int(kept.sum())
-        if not unsteady or unsteady > _UNSTEADY * kept.size:
-            return found
-        again = gap(np.where(kept, got, wanted), wanted, MODEL_FACTOR, rounded=True)
-        worst.left_out += unsteady if again.agrees else 0
-        return again
-
-    def _after_shaking(self) -> list[list[Array]]:
-        """What the interpreter gives for inputs that are changed in the last place, several times."""
-        arrays = {str(k): array for k, array in enumerate(self.arrays)}
-        for seed in range(len(self._shaken), _SHAKES):
-            changed = shaken(arrays, seed)
-            self._shaken.append(evaluate(self.function, list(changed.values())))
-        return self._shaken
 
     def _group(
         self,
@@ -244,7 +216,7 @@ def _described(op: Op) -> str:
 
 def _agrees(name: str, text: str, worst: _Worst) -> Check:
     if worst.left_out:
-        text += f", but for {worst.left_out} elements that rounding of the inputs moves as far"
+        text += f", but for {worst.left_out} elements that rounding alone moves as far"
     return Check(name, AGREES, text, worst.gap, (worst.name,) if worst.name else ())
 
 

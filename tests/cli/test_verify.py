@@ -200,6 +200,16 @@ def test_what_rounding_alone_moves_is_left_out(
     for k in wrong:
         result[k] *= -1
 
+    check = check_of(checked, result, monkeypatch)
+    assert check.outcome == outcome
+    assert ("but for 1 elements" in check.text) == (outcome == "agrees")
+
+
+def check_of(
+    checked: verify.Verifier, result: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> verify.Check:
+    """What is said of compiled code that gives `result`."""
+
     class Wrong:
         def __init__(self, *given: object) -> None:
             pass
@@ -208,6 +218,33 @@ def test_what_rounding_alone_moves_is_left_out(
             return [result]
 
     monkeypatch.setattr(verify, "Stepper", Wrong)
-    check = checked.plain(target_named("host"))
+    return checked.plain(target_named("host"))
+
+
+STEPS = """func @f(%x: i32[4,3], %w: i32[3]) -> (f32[4]) {
+  %a: f32[4,3] = convert(%x) {dtype = f32}
+  %b: f32[3] = convert(%w) {dtype = f32}
+  %d: f32[4] = dot_general(%a, %b) {lhs_batch = (), rhs_batch = (), lhs_contracting = (1), rhs_contracting = (0)}
+  %y: f32[4] = sign(%d)
+  return %y
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outcome"),
+    [({0: 1}, "agrees"), ({0: -1}, "agrees"), ({0: -1, 1: 0}, "agrees"), ({2: -1}, "differs"),
+     ({0: 1, 1: 0, 2: 0}, "differs"), ({0: np.nan}, "differs")],
+)  # fmt: skip
+def test_what_other_sums_move_as_far_is_left_out(
+    wrong: dict[int, float], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only sums are changed here: the first one is 0, and its sign becomes 1 or -1."""
+    x = np.array([[1, -1, 0], [1, 1, 1], [3, 0, 2], [2, 2, -9]], np.int32)
+    checked = verify.Verifier(parse_function(STEPS), [x, np.ones(3, np.int32)])
+    result = checked.expected[0].copy()
+    np.testing.assert_array_equal(result, [0, 1, 1, -1])
+    result[list(wrong)] = list(wrong.values())
+    check = check_of(checked, result, monkeypatch)
     assert check.outcome == outcome
-    assert ("but for 1 elements" in check.text) == (outcome == "agrees")
+    assert (f"but for {len(wrong)} elements" in check.text) == (outcome == "agrees")

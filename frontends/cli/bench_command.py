@@ -23,10 +23,10 @@ from tensorkiln.frontends.cli.bench.peer import PEERS, Peer, pythons_of, start_p
 from tensorkiln.frontends.cli.bench.report import Report, line, machine, own_versions, text
 from tensorkiln.frontends.cli.bench.result import COMPILED, Result
 from tensorkiln.frontends.cli.bench.rows import C_CALL, CEILINGS, SESSION, chosen, listing
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
-    UsageError,
     add_dims,
     add_json,
     dims_of,
@@ -45,7 +45,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command's arguments."""
     parser = commands.add_parser(
         "bench",
-        help="measure compiled models beside interpreted mode and installed engines",
+        help=HELP["bench"],
         description="Runs rows of the suite, or ONNX files, by compiled code, by the interpreter"
         " and by other engines, in turns. Times are medians of single calls; `of peak` is the share"
         " of what this machine reaches with multiply-adds, copies or reads alone, measured in the"

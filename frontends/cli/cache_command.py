@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorkiln.compiler.cache import Cache
 from tensorkiln.compiler.environment import CACHE, cache_folder
+from tensorkiln.frontends.cli.commands import HELP
 from tensorkiln.frontends.cli.usage import Commands, add_json
 
 
@@ -15,7 +16,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command's arguments."""
     parser = commands.add_parser(
         "cache",
-        help="show or empty the cache of compiled models",
+        help=HELP["cache"],
         description="Compiled models are kept on disk, so that the same model is compiled once."
         f" The environment variable {CACHE} names another folder, or is `off`.",
     )

@@ -14,10 +14,10 @@ from tensorkiln.compiler.codegen.header import c_identifier
 from tensorkiln.compiler.codegen.target import isa_names, target_named
 from tensorkiln.compiler.self_test import make_self_test
 from tensorkiln.frontends.cached import compile_onnx
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
-    UsageError,
     add_cache,
     add_dims,
     add_json,
@@ -40,7 +40,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command's arguments."""
     parser = commands.add_parser(
         "compile",
-        help="compile a model to a file that needs no Python",
+        help=HELP["compile"],
         description="Compiles an ONNX model to a shared object (.so), an archive (.a) or an object"
         " file (.o), with a C header beside it. The file needs libc, libm and pthreads only.",
     )

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.frontends.cli.doctor import Findings, examine
-from tensorkiln.frontends.cli.usage import Commands, UsageError, add_json
+from tensorkiln.frontends.cli.usage import Commands, add_json
 from tensorkiln.runtime.errors import TensorKilnError
 
 INCOMPLETE = 4
@@ -19,7 +20,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command."""
     parser = commands.add_parser(
         "doctor",
-        help="list the TensorFlow names a program uses that TensorKiln lacks",
+        help=HELP["doctor"],
         description="Lists, without running it, which TensorFlow names and arguments a program "
         "uses that TensorKiln lacks. Exit code 4 if there are some.",
     )

@@ -17,13 +17,13 @@ from tensorkiln.compiler.ir.text import print_function
 from tensorkiln.compiler.kernel.program import print_program
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import Stages, compile_ptx, lower
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.frontends.cli.compile_command import summary, tensor
 from tensorkiln.frontends.cli.graph_text import graph_text
 from tensorkiln.frontends.cli.manifest_text import manifest_text, training_text
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
-    UsageError,
     add_dims,
     add_json,
     add_target,
@@ -44,7 +44,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command's arguments."""
     parser = commands.add_parser(
         "inspect",
-        help="print a model at a stage of compilation, or what an artifact says of itself",
+        help=HELP["inspect"],
         description="Prints an ONNX model at one stage: graph (as its file has it), ir (tensor IR),"
         " fused (after all passes), kernels (loop nests and memory plan), llvm, asm or ptx. Of a"
         " shared object or object file it prints the manifest.",

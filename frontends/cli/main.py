@@ -7,6 +7,7 @@ arguments; 3 an error inside TensorKiln; 130 interrupted (Ctrl-C); 143 told to e
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -16,17 +17,7 @@ from types import FrameType
 from typing import Any
 
 from tensorkiln import __version__
-from tensorkiln.frontends.cli import (
-    bench_command,
-    cache_command,
-    compile_command,
-    doctor_command,
-    inspect_command,
-    profile_command,
-    run_command,
-    verify_command,
-)
-from tensorkiln.frontends.cli.usage import UsageError
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.runtime.errors import TensorKilnError
 
 DONE = 0
@@ -47,7 +38,8 @@ class _TerminatedError(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser(words).parse_args(words)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run(options)
@@ -77,7 +69,7 @@ def _run(options: Any) -> int:
         return _fail(f"{name}: {error}{hint}", options.debug, INTERNAL_ERROR)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tensorkiln",
         description="Compiles tensor graphs (ONNX models) ahead of time to machine code.",
@@ -86,16 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tensorkiln {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (
-        compile_command,
-        run_command,
-        inspect_command,
-        bench_command,
-        profile_command,
-        verify_command,
-        cache_command,
-        doctor_command,
-    ):
+    # Only the one that is asked for is imported: all of them take a second.
+    chosen = next((word for word in arguments if not word.startswith("-")), "")
+    for name, text in HELP.items():
+        if name != chosen:
+            commands.add_parser(name, help=text)
+            continue
+        command = importlib.import_module(f"tensorkiln.frontends.cli.{name}_command")
         made = command.add(commands)
         made.add_argument("-v", "--verbose", action="store_true", help="tell each step on stderr")
         made.add_argument("--debug", action="store_true", help="show where an error comes from")

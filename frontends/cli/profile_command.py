@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.frontends.cli.profile import Profile, Timing, profile
 from tensorkiln.frontends.cli.profile_artifact import artifact_table, profile_artifact
 from tensorkiln.frontends.cli.profile_html import page
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
-    UsageError,
     add_dims,
     add_inputs,
     add_json,
@@ -37,7 +37,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command's arguments."""
     parser = commands.add_parser(
         "profile",
-        help="time a model's kernels and compare them with what the machine can do",
+        help=HELP["profile"],
         description="Compiles an ONNX model for this machine with a clock around every kernel, runs"
         " it for a while, and prints for each kernel the median time, its share, and the shares it"
         " reaches of the multiply-add peak (f32) and of the rate of copying in memory. Data that"

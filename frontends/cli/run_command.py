@@ -18,10 +18,10 @@ from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Function
 from tensorkiln.frontends.cached import compile_onnx
 from tensorkiln.frontends.cli.arrays import Array, write_outputs
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
-    UsageError,
     add_cache,
     add_dims,
     add_inputs,
@@ -49,7 +49,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command's arguments."""
     parser = commands.add_parser(
         "run",
-        help="run a model on arrays from files, or on random ones",
+        help=HELP["run"],
         description="Runs an ONNX model or a compiled shared object. Inputs that no file gives are"
         " random: normal floats, integers from 0 to 9.",
     )

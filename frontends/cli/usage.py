@@ -12,6 +12,7 @@ from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.self_test import specs_of
 from tensorkiln.compiler.training import TrainingModel
 from tensorkiln.frontends.cli.arrays import Array, read_inputs
+from tensorkiln.frontends.cli.commands import UsageError
 from tensorkiln.frontends.onnx import import_model
 from tensorkiln.frontends.open_dims import Range
 from tensorkiln.frontends.training import train_onnx
@@ -27,10 +28,6 @@ from tensorkiln.runtime.open_executable import OpenExecutable
 
 Signature: TypeAlias = tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-class UsageError(Exception):
-    """Arguments that do not fit together, found after they were parsed."""
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tensorkiln.compiler.codegen.target import NAMES, target_named
+from tensorkiln.frontends.cli.commands import HELP, UsageError
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.cli.usage import (
     Commands,
-    UsageError,
     add_dims,
     add_inputs,
     add_json,
@@ -52,7 +52,7 @@ def add(commands: Commands) -> argparse.ArgumentParser:
     """Adds the command's arguments."""
     parser = commands.add_parser(
         "verify",
-        help="compare compiled code with the interpreter, value by value",
+        help=HELP["verify"],
         description="Runs a model in the interpreter and compiled, and compares: the model before"
         " and after all passes; each kernel on its own operands, for each target; compiled without"
         " optimisation; and the bits for several numbers of threads. The first difference is told"

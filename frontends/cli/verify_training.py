@@ -11,7 +11,7 @@ from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.compiler.training import TrainingModel
 from tensorkiln.compiler.training_self_test import shaken, steady
-from tensorkiln.frontends.cli.usage import UsageError
+from tensorkiln.frontends.cli.commands import UsageError
 from tensorkiln.frontends.cli.verify import AGREES, DIFFERS, Check
 from tensorkiln.runtime.errors import ModelError
 from tensorkiln.runtime.manifest import TensorSpec

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from tensorkiln.benchmarks.suite import SUITE, Row
-from tensorkiln.frontends.cli.usage import UsageError
+from tensorkiln.frontends.cli.commands import UsageError
 from tensorkiln.frontends.onnx.load import load_model
 
 CEILINGS = "ceilings"

@@ -37,7 +37,7 @@ class Joined:
 
     def is_done(self, op: Op) -> bool:
         """True for a concatenation with nothing left to copy."""
-        return len(self.positions.get(op, ())) == len(op.operands)
+        return op in self.positions and len(self.positions[op]) == len(op.operands)
 
 
 def join_concatenations(

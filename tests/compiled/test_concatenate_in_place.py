@@ -133,6 +133,14 @@ def kept_for_later() -> Function:
     return net.finish(net.product(net.join(small, long)))
 
 
+def without_operands() -> Function:
+    """What reads nothing is computed all the same."""
+    net = Net()
+    numbers = net.builder.one("iota", (), dtype=F32, shape=(3000, WIDTH), dimension=0)
+    a = net.product(net.parameter("x", 3, WIDTH))
+    return net.finish(numbers, net.product(net.join(a, net.product(a))))
+
+
 CASES: dict[str, tuple[Callable[[], Function], int]] = {  # and how many operands are copied
     "branches": (branches, 0),
     "chain": (chain, 0),
@@ -144,6 +152,7 @@ CASES: dict[str, tuple[Callable[[], Function], int]] = {  # and how many operand
     "reshaped": (reshaped, 0),
     "written over": (written_over, 1),
     "odd sizes": (odd_sizes, 2),
+    "without operands": (without_operands, 0),
     "kept for later": (kept_for_later, 1),
 }
 

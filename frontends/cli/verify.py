@@ -158,8 +158,8 @@ class Verifier:
     def _wrong_pass(self) -> str:
         function = self.function
         for step in PASSES:
-            function = step.run(function)
-            if self._whole(self._interpret(function), _Worst()):
+            before, function = function, step.run(function)
+            if function is not before and self._whole(self._interpret(function), _Worst()):
                 return step.name
         return "unknown"
 

@@ -36,6 +36,7 @@ from tensorkiln.compiler.schedules.grouped import GroupedTiling, grouped_tiling
 from tensorkiln.compiler.schedules.image_lines import image_lines
 from tensorkiln.compiler.schedules.inherited import crossed_dims, inherited_layout
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling, choose_integer_tiling
+from tensorkiln.compiler.schedules.matmul_panels import right_reads
 from tensorkiln.compiler.schedules.op_lists import makers, needed
 from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
@@ -44,6 +45,7 @@ from tensorkiln.compiler.schedules.tiling import (
     Tiling,
     choose_tiling,
     column_dim,
+    panel_tiling,
     row_dim,
     rows_serve,
     staged_tiling,
@@ -63,17 +65,20 @@ class LaidOut:
     tilings: Mapping[Op, AnyTiling]
 
 
-def assign_layouts(function: Function, target: Target, staging: bool = True) -> LaidOut:
+def assign_layouts(
+    function: Function, target: Target, staging: bool = True, repeated: bool = False
+) -> LaidOut:
     """Chooses layouts for the operands of contractions (see the module's docstring).
 
-    `staging` allows matrix multiplies to pack operands in their own scratch memory.
+    `staging`: products may pack operands in their scratch memory, unless `repeated` in a loop.
     """
-    return _Assigner(function, target, staging).run()
+    return _Assigner(function, target, staging, repeated).run()
 
 
 class _Assigner:
-    def __init__(self, function: Function, target: Target, staging: bool) -> None:
+    def __init__(self, function: Function, target: Target, staging: bool, repeated: bool) -> None:
         self.function, self.target, self.staging = function, target, staging
+        self.right_reads = right_reads(function) if staging and not repeated else None
         self.producers = function.producers()
         self.layouts: dict[Value, Layout] = {}
         self.tilings: dict[Op, AnyTiling] = {}
@@ -82,7 +87,6 @@ class _Assigner:
         self.row_major = set(function.results) | {
             v for op in function.ops if _wants_row_major(op, target) for v in op.operands
         }
-
         self.crossed = crossed_dims(function)
 
     def run(self) -> LaidOut:
@@ -213,8 +217,10 @@ class _Assigner:
             self.tilings[op] = staged
             self._append(op)
             return
+        if self._may_stage_panels(op, hero):
+            tiling = panel_tiling(hero, tiling)
         wanted: dict[Value, Layout] = {}
-        if tiling.pack_right:
+        if tiling.pack_right and not tiling.panels_staged:
             wanted[hero.operands[1]] = panels(hero, 1, tiling)
         if tiling.pack_left:
             wanted[hero.operands[0]] = panels(hero, 0, tiling)
@@ -276,6 +282,16 @@ class _Assigner:
         packed = tiling.pack_left and tiling.pack_right
         constant = any(v is not None and self._constant(op, v) is not None for v in sources)
         return self.staging and plain and alone and packed and not constant
+
+    def _may_stage_panels(self, op: Op, hero: Op) -> bool:
+        """True if tasks could pack the right operand, which this product alone reads so."""
+        (region,) = op.regions
+        source = dict(zip(region.parameters, op.operands, strict=True)).get(hero.operands[1])
+        if self.right_reads is None or source is None or source in self.layouts:
+            return False
+        alone = len(op.results) == 1 and op.results[0].dtype == hero.result.dtype
+        once = self.right_reads[source, hero.ints("rhs_contracting")] == 1
+        return alone and once and self._constant(op, source) is None
 
     def _lies_in_rows(self, op: Op, hero: Op) -> bool:
         """True if a contraction's left operand is computed before it and stored row-major."""

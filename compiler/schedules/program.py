@@ -91,7 +91,7 @@ def _lowered(fused: Function, making: _Making, region: _Region | None = None) ->
     """
     target, equal, bounded = making.target, making.equal, making.bounded
     # Kernels that are restricted to a call's sizes have results only.
-    laid_out = assign_layouts(fused, target, staging=bounded is None)
+    laid_out = assign_layouts(fused, target, bounded is None, region is not None)
     invariants = region.invariants if region else ()
     once = run_once(laid_out.function, invariants) if invariants else None
     function = late_updates(once.function if once else laid_out.function)

@@ -74,6 +74,7 @@ class Tiling:
     panel: int
     turns: Turns | None = None
     staged: bool = False  # both operands are packed by the tasks that use them
+    panels_staged: bool = False  # the right one only
 
     def sure_rounds(self, row_blocks: int) -> int:
         """Rounds of `turns` that every one of `row_blocks` blocks of rows begins with."""
@@ -180,6 +181,29 @@ def staged_tiling(op: Op, tiling: Tiling) -> Tiling | None:
         pack_left=True,
         pack_right=True,
         staged=True,
+    )
+
+
+def panel_tiling(op: Op, tiling: Tiling) -> Tiling:
+    """The tiling with panels of the right operand packed by the tasks that use them.
+
+    As it was where the operand is so small that a copy stays near, or rows are not one block.
+    """
+    shape = matmul_shape(op)
+    assert shape is not None
+    bytes_ = op.result.dtype.bytes
+    large = shape.n * shape.k * bytes_ >= NEAR_BYTES and min(shape.n, shape.k) >= STAGED_DEPTH
+    tiles = -(-shape.m // tiling.rows)
+    depth = _split(shape.k, STAGED_DEPTH)
+    near = shape.m * depth * bytes_ <= L2_BYTES
+    few = shape.batch or tiles < STAGED_TILES or tiling.lanes < STAGED_LANES
+    if not large or not near or few or not tiling.pack_right or tiling.panel != tiling.vectors:
+        return tiling
+    panels = -(-shape.n // tiling.columns)
+    blocks = range(TASKS, 2 * TASKS + 1, 2)
+    even = min(blocks, key=lambda count: (-(-panels // count) * count - panels, count))
+    return replace(
+        tiling, depth=depth, block_tiles=tiles, column_blocks=min(panels, even), panels_staged=True
     )
 
 

@@ -37,6 +37,7 @@ from tensorkiln.compiler.passes.common_subexpressions import common_subexpressio
 from tensorkiln.compiler.passes.dead_code import dead_code
 from tensorkiln.compiler.passes.epilogue_reshapes import epilogue_reshapes
 from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.passes.factor_cotangents import factor_cotangents
 from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
 from tensorkiln.compiler.passes.fuse import fuse
@@ -112,6 +113,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("common_legal", common_subexpressions),
     # Against the simplest form, so after everything that makes it.
     Pass("broadcast_reshapes", broadcast_reshapes),
+    # Where activations and their gradients are next to their products, as kernels see them.
+    Pass("factor_cotangents", everywhere(factor_cotangents)),
     Pass("dead_code", dead_code),
     Pass("own_fills", own_fills),
     Pass("fuse", fuse),

@@ -12,6 +12,7 @@ from tensorkiln.compiler.passes.common_subexpressions import common_subexpressio
 from tensorkiln.compiler.passes.dead_code import dead_code
 from tensorkiln.compiler.passes.epilogue_reshapes import epilogue_reshapes
 from tensorkiln.compiler.passes.expand_composites import expand_composites
+from tensorkiln.compiler.passes.factor_cotangents import factor_cotangents
 from tensorkiln.compiler.passes.fold_batch_norm import fold_batch_norm
 from tensorkiln.compiler.passes.fold_constants import fold_constants
 from tensorkiln.compiler.passes.fold_scales import fold_scales
@@ -57,6 +58,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         legalize_windows,
         epilogue_reshapes,
         broadcast_reshapes,
+        factor_cotangents,
         fuse,
     )
 }

@@ -57,14 +57,23 @@ def _rule(folded: Collection[str]) -> Rule:
 def _shape_of_product(
     rewriter: Rewriter, op: Op, followers: set[Value], folded: Collection[str]
 ) -> Shape | None:
-    """The shape of a product (or of what follows one) that the op reads through a reshape."""
+    """The shape of a product (or of what follows one) that the op reads through a reshape.
+
+    None if it reads another one as it is: two products of different shapes would take turns.
+    """
+
+    def follows(value: Value) -> bool:
+        product = rewriter.producer(value)
+        return value in followers or (product is not None and product.name in _PRODUCTS)
+
+    if any(map(follows, op.operands)):
+        return None
     for value in op.operands:
         renamed = rewriter.producer(value, "reshape")
         if renamed is None or value.name in folded:
             continue
         source = renamed.operands[0]
-        product = rewriter.producer(source)
-        if source in followers or (product is not None and product.name in _PRODUCTS):
+        if follows(source):
             return source.type.shape
     return None
 

@@ -20,8 +20,9 @@ A loop or a branch stays an op, whose regions are fused.
 Nothing expensive is computed twice: an op read by several groups is fused into them only if it
 moves data from something smaller (a broadcast), comes from nothing (an iota), or is a function of
 one number that costs less than to store it and read it again (`fuse_producers`).  A pointwise
-group that several read is fused into the first of them, as a further result.  At last a product
-of matrices takes the pointwise groups that read it, with all their results (`fuse_readers`).
+group that several read is fused into the first of them, as a further result.  A product keeps a
+costly function of its result and the derivative instead of the result (`fuse_derivatives`).  At
+last it takes the pointwise groups that read it, with all their results (`fuse_readers`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.integer_products import BYTES
 from tensorkiln.compiler.ops.record import Element
 from tensorkiln.compiler.passes.access import is_pointwise, reads_pointwise
+from tensorkiln.compiler.passes.fuse_derivatives import keep_derivatives
 from tensorkiln.compiler.passes.fuse_kinds import (
     CONTRACTIONS,
     CONTROL,
@@ -70,6 +72,7 @@ def fuse(function: Function) -> Function:
         if kind_of(op) in ("reduce", "contract", "winograd"):
             _siblings(groups, op)
             _epilogue(groups, op)
+    keep_derivatives(groups, ops)
     shared = absorb_producers(groups, ops)
     take_readers(groups, ops, shared)
     store_turned(groups, ops)

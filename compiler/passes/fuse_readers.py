@@ -15,6 +15,7 @@ its own: rows that stay rows can lie anywhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from tensorkiln.compiler.ir.dtypes import F32, F64
@@ -37,7 +38,7 @@ def take_readers(groups: Groups, ops: Sequence[Op], shared: Shared) -> None:
         for op in again:
             holders.setdefault(op, set()).add(group)
     for op in ops:
-        if op.name != "dot_general" or _depth(op) > MOST_DEPTH:
+        if op.name != "dot_general" or depth(op) > MOST_DEPTH:
             continue
         target = groups.group_of[op]
         if groups.kind[target] != "contract":
@@ -77,11 +78,9 @@ def store_turned(groups: Groups, ops: Sequence[Op]) -> None:
             groups.merge(source, target)
 
 
-def _depth(op: Op) -> int:
-    depth = 1
-    for dim in op.ints("lhs_contracting"):
-        depth *= op.operands[0].shape[dim]
-    return depth
+def depth(op: Op) -> int:
+    """The number of products that a dot_general adds up for each number of its result."""
+    return math.prod(op.operands[0].shape[dim] for dim in op.ints("lhs_contracting"))
 
 
 def _readers(groups: Groups, target: int, holders: Mapping[Op, set[int]]) -> list[int]:

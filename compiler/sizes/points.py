@@ -8,6 +8,7 @@ from tensorkiln.compiler.ir.dims import Symbol, substitute, symbol_dim, told_by
 
 Point = Mapping[str, int]
 _MOST_VALUES = 6  # of a quotient that are looked at
+_MOST_RESTS = 16
 _MOST_SIZES = 4096  # of which values are found
 
 
@@ -39,25 +40,40 @@ def first_points(symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> li
 
 
 def finer_points(
-    points: Sequence[Point], symbols: Sequence[Symbol], quotients: Sequence[Symbol]
+    points: Sequence[Point], symbols: Sequence[Symbol], quotients: Mapping[Symbol, int]
 ) -> list[Point]:
-    """The points, and more at which each quotient has every value that it has in the range, or
-    several of them if there are many; where one is 1 models are simpler."""
+    """The points, and more by which quotients, made by the strides given for each, are known.
+
+    Each has every value that it has in the range, or several if there are many; but for 1, where
+    models are simpler. What is divided has every rest: padding may depend on it.
+    """
     capacities = points[0]
     made = list(points)
     for symbol in symbols:
-        own = [q for q in quotients if symbol in told_by([symbol_dim(q)])[0]]
         top = symbol.maximum if symbol.maximum is not None else capacities[symbol.name]
-        for quotient in own:
-            firsts: dict[int, int] = {}
-            every = range(symbol.minimum, top + 1)
-            for size in every[:: -(-len(every) // _MOST_SIZES)]:
-                firsts.setdefault(size_at(quotient, {**capacities, symbol.name: size}), size)
-            sizes = [size for value, size in firsts.items() if value > 1]
-            step = max(1, -(-len(sizes) // _MOST_VALUES))
-            for size in sizes[::step]:
-                point = {**capacities, symbol.name: size}
-                seen = {size_at(quotient, other) for other in made}
-                if size_at(quotient, point) not in seen:
-                    made.append(point)
-    return made
+        every = [{**capacities, symbol.name: n} for n in range(symbol.minimum, top + 1)]
+        for quotient, stride in quotients.items():
+            if symbol in told_by([symbol_dim(quotient)])[0]:
+                made += _with_rests(quotient, stride, every)
+                made += _with_values(quotient, every, made)
+    return [p for k, p in enumerate(made) if p not in made[:k]]
+
+
+def _with_rests(quotient: Symbol, stride: int, points: Sequence[Point]) -> list[Point]:
+    """Points at which what a stride divided, itself a quotient or a size, has all rests."""
+    assert quotient.quotient is not None
+    over, divisor = quotient.quotient
+    step = max(1, divisor // stride // min(abs(c) for _, c in over.terms))
+    last = len(points) - 1
+    found = [points[max(0, last - k * step)] for k in range(min(stride, _MOST_RESTS))]
+    return [point for point in found if size_at(quotient, point) > 1]
+
+
+def _with_values(quotient: Symbol, points: Sequence[Point], known: Sequence[Point]) -> list[Point]:
+    """Points at which a quotient has values other than at those known."""
+    firsts: dict[int, Point] = {}
+    for point in points[:: -(-len(points) // _MOST_SIZES)]:
+        firsts.setdefault(size_at(quotient, point), point)
+    seen = {1, *(size_at(quotient, point) for point in known)}
+    step = -(-len(firsts) // _MOST_VALUES)
+    return [point for value, point in list(firsts.items())[::step] if value not in seen]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorkiln.compiler.ir.dims import add_dims, divide_dim, scale_dim
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ops.checks import pairs
@@ -17,11 +16,11 @@ from tensorkiln.compiler.ops.shorthand import (
     compare,
     full,
     iota,
+    scalar,
     select,
 )
-from tensorkiln.compiler.ops.windows import WindowDim
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
-from tensorkiln.compiler.sizes.factors import Dims, Factor, Factors, closed, is_open, normal
+from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open
 from tensorkiln.compiler.sizes.numbering import (
     all_elements,
     among_used,
@@ -29,6 +28,7 @@ from tensorkiln.compiler.sizes.numbering import (
     elements_in_use,
 )
 from tensorkiln.compiler.sizes.samples import Sampled
+from tensorkiln.compiler.sizes.sliding import begun, counted
 
 
 def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
@@ -36,20 +36,27 @@ def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -
     op = sampled.op
     if is_open(x.dims[op.ints("lhs_spec")[1]]):
         return _folding_convolution(bounder, sampled, x, kernel)
-    if kernel.is_open or not sampled.same("padding") or op.integer("batch_groups") > 1:
-        raise sampled.unsupported("its kernel, padding or batch groups depend on the sizes")
+    if kernel.is_open or op.integer("batch_groups") > 1:
+        raise sampled.unsupported("its kernel or batch groups depend on the sizes")
     batch, _, *spatial = op.ints("lhs_spec")
-    value = bounder.masked_with(x, spatial, 0)
-    (made,) = bounder.builder.append(op, [value, kernel.value])
     out_batch, _, *out_spatial = op.ints("out_spec")
-    dims: list[Factors] = [closed(size) for size in made.shape]
+    value = bounder.masked_with(x, spatial, 0)
+    dims: list[Factors] = [closed(size) for size in op.result.shape]
     dims[out_batch] = x.dims[batch]
-    windows = spatial_windows(
-        op.attributes, [kernel.value.shape[k] for k in op.ints("rhs_spec")[2:]]
-    )
-    for source, axis, window in zip(spatial, out_spatial, windows, strict=True):
-        dims[axis] = _counted(sampled, x.dims[source], axis, window)
-    return [Open(made, tuple(dims))]
+    taps = [kernel.value.shape[k] for k in op.ints("rhs_spec")[2:]]
+    windows = [spatial_windows(o.attributes, taps) for o in sampled.ops]
+    fill = scalar(bounder.builder, 0, value.dtype)
+    padding = []
+    for k, (source, axis) in enumerate(zip(spatial, out_spatial, strict=True)):
+        own = [each[k] for each in windows]
+        dims[axis] = counted(sampled, x.dims[source], axis, own)
+        value, window = begun(
+            bounder, sampled, value, fill, source, x.dims[source], dims[axis], own
+        )
+        padding.append((window.low, window.high))
+    attributes = {**op.attributes, "padding": tuple(padding)}
+    made = bounder.builder.op(op.name, [value, kernel.value], attributes)
+    return [Open(v, tuple(dims)) for v in made]
 
 
 def _folding_convolution(
@@ -93,36 +100,34 @@ def _window(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Seq
     (x,) = operands
     op = sampled.op
     sliding = _sliding(op)
-    if not sampled.same("window", "padding"):
+    if not sampled.same("window"):
         raise sampled.unsupported("its window depends on the sizes")
     if op.name == "arg_reduce_window":
         fill = extreme(x.value.dtype, lowest=op.string("kind") == "max")
     else:
         fill = identity(op.string("reducer"), x.value.dtype)
-    made = bounder.builder.append(op, [bounder.masked_with(x, sliding, fill)])
-    undilated = {"base_dilations": (1,) * len(x.dims)}  # which not every kind of window tells
-    windows = window_dims({**undilated, **op.attributes}, len(x.dims))
-    dims = tuple(
-        _counted(sampled, dim, k, window) if k in sliding else dim
-        for k, (dim, window) in enumerate(zip(x.dims, windows, strict=True))
-    )
+    rank = len(x.dims)
+    undilated = {"base_dilations": (1,) * rank}  # which not every kind of window tells
+    windows = [window_dims({**undilated, **o.attributes}, rank) for o in sampled.ops]
+    value, dims, padding = bounder.masked_with(x, sliding, fill), list(x.dims), []
+    number = scalar(bounder.builder, fill, value.dtype)
+    for axis in range(rank):
+        own = [each[axis] for each in windows]
+        window = own[0]
+        if axis in sliding:
+            dims[axis] = counted(sampled, x.dims[axis], axis, own)
+            before = value
+            value, window = begun(
+                bounder, sampled, value, number, axis, x.dims[axis], dims[axis], own
+            )
+            if value is not before and op.name == "arg_reduce_window":
+                raise sampled.unsupported("where its first window begins depends on the sizes")
+        padding.append((window.low, window.high))
+    attributes = {**op.attributes, "padding": tuple(padding)}
+    made = bounder.builder.op(op.name, [value], attributes)
     if op.name == "arg_reduce_window":
         made = (made[0], _numbers(bounder, op, made[1], x.dims))
-    return [Open(v, dims) for v in made]
-
-
-def _counted(sampled: Sampled, dim: Factors, axis: int, window: WindowDim) -> Factors:
-    """The dim of the number of windows over a dim: floor((padded - span) / stride) + 1."""
-    (factor, *inner) = normal(dim)
-    if inner or not factor.is_open:
-        return sampled.dim(axis)
-    holes = scale_dim(add_dims(factor.extent, -1), window.base)  # and elements, but for the last
-    more = 1 + window.low + window.high - window.span + window.stride
-    count = divide_dim(add_dims(holes, more), window.stride)
-    if count is None:
-        return sampled.dim(axis)
-    sampled.space.learn(count)
-    return (Factor(sampled.op.results[0].shape[axis], count),)
+    return [Open(v, tuple(dims)) for v in made]
 
 
 def _sliding(op: Op) -> list[int]:

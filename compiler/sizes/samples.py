@@ -77,7 +77,7 @@ class Space:
     def __init__(self, symbols: Sequence[Symbol], points: Sequence[Point]) -> None:
         self.symbols = tuple(symbols)
         self.points = list(points)
-        self.quotients: dict[Symbol, None] = {}
+        self.quotients: dict[Symbol, int] = {}  # by which stride each was made of others
         self._turned = False
 
     @staticmethod
@@ -87,11 +87,12 @@ class Space:
 
     def finer(self) -> Space:
         """The same with points for the values of the quotients that have been found."""
-        return Space(self.symbols, finer_points(self.points, self.symbols, tuple(self.quotients)))
+        return Space(self.symbols, finer_points(self.points, self.symbols, self.quotients))
 
-    def learn(self, dim: Dim) -> None:
-        """Takes note of quotients of sizes, which other dims may be as well."""
-        self.quotients.update(dict.fromkeys(told_by([dim])[1]))
+    def learn(self, dim: Dim, stride: int) -> None:
+        """Takes note of quotients that a stride makes of sizes; other dims may be these as well."""
+        for symbol in told_by([dim])[1]:
+            self.quotients[symbol] = math.lcm(stride, self.quotients.get(symbol, 1))
 
     def turned(self) -> Space:
         """The same, but that dims which are products of symbols have the last one outermost."""

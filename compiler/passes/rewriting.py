@@ -129,6 +129,8 @@ def rewrite(function: Function, rules: Rules) -> Function:
     Names and locations are kept where an op survives or one op takes its place.  The same object
     comes back if nothing changed.
     """
+    if ANY not in rules and not any(op.name in rules or op.regions for op in function.ops):
+        return same_or_new(function, live(function.ops, function.results), function.results)
     rewriter = Rewriter(function, rules)
     values: dict[Value, Value] = {}
     uses = Counter(function.results)

@@ -1,6 +1,7 @@
 """Concatenation: operands are written one after the other, each to its own part of the result.
 
 No element asks which operand it comes from, and producers of an operand are computed in place.
+Operands that buffer assignment has put into the result are left alone.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def schedule_concatenate(group: Group, target: Target) -> Kernel:
     axis = output.layout.order.index(dim)
     rows = _product(output.layout.physical_shape(last.result.shape)[:axis])
     heavy = group.work >= PARALLEL_WORK
+    present = {group.region.parameters[position] for position in group.present}
     parts: list[_Part] = []
     offset = 0
     for operand in last.operands:
@@ -43,12 +45,12 @@ def schedule_concatenate(group: Group, target: Target) -> Kernel:
         # One image is one row: what lies behind the dim is shared out instead.
         chunks = size // CHUNK if heavy and rows < TASKS else 0
         part = _Part(operand, shape, axis, offset // block, 0)
-        if chunks > 1 and rows:
+        if chunks > 1 and rows and operand not in present:
             with body.over(rows * chunks, LoopKind.PARALLEL, "r") as task:
                 row, chunk = ix.unflatten(task, (rows, chunks))
                 _copy(body, group, part, row, ix.mul(chunk, CHUNK), CHUNK, lanes)
             part = replace(part, done=chunks * CHUNK)
-        if rows * size > rows * part.done:
+        if rows * size > rows * part.done and operand not in present:
             parts.append(part)
         offset += operand.shape[dim]
     # Operands share walks over the rows: what several of their producers read is then near, and

@@ -154,7 +154,10 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     tiles = -(-all_tiles // row_blocks)
     panels = -(-shape.n // (vectors * lanes))
     column_blocks = min(panels, _column_blocks(math.prod(shape.batch) * row_blocks))
-    if not constant_right and _shares_rows(op, shape, all_tiles):
+    if not constant_right and panels == 1 and not shape.batch:
+        # One panel is no work to share out: tiles of rows are.
+        tiles = -(-all_tiles // max(row_blocks, TASKS))
+    elif not constant_right and _shares_rows(op, shape, all_tiles):
         tiles = column_blocks = 1
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right, panel)
 

@@ -1,4 +1,4 @@
-"""Products of near operands that are made by the call: threads share out tiles of rows."""
+"""Products of near operands that are made by the call, and of few columns: threads share out rows."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def product(m: int, n: int, k: int) -> Function:
     [
         (128, 512, 156, 10),  # ten tiles of 13 rows
         (150, 512, 61, 8),  # eleven, which two threads cannot halve: columns
+        (784, 10, 100, 8),  # one panel of columns: seven tiles of 14 rows a task
         (128, 512, 1024, 8),  # the right operand is not near
     ],
 )
@@ -39,7 +40,9 @@ def test_who_computes_what(m: int, n: int, k: int, tasks: int) -> None:
     assert f"in 0..{tasks} {{" in text.split("parallel", 1)[1].split("\n", 1)[0] + "\n"
 
 
-@pytest.mark.parametrize(("m", "n", "k"), [(128, 512, 156), (127, 100, 67), (109, 33, 130)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(128, 512, 156), (127, 100, 67), (109, 33, 130), (785, 10, 99)]
+)
 def test_values(m: int, n: int, k: int) -> None:
     generator = np.random.default_rng(0)
     x = generator.standard_normal((m, k)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -130,6 +131,46 @@ def test_charts_are_svg_with_every_point() -> None:
     widths = [float(e.get("width", "0")) for e in root.iter() if e.tag.endswith("rect")]
     assert widths[0] == pytest.approx(widths[1], abs=0.2)
     ElementTree.fromstring(curves("one point", "batch", "ms", {"compiled": [(1.0, 1.0)]}))
+
+
+def test_a_dashed_line_shows_what_would_grow_in_proportion() -> None:
+    steep = {"compiled": [(1.0, 0.01), (100.0, 1.0)]}
+    flat = {"compiled": [(1.0, 2.0), (1e5, 3.0)]}
+    for lines in (steep, flat):
+        root = ElementTree.fromstring(curves("t", "ops", "s", lines))
+        (dashed,) = (e for e in root.iter() if e.get("class") == "even")
+        places = [
+            (float(e.get("cx", "")), float(e.get("cy", "")))
+            for e in root.iter()
+            if e.tag.endswith("circle")
+        ]
+        end = float(dashed.get("x2", "")), float(dashed.get("y2", ""))
+        begin = float(dashed.get("x1", "")), float(dashed.get("y1", ""))
+        assert end == pytest.approx(places[-1], abs=0.1)
+        if lines is steep:  # it is the curve itself
+            assert begin == pytest.approx(places[0], abs=0.1)
+        else:  # it enters at the bottom, to the right of the first point
+            assert begin[0] > places[0][0]
+            assert begin[1] > places[0][1]
+
+
+def test_compile_time_is_drawn_once_for_all_numbers_of_threads() -> None:
+    def made(threads: int) -> Result:
+        point = Point("compiling", "ops", 10)
+        one = row(f"ops{threads}", 1.0, 1.0, group="compile", point=point)
+        one.prepare["compiled"] = 0.5
+        return replace(one, threads=threads)
+
+    grown = [
+        replace(row("g", 1.0, 2.0, group="growth", point=Point("mlp", "batch", 1)), threads=threads)
+        for threads in (1, 2)
+    ]
+    found = page(report(made(1), made(2)))
+    assert found.count("<svg") == 1
+    found = page(report(made(2), *grown))
+    assert found.count("<svg") == 3
+    assert "mlp, 1 thread<" in found
+    assert "mlp, 2 threads<" in found
 
 
 def test_the_page_has_all_parts() -> None:

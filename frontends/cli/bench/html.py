@@ -37,6 +37,7 @@ td.text { white-space: normal; }
 svg { max-width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: CanvasText; }
 svg .title { font-size: 13px; font-weight: 600; } .end { text-anchor: end; }
 .middle { text-anchor: middle; } .grid { stroke: #8883; } .axis { stroke: CanvasText; }
+.even { stroke: #8889; stroke-dasharray: 4 4; }
 td.slower { background: #d55e0033; } pre { white-space: pre-wrap; font-size: 13px; }
 """
 
@@ -118,7 +119,7 @@ def _ratio_bars(results: Sequence[Result]) -> str:
 
 
 def _plots(results: Sequence[Result]) -> str:
-    """A chart for each series and number of threads; of growing graphs, of compile time."""
+    """A chart for each series and number of threads; of growing graphs, one of compile time."""
     charts = []
     series = dict.fromkeys((r.point.series, r.threads) for r in results if r.point is not None)
     for name, threads in series:
@@ -140,9 +141,12 @@ def _plots(results: Sequence[Result]) -> str:
                     unit = 1.0 if compiling else 1e3
                     lines.setdefault(engine, []).append((point.x, seconds * unit))
         lines = {engine: points for engine, points in lines.items() if points}
-        if lines:
-            unit_name = "s" if compiling else "ms"
-            charts.append(curves(f"{name}, {threads} threads", axis, unit_name, lines))
+        # Compiling takes the same time for any number of threads.
+        again = compiling and any(other == name and fewer < threads for other, fewer in series)
+        if lines and not again:
+            plural = "" if threads == 1 else "s"
+            title = name if compiling else f"{name}, {threads} thread{plural}"
+            charts.append(curves(title, axis, "s" if compiling else "ms", lines))
     return f'<div class="plots">{"".join(charts)}</div>' if charts else ""
 
 

@@ -20,7 +20,8 @@ _BAR, _NAMES, _VALUES = 17, 190, 60
 def curves(title: str, x_name: str, y_name: str, lines: Mapping[str, Points]) -> str:
     """A chart with a curve for each of `lines`, both axes logarithmic, and a legend.
 
-    All numbers are positive; the first curve is drawn thickest.
+    All numbers are positive; the first curve is drawn thickest. A dashed line through its end is
+    what would grow in proportion.
     """
     xs = sorted({x for points in lines.values() for x, _ in points})
     ys = [y for points in lines.values() for _, y in points]
@@ -30,6 +31,7 @@ def curves(title: str, x_name: str, y_name: str, lines: Mapping[str, Points]) ->
     legend = -(-len(lines) // 4)
     parts = [_open(_WIDTH, _HEIGHT + 18 * legend, title)]
     parts += _grid(across, up, xs, x_name, y_name)
+    parts += _proportion(across, up, max(next(iter(lines.values()))))
     for number, (name, points) in enumerate(lines.items()):
         colour = COLOURS[number % len(COLOURS)]
         placed = [(across.at(x), up.at(y)) for x, y in sorted(points)]
@@ -69,6 +71,18 @@ def bars(title: str, values: Sequence[tuple[str, float]]) -> str:
     return "\n".join([*parts, "</svg>"])
 
 
+def _proportion(across: _Scale, up: _Scale, end: tuple[float, float]) -> list[str]:
+    """A line of slope one to the point `end`, from where it comes into the chart."""
+    x, y = end
+    start = max(across.low, x * up.low / y)
+    if start >= x:
+        return []
+    return [
+        f'<line x1="{across.at(start):.1f}" y1="{up.at(y * start / x):.1f}"'
+        f' x2="{across.at(x):.1f}" y2="{up.at(y):.1f}" class="even"/>'
+    ]
+
+
 class _Scale:
     """Places of positive numbers on a logarithmic axis."""
 
@@ -106,7 +120,10 @@ def _grid(
             f'<text x="{place:.1f}" y="{bottom + 15}" class="middle">{_number(x)}</text>'
         )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{_HEIGHT - 14}" class="middle">{escape(x_name)}</text>')
+    parts.append(
+        f'<text x="{middle}" y="{_HEIGHT - 14}" class="middle">{escape(x_name)}'
+        " (dashed: in proportion)</text>"
+    )
     parts.append(f'<text x="{_WIDTH - _RIGHT}" y="16" class="end">{escape(y_name)}</text>')
     return parts
 

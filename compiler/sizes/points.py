@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from tensorkiln.compiler.ir.dims import Symbol, substitute, symbol_dim, told_by
 
 Point = Mapping[str, int]
-_MOST_VALUES = 6  # of a quotient that are looked at
+_MOST_VALUES = 5  # of a quotient that are looked at, or some more
 _MOST_RESTS = 16
 _MOST_SIZES = 4096  # of which values are found
 
@@ -51,29 +52,35 @@ def finer_points(
     made = list(points)
     for symbol in symbols:
         top = symbol.maximum if symbol.maximum is not None else capacities[symbol.name]
-        every = [{**capacities, symbol.name: n} for n in range(symbol.minimum, top + 1)]
-        for quotient, stride in quotients.items():
-            if symbol in told_by([symbol_dim(quotient)])[0]:
-                made += _with_rests(quotient, stride, every)
-                made += _with_values(quotient, every, made)
+        at = partial(_with_size, capacities, symbol.name)
+        sizes = range(symbol.minimum, top + 1)
+        own = [q for q in quotients if symbol in told_by([symbol_dim(q)])[0]]
+        for quotient in own:
+            rests = map(at, _with_rests(quotient, quotients[quotient], sizes))
+            made += [point for point in rests if size_at(quotient, point) > 1]
+        for quotient in own[::-1]:  # later ones have fewer values
+            made += _with_values(quotient, map(at, sizes[:: -(-len(sizes) // _MOST_SIZES)]), made)
     return [p for k, p in enumerate(made) if p not in made[:k]]
 
 
-def _with_rests(quotient: Symbol, stride: int, points: Sequence[Point]) -> list[Point]:
-    """Points at which what a stride divided, itself a quotient or a size, has all rests."""
+def _with_size(point: Point, name: str, size: int) -> Point:
+    return {**point, name: size}
+
+
+def _with_rests(quotient: Symbol, stride: int, sizes: range) -> list[int]:
+    """Sizes at which what a stride divided, itself a quotient or a size, has all rests."""
     assert quotient.quotient is not None
     over, divisor = quotient.quotient
     step = max(1, divisor // stride // min(abs(c) for _, c in over.terms))
-    last = len(points) - 1
-    found = [points[max(0, last - k * step)] for k in range(min(stride, _MOST_RESTS))]
-    return [point for point in found if size_at(quotient, point) > 1]
+    return [max(sizes[0], sizes[-1] - k * step) for k in range(min(stride, _MOST_RESTS))]
 
 
-def _with_values(quotient: Symbol, points: Sequence[Point], known: Sequence[Point]) -> list[Point]:
-    """Points at which a quotient has values other than at those known."""
+def _with_values(quotient: Symbol, points: Iterable[Point], known: Sequence[Point]) -> list[Point]:
+    """Points at which a quotient has values other than at those known, until it has enough."""
     firsts: dict[int, Point] = {}
-    for point in points[:: -(-len(points) // _MOST_SIZES)]:
+    for point in points:
         firsts.setdefault(size_at(quotient, point), point)
     seen = {1, *(size_at(quotient, point) for point in known)}
-    step = -(-len(firsts) // _MOST_VALUES)
-    return [point for value, point in list(firsts.items())[::step] if value not in seen]
+    left = [point for value, point in firsts.items() if value not in seen]
+    wanted = _MOST_VALUES - len(seen & firsts.keys())
+    return left[:: max(1, len(left) // wanted)] if wanted > 0 else []

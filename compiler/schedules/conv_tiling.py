@@ -131,6 +131,7 @@ def choose_conv_tiling(
     if not flat and folded > 1 and channel_vectors > 1:
         # Short rows: a tile of several reads the weights fewer times.
         rows, vectors, flat = folded * width, 2, True
+        width = math.prod(shape.space)
     panels = -(-channel_vectors // vectors)
     tasks = shape.batch * shape.groups * panels
     steps = -(-width // rows) if flat else math.prod(shape.space[:-1])
@@ -140,6 +141,10 @@ def choose_conv_tiling(
         most = min(MOST_TASKS, max(FEWEST_TASKS, shape.multiplies // TASK_WORK)) // tasks
         row_blocks = balanced_blocks(steps, panels, most)
         return ConvTiling(rows, vectors, lanes, block, flat, row_blocks, True)
+    if tasks == 1 and channel_vectors == 2 and flat and folded > 1:
+        # Two threads read half of the weights each, which outer caches hold, rather than all.
+        rows = folded_rows(shape, target, 1) * shape.space[-1]
+        return ConvTiling(rows, 1, lanes, block, flat, 1)
     row_blocks = 1 if tasks % 2 == 0 or tasks >= 16 else min(steps, 4)
     return ConvTiling(rows, vectors, lanes, block, flat, row_blocks)
 
@@ -160,12 +165,13 @@ def _imbalance(steps: int, blocks: int, panels: int) -> float:
     return round(max(half, sum(tasks) - half) / max(1, sum(tasks)), 2)
 
 
-def folded_rows(shape: ConvShape, target: Target) -> int:
-    """Whole rows of the output that fit a register tile of two vectors."""
+def folded_rows(shape: ConvShape, target: Target, vectors: int = 2) -> int:
+    """Whole rows of the output that fit a register tile of so many vectors."""
     spare = 1 if target.has_fma else 2
     if len(shape.space) != 2:
         return 1
-    return min(shape.space[0], (target.registers - 2 - spare) // 2 // shape.space[1])
+    places = (target.registers - vectors - spare) // vectors
+    return min(shape.space[0], places // shape.space[1])
 
 
 def register_tile(width: int, channel_vectors: int, target: Target) -> tuple[int, int]:

@@ -72,7 +72,8 @@ class _Convolution:
         rows = math.prod(outer)
         width = math.prod(s.space) if t.flat else s.space[-1]
         self.full_tiles, self.edge_rows = divmod(width, t.rows)
-        steps = self.full_tiles if t.flat else rows
+        # A last tile of fewer places is a step as well, which a block of its own may have.
+        steps = self.full_tiles + bool(self.edge_rows) if t.flat else rows
         blocks = max(1, min(t.row_blocks, steps))
         size = -(-steps // blocks)
         blocks = -(-steps // size) if steps else 1
@@ -120,11 +121,12 @@ class _Convolution:
     ) -> None:  # fmt: skip
         body, t = self.body, self.tiling
         first = ix.mul(block, size)
-        stop: Expr = ix.const(size)
+        stop: Expr = ix.const(min(size, self.full_tiles if t.flat else size))
         if blocks > 1:
-            stop = Binary("min", stop, ix.sub(ix.const(steps), first))
+            last = self.full_tiles if t.flat else steps
+            stop = Binary("min", ix.const(size), ix.sub(ix.const(last), first))
         if t.flat:
-            if steps:
+            if self.full_tiles:
                 with body.between(ix.ZERO, stop, size) as step:
                     tile = ix.add(first, step)
                     self.number = step

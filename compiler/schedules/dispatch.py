@@ -17,6 +17,7 @@ from tensorkiln.compiler.schedules.filter_gradient import schedule_filter_gradie
 from tensorkiln.compiler.schedules.filter_tiling import FilterTiling
 from tensorkiln.compiler.schedules.group import Group, dependence_levels
 from tensorkiln.compiler.schedules.grouped import GroupedTiling, schedule_grouped
+from tensorkiln.compiler.schedules.image_rows import schedule_image_rows
 from tensorkiln.compiler.schedules.integer_products import schedule_integer_product
 from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling
 from tensorkiln.compiler.schedules.layouts import AnyTiling
@@ -66,7 +67,11 @@ def schedule(
         kind = "reduce"
     match kind:
         case "loops":
-            return schedule_transposes(group, target) or schedule_loops(group, target)
+            return (
+                schedule_transposes(group, target)
+                or schedule_image_rows(group, target)
+                or schedule_loops(group, target)
+            )
         case "rows":
             return schedule_rows(group, target)
         case "reduce" if takes_columns(group):

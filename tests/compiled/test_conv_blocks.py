@@ -11,6 +11,7 @@ from tensorkiln.compiler.ir.function import Function
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.kernel.expr import Expr, Var, children
+from tensorkiln.compiler.kernel.program import print_program
 from tensorkiln.compiler.kernel.stmt import Store, walk
 from tensorkiln.compiler.ops import REGISTRY, Builder
 from tensorkiln.compiler.ops.shorthand_windows import convolution
@@ -50,6 +51,7 @@ CASES = {
     "one dim": net((1, 16, 97), (32, 16, 1)),
     "depthwise": net((1, 14, 13, 48), (3, 3, 1, 48), padding=1),
     "depthwise, steps": net((2, 15, 13, 40), (3, 3, 1, 40), padding=1, strides=(2, 2)),
+    "a last tile of fewer places": net((1, 32, 17, 13), (32, 32, 1, 1)),
     "f64": net((1, 16, 13, 11), (24, 16, 1, 1), F64),
 }
 
@@ -79,6 +81,22 @@ def test_kernels_write_nothing_outside() -> None:
 def test_weights_larger_than_the_image_are_shared_out() -> None:
     (tiling,) = tilings(net((1, 256, 7, 7), (512, 256, 1, 1)))
     assert not tiling.rows_first
+
+
+def test_two_threads_read_half_of_small_images_weights_each() -> None:
+    function = net((1, 64, 7, 7), (32, 64, 3, 3), padding=1)
+    (tiling,) = tilings(function)
+    assert (tiling.vectors, tiling.rows) == (1, 28)
+    check(function, "x86-64-v4")
+    check(function, "x86-64-v3")
+
+
+def test_last_tile_can_have_a_block_of_its_own() -> None:
+    function = net((1, 64, 7, 7), (96, 64, 3, 3), padding=1)
+    (tiling,) = tilings(function)
+    assert (tiling.rows, tiling.row_blocks) == (14, 4)
+    assert "parallel task1 in 0..12 {" in print_program(lower(function, TARGET).program)
+    check(function, "x86-64-v4")
 
 
 def test_places_are_counted_not_divided() -> None:

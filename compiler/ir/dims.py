@@ -19,13 +19,20 @@ from tensorkiln.compiler.ir.names import spell_symbol
 class Symbol:
     """A named size with an inclusive range; `maximum` is None where it is unbounded.
 
-    One with a `quotient` (a, d) is the whole part of a / d, which other sizes tell.
+    One with a `quotient` (a, d) is the whole part of a / d, and one with `factors` their product:
+    other sizes tell them.
     """
 
     name: str
     minimum: int = 1
     maximum: int | None = None
     quotient: tuple[Affine, int] | None = None
+    factors: tuple[Affine, ...] = ()
+
+    @property
+    def is_told(self) -> bool:
+        """True if a call tells it itself."""
+        return self.quotient is None and not self.factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +120,15 @@ def substitute(dim: Dim, sizes: Mapping[str, int]) -> Dim:
 
 def _rounded(symbol: Symbol, sizes: Mapping[str, int]) -> Dim:
     """A symbol that is not given, as others that are tell it."""
+    if symbol.factors:
+        known = [substitute(factor, sizes) for factor in symbol.factors]
+        sure = [size for size in known if isinstance(size, int)]
+        return math.prod(sure) if len(sure) == len(known) else symbol_dim(symbol)
     if symbol.quotient is None:
         return symbol_dim(symbol)
     over, divisor = symbol.quotient
-    known = substitute(over, sizes)
-    return known // divisor if isinstance(known, int) else symbol_dim(symbol)
+    whole = substitute(over, sizes)
+    return whole // divisor if isinstance(whole, int) else symbol_dim(symbol)
 
 
 def least_dim(dim: Dim) -> float:
@@ -156,15 +167,17 @@ def divide_dim(dim: Dim, divisor: int) -> Dim | None:
 
 def told_by(dims: Iterable[Dim]) -> tuple[list[Symbol], list[Symbol]]:
     """The symbols that dims need, each after those that it is made of: what a call tells, and
-    quotients."""
+    quotients and products."""
     found: dict[Symbol, None] = {}
 
     def visit(dim: Dim) -> None:
         for symbol, _ in dim.terms if isinstance(dim, Affine) else ():
             if symbol.quotient is not None:
                 visit(symbol.quotient[0])
+            for factor in symbol.factors:
+                visit(factor)
             found[symbol] = None
 
     for dim in dims:
         visit(dim)
-    return [s for s in found if s.quotient is None], [s for s in found if s.quotient is not None]
+    return [s for s in found if s.is_told], [s for s in found if not s.is_told]

@@ -83,7 +83,8 @@ def balanced(
 
     def share(g: Expr) -> Expr:
         up = ix.sub(tiles, ix.const(1))
-        return Binary("floordiv", Binary("add", Binary("mul", g, needed), up), tiles)
+        divisor = Binary("max", tiles, ix.const(1))  # as it is; the divisor says so itself
+        return Binary("floordiv", Binary("add", Binary("mul", g, needed), up), divisor)
 
     begin = Var(fresh("begin"), INDEX, size)
     left = Var(fresh("left"), INDEX, rows.height + 1)

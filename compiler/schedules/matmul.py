@@ -34,7 +34,8 @@ from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.body import Body
 from tensorkiln.compiler.schedules.group import PARALLEL_WORK, Group
-from tensorkiln.compiler.schedules.numbered import Range, edge, numbers, unrolled
+from tensorkiln.compiler.schedules.numbered import Range, edge, numbers, rounded_up, unrolled
+from tensorkiln.compiler.schedules.panel_shares import shares_of_call
 from tensorkiln.compiler.schedules.tiling import (
     MatmulShape,
     Tiling,
@@ -91,6 +92,9 @@ class Matmul:
         if tiling.turns is not None and self.rounds:
             self.turns = min(self.turns, self.rounds * tiling.turns.used)
         self.share: Expr = ix.const(-(-self.depth // self.turns))  # rows a tile fetches of a panel
+        self.pace: Expr | None = None  # see panel_shares.py
+        self.run: Expr | None = None
+        self.back: Expr = ix.ZERO
         self.blocks = -(-shape.k // self.depth)
         # Results that the near caches do not hold, and what their epilogue reads beside them, are
         # fetched line by line while a tile is computed; for near ones that would cost more.
@@ -139,6 +143,11 @@ class Matmul:
 
     def _tiles(self, rows: Range, column: Expr, columns: int, block: Expr) -> None:
         t = self.tiling
+        if t.tiles is not None and self._shares_panels:
+            soon = self._ahead if self.blocks == 1 and t.vectors == t.panel else self.depth
+            self.share, self.run, self.pace, self.back = shares_of_call(
+                self.body, rows, t.tiles, self.depth, STEP, soon
+            )
         with numbers(self.body, rows, self.full_tiles) as tile:
             # Which of a panel's tiles this one is: each fetches a share of the next panel.
             number = ix.sub(tile, rows.first) if columns == t.columns else None
@@ -186,14 +195,18 @@ class Matmul:
         with ExitStack() as stack:
             if fetching or self.far:
                 # Now and then lines are asked for; the innermost loop does nothing but multiply.
-                steps = ix.floordiv(ix.add(stop, ix.const(STEP - 1)), STEP)
-                step = stack.enter_context(body.between(ix.ZERO, steps, -(-self.depth // STEP)))
+                run = ix.const(STEP) if self.run is None else self.run
+                steps, most = rounded_up(stop, run), self.depth
+                if self.run is None:
+                    steps = ix.floordiv(ix.add(stop, ix.const(STEP - 1)), STEP)
+                    most = -(-self.depth // STEP)
+                step = stack.enter_context(body.between(ix.ZERO, steps, most))
                 if number is not None and fetching:
                     self._fetch_next_panel(number, first, step)
                 if self.far:
                     self._fetch_results(row, rows, column, columns, step)
-                start = ix.mul(step, STEP)
-                stop = Binary("min", stop, ix.add(start, ix.const(STEP)))
+                start = ix.mul(step, STEP) if self.run is None else Binary("mul", step, run)
+                stop = Binary("min", stop, ix.add(start, run))
             for at_step in unrolled(body, start, stop, min(self.depth, self.shape.k), self.copies):
                 if self.tiles == 1:
                     self._fetch_ahead(column, vectors, ix.add(first, at_step))
@@ -242,8 +255,8 @@ class Matmul:
             number = Binary("min", turn, ix.const(self.turns - 1))
         place = self.body.places[self.op.operands[1]]
         lanes = max(self.tiling.lanes, LINE_BYTES // self.value.dtype.bytes)
-        with self._now_and_then(step, self.share) as row:
-            k = ix.add(start, ix.add(self._shares(number), row))
+        with self._now_and_then(step, self.share, self.pace) as row:
+            k = ix.add(ix.add(start, self.back), ix.add(self._shares(number), row))
             for lane in range(0, self.tiling.columns, lanes):
                 at = ix.add(self.next_column, ix.const(lane))
                 index = self.operand(1, list(self.batch), at, k)
@@ -253,7 +266,8 @@ class Matmul:
         """The first row that tile `number` of a panel fetches."""
         if isinstance(self.share, Const):
             return ix.mul(number, int(self.share.value))
-        return self.body.let(Binary("mul", number, self.share))
+        first = Binary("mul", number, self.share)  # named, it would depend on the tile as well
+        return first if self.pace is not None else self.body.let(first)
 
     def _fetch_results(self, row: Expr, rows: int, column: Expr, columns: int, step: Expr) -> None:
         """Fetches some of the lines of a tile's results."""
@@ -262,8 +276,15 @@ class Matmul:
                 self._fetch(self._result(row, i, column, ix.const(at)))
 
     @contextmanager
-    def _now_and_then(self, step: Expr, count: Expr) -> Iterator[Expr]:
-        """Statements for the numbers below `count`, some in each step of a block of depth."""
+    def _now_and_then(self, step: Expr, count: Expr, pace: Expr | None = None) -> Iterator[Expr]:
+        """Statements for the numbers below `count`, some in each step of a block of depth: `pace`
+        of them, if that is not known before the call."""
+        if pace is not None:
+            start = self.body.let(Binary("mul", step, pace))
+            stop = Binary("min", pace, ix.sub(count, start))
+            with self.body.between(ix.ZERO, stop, self.depth) as number:
+                yield ix.add(start, number)
+            return
         share = 1
         if isinstance(count, Const):
             share = -(-int(count.value) // max(1, self.depth // STEP))
@@ -276,13 +297,17 @@ class Matmul:
             with self.body.between(ix.ZERO, stop, share) as number:
                 yield ix.add(first, number)
 
+    @property
+    def _ahead(self) -> int:
+        """How many rows of a panel are fetched ahead by what reads it once."""
+        return -(-AHEAD_BYTES // (self.tiling.columns * self.value.dtype.bytes))
+
     def _fetch_ahead(self, column: Expr, vectors: int, k: Expr) -> None:
         """Panels that one tile reads, one time, are asked for a fixed way ahead."""
         if not self.tiling.pack_right:
             return
         place = self.body.places[self.op.operands[1]]
-        row_bytes = self.tiling.columns * self.value.dtype.bytes
-        row = ix.add(k, ix.const(-(-AHEAD_BYTES // row_bytes)))
+        row = ix.add(k, ix.const(self._ahead))
         for vector in range(vectors):
             at = ix.add(column, ix.const(vector * self.tiling.lanes))
             index = self.operand(1, list(self.batch), at, row)

@@ -18,7 +18,7 @@ from tensorkiln.compiler.kernel.stmt import Kernel, LoopKind
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.matmul import Matmul
-from tensorkiln.compiler.schedules.numbered import Range, edge, numbers
+from tensorkiln.compiler.schedules.numbered import Range, edge, numbers, rounded_up
 from tensorkiln.compiler.schedules.staging import Source, Stage
 from tensorkiln.compiler.schedules.tiling import STAGED_TILES, Tiling, matmul_shape
 
@@ -40,12 +40,12 @@ class _Staged(Matmul):
         most = -(-self.tiles // min(STAGED_TILES, t.block_tiles))
         self.stage = Stage(body, t, self.tiles, most, self.depth, self.value.dtype)
         tiles, least = ix.const(self.tiles), ix.const(-(-self.tiles // t.block_tiles))
-        even = Binary("mul", _rounded_up(least, THREADS), THREADS)
-        count = body.let(_rounded_up(tiles, Binary("min", even, ix.const(most))))
-        with body.between(ix.ZERO, _rounded_up(tiles, count), most, LoopKind.PARALLEL) as task:
+        even = Binary("mul", rounded_up(least, THREADS), THREADS)
+        count = body.let(rounded_up(tiles, Binary("min", even, ix.const(most))))
+        with body.between(ix.ZERO, rounded_up(tiles, count), most, LoopKind.PARALLEL) as task:
             self.task = task
             rows = Range(body.let(Binary("mul", task, count)), count, t.block_tiles)
-            self.share = body.let(_rounded_up(ix.const(self.depth), count))
+            self.share = body.let(rounded_up(ix.const(self.depth), count))
             with body.over(self.blocks, hint="p") as block:
                 self._stage_rows(rows, block)
                 self.panels(rows, ix.ZERO, block)
@@ -87,9 +87,3 @@ class _Staged(Matmul):
         along = contracted == self.op.operands[which].type.rank - 1
         rest = ix.sub(ix.const(self.shape.k), start)
         return Source(place.buffer, index, self.length(block), rest, along)
-
-
-def _rounded_up(a: Expr, b: Expr) -> Expr:
-    """`a / b`, rounded up, of numbers that are at least 1."""
-    divisor = Binary("max", b, ix.const(1))  # which says so
-    return Binary("floordiv", ix.sub(ix.add(a, b), ix.const(1)), divisor)

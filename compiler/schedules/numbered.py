@@ -60,3 +60,9 @@ def unrolled(body: Body, start: Expr, stop: Expr, most: int, copies: int) -> Ite
         start = body.let(ix.add(start, Binary("mul", turns, ix.const(copies))))
     with body.between(start, stop, most) as step:
         yield step
+
+
+def rounded_up(a: Expr, b: Expr) -> Expr:
+    """`a / b`, rounded up, of numbers that are at least 1."""
+    divisor = Binary("max", b, ix.const(1))  # which says so
+    return Binary("floordiv", ix.sub(ix.add(a, b), ix.const(1)), divisor)

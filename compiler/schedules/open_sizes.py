@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from tensorkiln.compiler.ir.dims import Affine, Dim, substitute, symbol_dim, told_by
 from tensorkiln.compiler.ir.function import Function, Op, Value
 from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.dense import dense as densely
 from tensorkiln.compiler.kernel.limits import Limit
 from tensorkiln.compiler.kernel.own_reads import without_own_reads
 from tensorkiln.compiler.kernel.program import (
@@ -28,10 +29,12 @@ from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.demand import Asked, asked_of
 from tensorkiln.compiler.lower.demand_rules import Need, whole
+from tensorkiln.compiler.lower.dense_rows import DenseRows, dense_rows, joined
 from tensorkiln.compiler.lower.layout import Layout, row_major
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.record import Loops
 from tensorkiln.compiler.schedules.transfer import (
+    flat_factors,
     size_expr,
     size_name,
     size_reads,
@@ -67,16 +70,34 @@ def asked_by_calls(function: Function, bounded: Bounded) -> Asked:
     return asked_of(function, bounded.outputs, {v: Affine(((s, 1),)) for v, s in scalars})
 
 
+def stored_densely(
+    function: Function,
+    bounded: Bounded,
+    wanted: Mapping[Value, Need],
+    layouts: Mapping[Value, Layout],
+    kernel_of: Callable[[Op], Kernel],
+) -> DenseRows:
+    """Which values of the fused `function` lie at the sizes of the call (lower/dense_rows.py)."""
+    ends = [
+        *zip(function.parameters, bounded.inputs, strict=False),
+        *zip(function.results, bounded.outputs, strict=True),
+    ]
+    ranges = bounded.least, bounded.capacities
+    return dense_rows(function, wanted, ends, layouts, ranges, kernel_of)
+
+
 def open_program(
     program: Program,
     function: Function,
     bounded: Bounded,
     wanted: Mapping[Value, Need],
+    dense: DenseRows,
     target: Target,
 ) -> Program:
     """`program`, of the fused `function`, for calls of any sizes that `bounded` allows.
 
-    `wanted` is what calls need of its values and of those in its regions.
+    `wanted` is what calls need of its values and of those in its regions, `dense` what
+    `stored_densely` tells.
     """
     first = len(function.parameters) - len(bounded.symbols)
     sizes = _Sizes(
@@ -85,7 +106,7 @@ def open_program(
         {s.name: Slot("argument", first + k) for k, s in enumerate(bounded.symbols)},
     )
     kernels = _Kernels(program.kernels)
-    steps = map_calls(program.steps, lambda call: _restricted(call, kernels, wanted, sizes))
+    steps = map_calls(program.steps, _Restricting(kernels, wanted, dense, sizes).call)
 
     moved: dict[Slot, Slot] = {}
     before: list[Step] = []
@@ -105,9 +126,12 @@ def open_program(
         outside, inside = Slot("argument", position), Slot("workspace", space)
         space = align(space + value.type.bytes)
         moved[outside] = inside
-        kernel = transfer_kernel(dims, value.dtype, into, sizes.capacities, target)
+        places = dims
+        if value in dense.needs:
+            places = ((joined(flat_factors(dims), bounded.least, bounded.capacities),),)
+        kernel = transfer_kernel(places, value.dtype, into, sizes.capacities, target)
         ends = (outside, inside) if into else (inside, outside)
-        own = sizes.of([f.extent for dim in dims for f in dim])
+        own = sizes.of([f.extent for dim in places for f in dim])
         call = Call(kernels.number(kernel), (ends[0], *own, ends[1]), (), 0, 2 * value.type.bytes)
         (before if into else after).append(call)
     inner = map_steps(steps, lambda slot: moved.get(slot, slot), lambda k: k)
@@ -138,31 +162,50 @@ class _Kernels:
         return self._restricted[number, key]
 
 
-def _restricted(call: Call, kernels: _Kernels, wanted: Mapping[Value, Need], sizes: _Sizes) -> Call:
-    """The call of a kernel that stops where the sizes end."""
-    kernel = kernels.all[call.kernel]
-    results = call.results
-    layouts = call.layouts[len(call.layouts) - len(results) :] if results else ()
-    limits: dict[str, list[Limit | None]] = {}
-    dims: list[Dim] = []
-    for buffer, value, layout in zip(kernel.written, results, layouts, strict=True):
-        need = wanted.get(value, whole(value))
-        dims += [factor.extent for dim in need for factor in dim]
-        limits[buffer.name] = _physical(need, layout, sizes)
-    if not any(isinstance(dim, Affine) for dim in dims):
-        return call
-    buffers, lets = size_reads(dims, sizes.capacities)
-    least = sizes.at_least(dims)
+@dataclass(frozen=True)
+class _Restricting:
+    """Makes kernels stop where the sizes end, and find what lies densely."""
 
-    def make(kernel: Kernel) -> Kernel:
-        own = without_own_reads(kernel, limits) if _has_own_loops(call.op) else limits
-        return restrict(kernel, own, buffers, lets, least)
+    kernels: _Kernels
+    wanted: Mapping[Value, Need]
+    dense: DenseRows
+    sizes: _Sizes
 
-    key = tuple(tuple(limit) for limit in limits.values()), lets
-    number = kernels.restricted(call.kernel, key, make)
-    inputs = call.slots[: len(call.slots) - len(results)]
-    slots = (*inputs, *sizes.of(dims), *call.slots[len(inputs) :])
-    return replace(call, kernel=number, slots=slots)
+    def call(self, call: Call) -> Call:
+        """The call of a kernel that computes what is needed of its results, where that lies."""
+        results = call.results
+        if not results:
+            return call
+        operands = results if call.op is None else call.op.operands
+        limits: dict[str, list[Limit | None]] = {}
+        stored: dict[str, list[Limit | None]] = {}
+        dims: list[Dim] = []
+        kernel = self.kernels.all[call.kernel]
+        places = zip(kernel.parameters, (*operands, *results), call.layouts, strict=True)
+        for number, (buffer, value, layout) in enumerate(places):
+            if number >= len(operands):
+                need = self.wanted.get(value, whole(value))
+                limits[buffer.name] = _physical(need, layout, self.sizes)
+                dims += [factor.extent for dim in need for factor in dim]
+            if value in self.dense.needs and call.op not in self.dense.rows:
+                need = self.dense.needs[value]
+                stored[buffer.name] = _physical(need, layout, self.sizes)
+                dims += [factor.extent for dim in need for factor in dim]
+        if not any(isinstance(dim, Affine) for dim in dims):
+            return call
+        buffers, lets = size_reads(dims, self.sizes.capacities)
+        least = self.sizes.at_least(dims)
+
+        def make(kernel: Kernel) -> Kernel:
+            own = without_own_reads(kernel, limits) if _has_own_loops(call.op) else limits
+            restricted = restrict(kernel, own, buffers, lets, least)
+            return densely(restricted, stored) if stored else restricted
+
+        kept = (tuple((name, *own) for name, own in each.items()) for each in (limits, stored))
+        renewed = self.kernels.restricted(call.kernel, (*kept, lets), make)
+        inputs = call.slots[: len(operands)]
+        slots = (*inputs, *self.sizes.of(dims), *call.slots[len(inputs) :])
+        return replace(call, kernel=renewed, slots=slots)
 
 
 def _has_own_loops(op: Op | None) -> bool:

@@ -1,7 +1,8 @@
-"""Tiles of matrix multiplies that every call of a range computes, whatever its sizes.
+"""Tiles of matrix multiplies that a call of a range computes.
 
 A panel of the right operand is fetched from the outer caches by the tiles of the panel before it,
-each its share. At capacity there may be many; the shares must be those of tiles that are there.
+each its share. At capacity there may be many; the shares must be those of tiles that are there:
+those of the call where all tiles follow each other, else those that every call has.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ from dataclasses import replace
 
 from tensorkiln.compiler.ir.dims import Dim, substitute
 from tensorkiln.compiler.ir.function import Op, Value
+from tensorkiln.compiler.kernel import index as ix
 from tensorkiln.compiler.lower.demand_rules import Need
 from tensorkiln.compiler.schedules.tiling import Tiling, Turns
+from tensorkiln.compiler.schedules.transfer import size_expr
 from tensorkiln.compiler.sizes.factors import is_open
 from tensorkiln.compiler.sizes.factors import prefix as first_places
 
 
 def sure_tiles(
-    op: Op, tiling: Tiling, wanted: Mapping[Value, Need], least: Mapping[str, int]
+    op: Op,
+    tiling: Tiling,
+    wanted: Mapping[Value, Need],
+    capacities: Mapping[str, int],
+    least: Mapping[str, int],
 ) -> Tiling:
-    """The tiling of a contraction with the turns that its tiles take where sizes are `least`."""
+    """The tiling of a contraction with its number of tiles, or the turns they take at `least`."""
     (result, *_) = op.results
     need = wanted.get(result)
     if need is None or len(need) < 2 or not is_open(need[-2]):
@@ -30,6 +37,9 @@ def sure_tiles(
     *outer, inner = rows
     if outer and inner.size % tiling.rows:
         outer, inner = [], first_places(rows)
+    if not outer:
+        rows_up = ix.add(size_expr(inner.extent, capacities), ix.const(tiling.rows - 1))
+        return replace(tiling, tiles=ix.floordiv(rows_up, tiling.rows))
     size = -(-inner.size // tiling.rows)
     used = -(-_at(inner.extent, least) // tiling.rows)
     rounds = math.prod(_at(factor.extent, least) for factor in outer)

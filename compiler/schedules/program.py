@@ -24,6 +24,7 @@ from tensorkiln.compiler.lower.concatenations import Joined, join_concatenations
 from tensorkiln.compiler.lower.constants import Constants
 from tensorkiln.compiler.lower.demand import Asked, add_needs, inside, needs
 from tensorkiln.compiler.lower.demand_rules import Need
+from tensorkiln.compiler.lower.dense_rows import DenseRows
 from tensorkiln.compiler.lower.joining import CONTROL, Joining, inner_bytes
 from tensorkiln.compiler.lower.late_updates import late_updates
 from tensorkiln.compiler.lower.layout import Layout
@@ -35,7 +36,11 @@ from tensorkiln.compiler.schedules.equal_groups import EqualGroups
 from tensorkiln.compiler.schedules.group import Group
 from tensorkiln.compiler.schedules.layouts import AnyTiling, assign_layouts
 from tensorkiln.compiler.schedules.loops import schedule_loops
-from tensorkiln.compiler.schedules.open_sizes import asked_by_calls, open_program
+from tensorkiln.compiler.schedules.open_sizes import (
+    asked_by_calls,
+    open_program,
+    stored_densely,
+)
 from tensorkiln.compiler.schedules.open_tiles import sure_tiles
 from tensorkiln.compiler.schedules.tiling import Tiling
 from tensorkiln.compiler.sizes.bound import Bounded
@@ -108,29 +113,27 @@ def _lowered(fused: Function, making: _Making, region: _Region | None = None) ->
         tiling = laid_out.tilings.get(op)
         if bounded is None or not isinstance(tiling, Tiling):
             return tiling
-        return sure_tiles(op, tiling, making.wanted, bounded.least)
+        return sure_tiles(op, tiling, making.wanted, bounded.capacities, bounded.least)
 
+    def kernel_of(op: Op) -> Kernel:
+        final, present = region is None and is_final(op), merged.positions.get(op, ())
+        return _kernel(op, target, equal, layouts, tiling_of(op), final, present)
+
+    dense: DenseRows | None = None
+    if bounded is not None and region is None:
+        dense = stored_densely(function, bounded, making.wanted, layouts, kernel_of)
+        making.wanted.update(dense.counted)
     kernels = {
-        op: _kernel(
-            op,
-            target,
-            equal,
-            layouts,
-            tiling_of(op),
-            region is None and is_final(op),
-            merged.positions.get(op, ()),
-        )
-        for op in function.ops
-        if op.name == "fusion" and not merged.is_done(op)
+        op: kernel_of(op) for op in function.ops if op.name == "fusion" and not merged.is_done(op)
     }
     regions = _lowered_regions(function, making, asked)
     program = assemble(
         function, kernels, layouts, lambda group: schedule_loops(group, target), making.constants,
         regions, once, merged=merged,
     )  # fmt: skip
-    if bounded is None or region is not None:
+    if bounded is None or dense is None:
         return program
-    return open_program(program, function, bounded, making.wanted, target)
+    return open_program(program, function, bounded, making.wanted, dense, target)
 
 
 def _asked(function: Function, making: _Making, region: _Region | None) -> Asked | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from tensorkiln.compiler.ir.dtypes import F32, F64, I32
 from tensorkiln.compiler.ir.function import Op
+from tensorkiln.compiler.kernel.expr import Expr
 from tensorkiln.compiler.kernel.target import Target
 
 L2_BYTES = 1 << 19  # a part of any current core's second-level cache; panels stream past it
@@ -59,8 +60,8 @@ class Tiling:
     """How a matrix multiply is cut up; `depth` is the block of the contracted dim.
 
     `panel` is the width in vectors of the panels that the right operand is packed into; a register
-    tile may be several panels wide. `turns` tells which tiles there are at any size of a range
-    (None: all).
+    tile may be several panels wide. For a range of sizes `tiles` is how many tiles of rows a call
+    has, or `turns` tells which there are at any size (both None: all).
     """
 
     rows: int
@@ -73,6 +74,7 @@ class Tiling:
     pack_right: bool
     panel: int
     turns: Turns | None = None
+    tiles: Expr | None = None
     staged: bool = False  # both operands are packed by the tasks that use them
     panels_staged: bool = False  # the right one only
 

@@ -10,6 +10,7 @@ Both sides are contiguous along the last factor.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial, reduce
 
 from tensorkiln.compiler.ir.dims import Affine, Dim, Symbol, substitute, symbol_dim, told_by
 from tensorkiln.compiler.ir.dtypes import I32, DType
@@ -40,19 +41,24 @@ def size_reads(
     dims: Sequence[Dim], capacities: Mapping[str, int]
 ) -> tuple[tuple[Buffer, ...], tuple[Let, ...]]:
     """For each symbol that `dims` use: the scalar that tells its size, and a let that reads it;
-    behind these lets of quotients."""
-    told, quotients = told_by(dims)
+    behind these lets of quotients and products."""
+    told, made = told_by(dims)
     buffers = tuple(Buffer(f"{size_name(symbol.name)}.at", (), I32) for symbol in told)
     lets = [
         Let(_size(symbol, capacities), Convert(Load(buffer, ()), INDEX))
         for symbol, buffer in zip(told, buffers, strict=True)
     ]
-    for symbol in quotients:
-        assert symbol.quotient is not None
-        over, divisor = symbol.quotient
-        whole = ix.floordiv(size_expr(over, capacities), divisor)
-        lets.append(Let(_size(symbol, capacities), whole))
+    lets += [Let(_size(symbol, capacities), _made(symbol, capacities)) for symbol in made]
     return buffers, tuple(lets)
+
+
+def _made(symbol: Symbol, capacities: Mapping[str, int]) -> Expr:
+    """A quotient or a product of other sizes."""
+    if symbol.quotient is not None:
+        over, divisor = symbol.quotient
+        return ix.floordiv(size_expr(over, capacities), divisor)
+    first, *others = (size_expr(factor, capacities) for factor in symbol.factors)
+    return reduce(partial(Binary, "mul"), others, first)
 
 
 def _size(symbol: Symbol, capacities: Mapping[str, int]) -> Var:

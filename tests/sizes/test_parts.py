@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -10,6 +11,7 @@ from tensorkiln.compiler.ir.dims import Affine, Symbol
 from tensorkiln.compiler.ir.dtypes import F32
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ir.types import TensorType
+from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Var
 from tensorkiln.compiler.schedules.open_tiles import sure_tiles
 from tensorkiln.compiler.schedules.tiling import Tiling, Turns
 from tensorkiln.compiler.sizes.factors import Factor, Factors, closed
@@ -50,28 +52,58 @@ def test_size_one_and_few_rows_are_parts_of_their_own() -> None:
 
 
 BATCH, TOKENS = Affine(((Symbol("batch", 2, 4), 1),)), Affine(((Symbol("tokens", 2, 28), 1),))
+CAPACITIES = {"batch": 4, "tokens": 56}
 
 
-@pytest.mark.parametrize(
-    ("rows", "least", "turns"),
-    [
-        (closed(28), {}, None),
-        ((Factor(56, TOKENS),), {"tokens": 2}, Turns(1, 4, 1)),
-        ((Factor(56, TOKENS),), {"tokens": 29}, Turns(1, 4, 3)),
-        ((Factor(4, BATCH), Factor(28, TOKENS)), {"batch": 2, "tokens": 2}, Turns(2, 2, 1)),
-        ((Factor(4, BATCH), Factor(28, TOKENS)), {"batch": 3, "tokens": 15}, Turns(3, 2, 2)),
-        # Tiles of 14 rows that begin anywhere in a sequence of 9: the first rows that hold all.
-        ((Factor(4, BATCH), Factor(9, TOKENS)), {"batch": 2, "tokens": 2}, Turns(1, 3, 2)),
-    ],
-    ids=str,
-)
-def test_tiles_that_are_there_at_any_size(
-    rows: Factors, least: dict[str, int], turns: Turns | None
-) -> None:
+def tiling_for(rows: Factors, least: dict[str, int]) -> Tiling:
     count = 1
     for factor in rows:
         count *= factor.size
     result = Value("y", TensorType((count, 64), F32))
     op = Op("fusion", (), (result,))
     tiling = Tiling(14, 2, 16, 768, 8, 2, False, True, 2)
-    assert sure_tiles(op, tiling, {result: (rows, closed(64))}, least).turns == turns
+    return sure_tiles(op, tiling, {result: (rows, closed(64))}, CAPACITIES, least)
+
+
+@pytest.mark.parametrize(
+    ("least", "turns"),
+    [({"batch": 2, "tokens": 2}, Turns(2, 2, 1)), ({"batch": 3, "tokens": 15}, Turns(3, 2, 2))],
+    ids=str,
+)
+def test_tiles_that_are_there_at_any_size(least: dict[str, int], turns: Turns) -> None:
+    found = tiling_for((Factor(4, BATCH), Factor(28, TOKENS)), least)
+    assert found.turns == turns
+    assert found.tiles is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "tiles"),
+    [
+        (closed(28), None),
+        ((Factor(56, TOKENS),), lambda batch, tokens: -(-tokens // 14)),
+        # Tiles of 14 rows that begin anywhere in a sequence of 9: the first rows that hold all.
+        ((Factor(4, BATCH), Factor(9, TOKENS)), lambda batch, tokens: -(-9 * batch // 14)),
+    ],
+    ids=("closed", "one", "prefix"),
+)
+def test_tiles_that_a_call_has(rows: Factors, tiles: Callable[[int, int], int] | None) -> None:
+    found = tiling_for(rows, {"batch": 2, "tokens": 2})
+    assert found.turns is None
+    assert (found.tiles is None) == (tiles is None)
+    if tiles is None or found.tiles is None:
+        return
+    for batch, tokens in ((2, 2), (3, 14), (3, 15), (4, 28)):
+        values = {"size.batch": batch, "size.tokens": tokens}
+        assert _value(found.tiles, values) == tiles(batch, tokens)
+
+
+def _value(expr: Expr, values: Mapping[str, int]) -> int:
+    match expr:
+        case Const(value):
+            return int(value)
+        case Var(name):
+            return values[name]
+        case Binary(op, a, b):
+            left, right = _value(a, values), _value(b, values)
+            return {"add": left + right, "mul": left * right, "floordiv": left // right}[op]
+    raise AssertionError(expr)

@@ -8,12 +8,34 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 from collections.abc import Callable
 
+from tensorkiln.compiler.ir.function import Function
 
-def give_back() -> None:
-    """Returns freed memory to the system, where the C library has a way to; in milliseconds."""
-    trim = _trim()
+_LEAST = 8 << 20  # bytes of constants from which on it is worth milliseconds
+
+
+def constant_bytes(function: Function) -> int:
+    """The bytes of a function's constants, but for those in regions."""
+    return sum(op.result.type.bytes for op in function.ops if op.name == "constant")
+
+
+def free_cycles(constants: int) -> None:
+    """Frees what only refers to itself, if `constants` bytes may be part of it.
+
+    That takes as long as there are objects in the process: half a second in large ones.
+    """
+    if constants >= _LEAST:
+        gc.collect()
+
+
+def give_back(constants: int) -> None:
+    """Returns freed memory to the system, where the C library has a way to.
+
+    Nothing happens for a model with few `constants` (bytes).
+    """
+    trim = _trim() if constants >= _LEAST else None
     if trim is not None:
         trim(0)
 

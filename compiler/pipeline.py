@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +27,7 @@ from tensorkiln.compiler.kernel.program import Program, print_program, step_cost
 from tensorkiln.compiler.kernel.stmt import Kernel
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.constants import Constants
-from tensorkiln.compiler.memory import give_back
+from tensorkiln.compiler.memory import constant_bytes, free_cycles, give_back
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.passes.algebra import algebra
 from tensorkiln.compiler.passes.broadcast_reshapes import broadcast_reshapes
@@ -182,7 +181,8 @@ def _optimized(
     """
     function = make()
     signature = replace(function, ops=())
-    give_back()
+    weight = constant_bytes(function)
+    give_back(weight)
     dump.write("ir", "txt", partial(print_function, function, elide=64))
     for step in passes:
         made = step.run(function)
@@ -190,7 +190,7 @@ def _optimized(
         del made
         if changed:
             verify_function(function, REGISTRY.types)
-            give_back()
+            give_back(weight)
         dump.write(step.name, "txt", partial(print_function, function, elide=64))
     return signature, function
 
@@ -284,7 +284,7 @@ def _lowered(
     # The blob takes the function's constants one by one; closures of passes and schedules that call
     # themselves may still hold it.
     del fused
-    gc.collect()
+    free_cycles(constants.nbytes)
     program = replace(program, constants=constants.blob())
     lowered = Lowered(program=_finished(program, target, dump), target=target)
     dump.write("llvm", "ll", lambda: lowered.llvm)
@@ -304,7 +304,7 @@ def generate(
 ) -> Compiled:
     """Machine code for the kernels of `function`, of which only the signature counts."""
     dump = dump or Dump()
-    give_back()
+    give_back(len(stages.program.constants))
     code = machine_code(stages.modules(), target, texts=dump.folder is not None)
     dump.write("optimized", "ll", lambda: code.optimized)
     manifest = manifest_of(function, stages.program, target)

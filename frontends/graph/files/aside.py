@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -10,10 +11,18 @@ from typing import BinaryIO
 
 def write_whole(path: str, data: bytes) -> None:
     """Replaces the file `path`; after a crash it is the old or the new one."""
-    temporary = f"{path}.tmp{os.getpid()}"
+    with replaced(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replaced(path: str) -> Iterator[BinaryIO]:
+    """What becomes the file `path` when the block ends; an error leaves the old one."""
+    # Several threads may save the same file: a training loop and its supervisor do.
+    temporary = f"{path}.tmp{os.getpid()}.{threading.get_ident()}"
     try:
         with written(temporary) as file:
-            file.write(data)
+            yield file
         os.replace(temporary, path)
     except BaseException:
         discard(temporary)

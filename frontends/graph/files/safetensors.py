@@ -63,19 +63,11 @@ def save_file(
         start += array.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    path = os.fspath(filename)
-    temporary = f"{path}.tmp{os.getpid()}"
-    try:
-        with aside.written(temporary) as file:
-            file.write(struct.pack("<Q", len(text)) + text)
-            for name in order:
-                little = arrays[name].astype(arrays[name].dtype.newbyteorder("<"), copy=False)
-                file.write(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data)
-        os.replace(temporary, path)
-    except BaseException:
-        aside.discard(temporary)
-        raise
-    aside.flush_folder(path)
+    with aside.replaced(os.fspath(filename)) as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            little = arrays[name].astype(arrays[name].dtype.newbyteorder("<"), copy=False)
+            file.write(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data)
 
 
 def load_file(filename: str | os.PathLike[str]) -> dict[str, Array]:

@@ -41,7 +41,8 @@ def report(*results: Result) -> Report:
 def test_results_come_back_from_json() -> None:
     result = row("a", 1.0, 2.0, point=Point("s", "batch", 4), limit=1e-6)
     result.kernels.append(KernelTime("k", "n", 1.0, 0.5, 0.25, 0.125))
-    result.ceilings["read"] = times(0.5)
+    result.ceilings["read"] = times(0.25)
+    result.shares["read"] = 0.5
     again = from_json(json.loads(json.dumps(to_json(result))))
     assert again == result
     assert again.ratio == 0.5
@@ -58,9 +59,11 @@ def test_results_come_back_from_json() -> None:
 def test_the_ceiling_that_takes_longest_binds(
     found: dict[str, float], bound: tuple[str, float] | None
 ) -> None:
-    result = row("a", 4.0, 8.0, ceilings={name: times(s) for name, s in found.items()})
+    shares = {name: s / 8 for name, s in found.items()}
+    ceilings = {name: times(s) for name, s in found.items()}
+    result = row("a", 4.0, 8.0, ceilings=ceilings, shares=shares)
     assert result.bound == bound
-    assert result.share == (None if bound is None else bound[1] / 4.0)
+    assert result.share == (None if bound is None else bound[1] / 8)
 
 
 def test_means_name_the_rows_that_are_slower() -> None:

@@ -28,7 +28,7 @@ from tensorkiln.frontends.cli.bench.result import (
     Result,
     Times,
 )
-from tensorkiln.frontends.cli.bench.turns import Contestant, take_turns
+from tensorkiln.frontends.cli.bench.turns import Contestant, in_order, shares, take_turns
 from tensorkiln.frontends.cli.profile import profile
 from tensorkiln.frontends.cli.progress import Progress
 from tensorkiln.frontends.onnx import import_model
@@ -112,7 +112,7 @@ class Measurement:
             )
         ]  # fmt: skip
         failed, result.rest = take_turns(
-            [*contestants, *bounds], self._options.rounds, self._options.processors[:threads],
+            in_order(contestants, bounds), self._options.rounds, self._options.processors[:threads],
             lambda number: self._progress.step(f"{row.name}, {threads} threads: round {number + 1}"),
         )  # fmt: skip
         result.errors.update(failed)
@@ -120,6 +120,7 @@ class Measurement:
             if c.engine not in failed:
                 (result.end_to_end if c.whole else result.engines)[c.engine] = c.times
         result.ceilings = {c.engine: c.times for c in bounds}
+        result.shares = shares(contestants, bounds)
         for peer in peers:
             peer.release()
         result.missing.update(missing)

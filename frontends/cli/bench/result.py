@@ -59,7 +59,8 @@ class Result:
 
     `engines` has "compiled", "interpreted", other targets of the compiler ("compiled x86-64-v3")
     and peers, called on bound arrays; `end_to_end` the same on numpy arrays, results new arrays.
-    `ceilings` has the least times by kind of ceiling, `errors` what went wrong by engine,
+    `ceilings` has the least times by kind of ceiling, `shares` what compiled code reached of each
+    (the median over rounds of both times' ratio, which the machine's changes leave alone), `errors` what went wrong by engine,
     `differences` from the reference relative to its largest element, `prepare` what each took
     before the first call, `rest` how long an engine's process was busy after its turns, `missing`
     why an engine that was asked for is not there. `limit` is the time that compiled code should
@@ -77,6 +78,7 @@ class Result:
     engines: dict[str, Times] = field(default_factory=dict)
     end_to_end: dict[str, Times] = field(default_factory=dict)
     ceilings: dict[str, Times] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
     differences: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     prepare: dict[str, float] = field(default_factory=dict)
@@ -121,9 +123,7 @@ class Result:
     @property
     def share(self) -> float | None:
         """The share of the ceiling that binds which compiled code reaches."""
-        if self.bound is None or COMPILED not in self.engines:
-            return None
-        return self.bound[1] / self.engines[COMPILED].median
+        return None if self.bound is None else self.shares.get(self.bound[0])
 
     @property
     def wrong(self) -> bool:

@@ -18,6 +18,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._verbose = verbose
         self._start = time.monotonic()
+        self._step = ""
 
     def __enter__(self) -> Progress:
         return self
@@ -32,16 +33,27 @@ class Progress:
 
     def step(self, text: str) -> None:
         """Tells what starts now."""
-        elapsed = time.monotonic() - self._start
+        self._step = text
         if self._verbose:
+            elapsed = time.monotonic() - self._start
             print(f"[{elapsed:6.1f} s] {text}", file=sys.stderr, flush=True)
-        elif self._terminal:
-            print(f"\r\x1b[K[{elapsed:.1f} s] {text}", end="", file=sys.stderr, flush=True)
+        else:
+            self._show(text)
+
+    def detail(self, text: str) -> None:
+        """Tells how far the step is, on a terminal's line only."""
+        if not self._verbose:
+            self._show(f"{self._step}: {text}")
 
     def clear(self) -> None:
         """Removes the line from the terminal, so that something else can be printed."""
         if self._terminal and not self._verbose:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _show(self, text: str) -> None:
+        if self._terminal:
+            elapsed = time.monotonic() - self._start
+            print(f"\r\x1b[K[{elapsed:.1f} s] {text}", end="", file=sys.stderr, flush=True)
 
     def watch(self, name: str) -> Dump:
         """The dump of a model's compilation, which tells of each stage."""

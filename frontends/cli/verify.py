@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -64,27 +64,55 @@ class _Worst:
         return True
 
 
-class Verifier:
-    """Compares `function`, on `arrays` (one a parameter), in all the ways asked for."""
+def _untold(text: str) -> None:
+    """Nobody wants to know."""
 
-    def __init__(self, function: Function, arrays: Sequence[Array]) -> None:
+
+def _telling(
+    tell: Callable[[str], None], count: int
+) -> Callable[[Op, Sequence[Array]], Sequence[Array]]:
+    """Evaluates ops and tells how many of `count` are done."""
+    done = 0
+
+    def step(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
+        nonlocal done
+        results = evaluate_op(op, arrays)
+        done += 1
+        tell(f"{done} of {count} ops")
+        return results
+
+    return step
+
+
+class Verifier:
+    """Compares `function`, on `arrays` (one a parameter), in all the ways asked for.
+
+    `tell` hears how far long work is.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        arrays: Sequence[Array],
+        tell: Callable[[str], None] = _untold,
+    ) -> None:
         self.function = function
+        self._tell = tell
         self.arrays = [np.asarray(array) for array in arrays]
         self.expected = [np.array(array) for array in self._interpret(function)]
         names = function.result_names or tuple(v.name for v in function.results)
         self.names = [f"output {name!r}" for name in names]
-        self._rounding = Rounding(function, self.arrays, self.expected)
+        self._rounding = Rounding(function, self.arrays, self.expected, tell)
 
     def passes(self) -> Check:
         """The interpreter before and after the compiler's passes; names the first wrong pass."""
         function = self.function
         worst = _Worst()
-        for number, step in enumerate(PASSES):
+        for step in PASSES:
+            self._tell(step.name)
             function = step.run(function)
-            if number < len(PASSES) - 1:
-                continue
-            if self._whole(self._interpret(function), worst):
-                return _differs("passes", worst, (f"pass {self._wrong_pass()}",))
+        if self._whole(self._interpret(function), worst):
+            return _differs("passes", worst, (f"pass {self._wrong_pass()}",))
         return _agrees("passes", f"the interpreter after {len(PASSES)} passes", worst)
 
     def kernels(self, target: Target) -> Check:
@@ -92,6 +120,9 @@ class Verifier:
         name = f"kernels {target.name}"
         if missing := missing_features(target.features):
             return Check(name, SKIPPED, f"this processor lacks {', '.join(missing[:4])}")
+        self._tell("compiling")
+        stepper = Stepper(self.function, target)
+        calls = len(stepper.program.calls)
         worst = _Worst()
         found: list[tuple[Call, list[Array]]] = []
 
@@ -99,11 +130,13 @@ class Verifier:
             assert call.op is not None
             if self._group(call.op, call.nodes, operands, results, worst):
                 found.append((call, operands))
+            self._tell(f"{worst.count} results of {calls} kernels")
 
-        results = Stepper(self.function, target).run(self.arrays, watch)
+        results = stepper.run(self.arrays, watch)
         if found:
             call, operands = found[0]
             assert call.op is not None
+            self._tell("looking for the wrong op")
             return _differs(name, worst, first_wrong(call.op, operands, target))
         if self._whole(results, worst):
             return _differs(name, worst, ("no kernel by itself",))
@@ -111,23 +144,26 @@ class Verifier:
 
     def threads(self, counts: Sequence[int] = THREADS) -> Check:
         """Bits of the outputs for several numbers of threads, and again for the first."""
+        self._tell("compiling")
         executable = load_compiled(compile_function(self.function))
-        return same_bits(executable, self.arrays, counts)
+        return same_bits(executable, self.arrays, counts, self._tell)
 
     def plain(self, target: Target) -> Check:
         """The model compiled with only the passes that kernels need."""
         worst = _Worst()
+        self._tell("compiling")
         try:
             stepper = Stepper(self.function, target, REQUIRED_PASSES)
         except UnsupportedError as error:
             return Check("unoptimised", SKIPPED, f"cannot be compiled so: {error}")
+        self._tell("running")
         if self._whole(stepper.run(self.arrays, lambda call, operands, results: None), worst):
             return _differs("unoptimised", worst, (worst.bad_at,))
         passes = f"{len(REQUIRED_PASSES)} of {len(PASSES)} passes"
         return _agrees("unoptimised", f"compiled with {passes}", worst)
 
     def _interpret(self, function: Function) -> list[Array]:
-        return evaluate(function, self.arrays)
+        return evaluate(function, self.arrays, _telling(self._tell, len(function.ops)))
 
     def _whole(self, results: Iterable[Array], worst: _Worst) -> bool:
         """True if outputs differ from what was expected."""
@@ -158,6 +194,7 @@ class Verifier:
     def _wrong_pass(self) -> str:
         function = self.function
         for step in PASSES:
+            self._tell(f"looking for the wrong pass, {step.name}")
             before, function = function, step.run(function)
             if function is not before and self._whole(self._interpret(function), _Worst()):
                 return step.name
@@ -165,12 +202,16 @@ class Verifier:
 
 
 def same_bits(
-    executable: Executable | OpenExecutable, arrays: Sequence[Array], counts: Sequence[int]
+    executable: Executable | OpenExecutable,
+    arrays: Sequence[Array],
+    counts: Sequence[int],
+    tell: Callable[[str], None] = _untold,
 ) -> Check:
     """Whether `executable` gives the same bits for these numbers of threads."""
     names = [spec.name for spec in executable.inputs]
     first: list[bytes] = []
     for count in (*counts, counts[0]):
+        tell(str(count))
         results = executable.run(dict(zip(names, arrays, strict=True)), threads=count)
         bits = [array.tobytes() for array in results]
         first = first or bits

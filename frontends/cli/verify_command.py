@@ -108,7 +108,8 @@ def _model_checks(options: Any, progress: Progress) -> Iterator[Check]:
     progress.step(f"reading {options.model}")
     function, feeds = model_and_feeds(options, Path(options.model).stem)
     progress.step("interpreting")
-    verifier = Verifier(function, [feeds[v.name] for v in function.parameters])
+    arrays = [feeds[v.name] for v in function.parameters]
+    verifier = Verifier(function, arrays, progress.detail)
     progress.step("comparing passes")
     yield verifier.passes()
     for target in options.targets or ("host", *_LEVELS):

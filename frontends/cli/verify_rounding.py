@@ -33,9 +33,14 @@ class Rounding:
     """What rounding does to the results of `function`, which are `expected` for `arrays`."""
 
     def __init__(
-        self, function: Function, arrays: Sequence[Array], expected: Sequence[Array]
+        self,
+        function: Function,
+        arrays: Sequence[Array],
+        expected: Sequence[Array],
+        tell: Callable[[str], None],
     ) -> None:
         self._function = function
+        self._tell = tell
         self._arrays = arrays
         self._expected = expected
         self._shaken: list[list[Array]] = []
@@ -78,6 +83,7 @@ class Rounding:
         """What the interpreter gives for inputs that are changed in the last place, several times."""
         arrays = {str(k): array for k, array in enumerate(self._arrays)}
         for seed in range(len(self._shaken), _SHAKES):
+            self._tell(f"what changed inputs move, {seed + 1} of {_SHAKES}")
             changed = shaken(arrays, seed)
             self._shaken.append(evaluate(self._function, list(changed.values())))
         return self._shaken
@@ -85,6 +91,7 @@ class Rounding:
     def _rough_run(self, number: int) -> list[Array]:
         """What the interpreter gives where all sums of products are changed in the last place."""
         while len(self._rough) <= number:
+            self._tell(f"what changed sums move, {len(self._rough) + 1} of {_ROUGH_RUNS}")
             generator = np.random.default_rng(len(self._rough))
 
             def step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,27 @@ def test_a_network_agrees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     names = [check["name"] for check in report["checks"]]
     assert names == ["passes", "kernels x86-64-v2", "kernels host", "unoptimised", "threads"]
     assert all(check["units"] <= check["limit"] for check in report["checks"][:4])
+
+
+def test_progress_within_a_step_is_told_on_a_terminal_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = chain(tmp_path / "m.onnx")
+    assert main(["verify", path, "--target", "host", "-v"]) == 0
+    err = capsys.readouterr().err
+    assert "comparing kernels for host\n" in err
+    assert "compiling" not in err
+    assert main(["verify", path, "--target", "host"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["verify", path, "--target", "host"]) == 0
+    lines = [x.partition("] ")[2] for x in capsys.readouterr().err.split("\r\x1b[K") if x]
+    assert "interpreting: 1 of 3 ops" in lines
+    assert "comparing passes: fold_constants" in lines
+    kernels = [x for x in lines if x.startswith("comparing kernels for host")]
+    assert kernels[1] == "comparing kernels for host: compiling"
+    assert kernels[-1].endswith(" kernels")
+    assert "comparing numbers of threads: 7" in lines
 
 
 def test_the_first_wrong_op_is_named(

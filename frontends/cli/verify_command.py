@@ -88,7 +88,7 @@ def run(options: Any) -> int:
         raise UsageError("--against is for shared objects")
     checks: list[Check] = []
     with Progress(options.verbose) as progress:
-        made = _artifact_checks(options) if artifact else _model_checks(options, progress)
+        made = _artifact_checks(options, progress) if artifact else _model_checks(options, progress)
         for check in made:
             checks.append(check)
             if not options.json:
@@ -121,35 +121,40 @@ def _model_checks(options: Any, progress: Progress) -> Iterator[Check]:
     yield verifier.threads()
 
 
-def _artifact_checks(options: Any) -> Iterator[Check]:
+def _artifact_checks(options: Any, progress: Progress) -> Iterator[Check]:
     executable = load(options.model)
     assert executable.manifest.artifact is not None
+    progress.step("running the self-test")
     yield self_test(options.model, executable.manifest.artifact)
     if isinstance(executable, Trainer):
-        yield from _trainer_checks(options, executable)
+        yield from _trainer_checks(options, executable, progress)
         return
     open_dims = dims_of(options) if isinstance(executable, OpenExecutable) else {}
     signature = sizes_at(executable, open_dims)
     feeds = feeds_of(options, signature[0])
     arrays = [feeds[spec.name] for spec in signature[0]]
-    yield same_bits(executable, arrays, THREADS)
+    progress.step("comparing numbers of threads")
+    yield same_bits(executable, arrays, THREADS, progress.detail)
     if options.against:
+        progress.step(f"comparing with {options.against}")
         function = import_model(options.against, dims=dims_of(options))
         yield against_model(executable, signature, function, arrays)
 
 
-def _trainer_checks(options: Any, trainer: Trainer) -> Iterator[Check]:
+def _trainer_checks(options: Any, trainer: Trainer, progress: Progress) -> Iterator[Check]:
     dims = dims_of(options)
     recipe = trainer.manifest.recipe
     open_sizes = (
         trainer.manifest.step.sizes is not None or trainer.manifest.predict.sizes is not None
     )
     feeds = feeds_of(options, list(trained_inputs(trainer, dims if open_sizes else {}).values()))
+    progress.step("comparing numbers of threads")
     yield same_bits_trained(trainer, feeds, THREADS)
     if not options.against:
         return
     if recipe is None:
         raise UsageError("--against: this training was made of a graph, not of an ONNX model")
+    progress.step(f"comparing with {options.against}")
     model = train_onnx(
         options.against, loss=recipe.loss, optimizer=recipe.optimizer, dims=dims,
         learning_rate=recipe.learning_rate, trainable=recipe.trainable,

@@ -92,6 +92,21 @@ def test_progress_within_a_step_is_told_on_a_terminal_only(
     assert "comparing numbers of threads: 7" in lines
 
 
+def test_the_steps_of_an_artifact_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, made = chain(tmp_path / "m.onnx"), str(tmp_path / "m.so")
+    assert main(["compile", path, "-o", made, "--self-test"]) == 0
+    capsys.readouterr()
+    assert main(["verify", made, "--against", path, "-v"]) == 0
+    told = [x.partition("] ")[2] for x in capsys.readouterr().err.splitlines()]
+    assert told == [
+        "running the self-test",
+        "comparing numbers of threads",
+        f"comparing with {path}",
+    ]
+
+
 def test_the_first_wrong_op_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

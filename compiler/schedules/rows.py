@@ -36,6 +36,7 @@ from tensorkiln.compiler.schedules.group import (
 from tensorkiln.compiler.schedules.strips import strips
 
 COPIES = 4
+EVEN_ROWS = 8  # so many rows are shared out about evenly; three would be two and one
 FETCH_BYTES = 1 << 20  # operands at least this large come from beyond the second-level cache
 ROW_BYTES = 1 << 15  # largest row buffer on the stack
 EXPENSIVE = frozenset(
@@ -87,12 +88,14 @@ class Rows:
     def build(self) -> Kernel:
         """The kernel: a loop over rows, in it a walk for each stage and a last one."""
         group, body = self.group, self.body
-        parallel = group.work >= PARALLEL_WORK
+        shared = self._shared_dim()
         with ExitStack() as stack:
-            for position, dim in enumerate(self.kept):
-                kind = LoopKind.PARALLEL if parallel and position == 0 else LoopKind.SERIAL
+            for dim in self.kept:
+                kind = LoopKind.PARALLEL if dim == shared else LoopKind.SERIAL
                 size = self.shape[dim]
-                self.row = (*self.row, stack.enter_context(body.over(size, kind, "r")))
+                # A loop of one trip around the shared one would be in its way.
+                row = ix.ZERO if size == 1 else stack.enter_context(body.over(size, kind, "r"))
+                self.row = (*self.row, row)
             stages = sorted({self.levels[op.results[0]] for op in group.reductions})
             kept = self._kept_values()
             for walk, stage in enumerate(stages):
@@ -102,6 +105,21 @@ class Rows:
             self.ahead = len(stages) == 1
             self._finish()
         return group.kernel(body)
+
+    def _shared_dim(self) -> int | None:
+        """The dim whose rows threads share out: the outermost that gives them about even parts, each
+        worth waking them for."""
+        work = self.group.work
+        wide: list[int] = []
+        for dim in self.kept:
+            if work < PARALLEL_WORK:
+                break
+            if self.shape[dim] >= EVEN_ROWS:
+                return dim
+            if self.shape[dim] > 1:
+                wide.append(dim)
+            work //= max(1, self.shape[dim])
+        return wide[0] if wide else None
 
     def _stage(self, value: Value) -> int:
         """The stage in which a kept value is first computed."""

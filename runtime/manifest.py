@@ -20,11 +20,12 @@ from tensorkiln.runtime.open_sizes import (
     OpenShape,
     OpenSizes,
     PartInfo,
+    Product,
     Quotient,
     SizeRange,
 )
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,11 @@ def _read_shape(reader: Fields) -> OpenShape:
 
 
 def _read_extent(reader: Fields) -> Extent:
+    products = tuple(map(_read_product, reader.objects("products")))
+    return replace(_read_rounded(reader), products=products)
+
+
+def _read_rounded(reader: Fields) -> Extent:
     quotients = tuple(map(_read_quotient, reader.objects("quotients")))
     return replace(_read_affine(reader), quotients=quotients)
 
@@ -274,10 +280,25 @@ def _read_affine(reader: Fields) -> Extent:
     return extent
 
 
+def _read_product(reader: Fields) -> Product:
+    factors = []
+    for inner in reader.objects("factors"):
+        _read_none(inner, "products")
+        factors.append(_read_rounded(inner))
+    found = Product(reader.integer("coefficient"), tuple(factors))
+    reader.end()
+    return found
+
+
+def _read_none(reader: Fields, key: str) -> None:
+    if reader.objects(key):
+        raise reader.fail(key, "an empty list")
+
+
 def _read_quotient(reader: Fields) -> Quotient:
     inner = reader.object("over")
-    if inner.objects("quotients"):
-        raise inner.fail("quotients", "an empty list")
+    _read_none(inner, "quotients")
+    _read_none(inner, "products")
     over = _read_affine(inner)
     found = Quotient(reader.integer("coefficient"), over, reader.integer("divisor"))
     reader.end()

@@ -13,7 +13,8 @@ from tensorkiln.runtime.elements import ELEMENTS
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """`coefficient` times the whole part of `over / divisor`; `over` has no quotients."""
+    """`coefficient` times the whole part of `over / divisor`; `over` has neither quotients nor
+    products."""
 
     coefficient: int
     over: Extent
@@ -30,28 +31,47 @@ class Quotient:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """`coefficient` times `factors`, which have no products."""
+
+    coefficient: int
+    factors: tuple[Extent, ...]
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        """Its value for these sizes."""
+        return self.coefficient * math.prod(factor.at(sizes) for factor in self.factors)
+
+    def __str__(self) -> str:
+        whole = _product(self.factors)
+        return whole if self.coefficient == 1 else f"{self.coefficient}*{whole}"
+
+
+@dataclass(frozen=True, slots=True)
 class Extent:
-    """`constant + sum(coefficient * size) + sum(quotient)`; `terms` are (name of the size,
-    coefficient)."""
+    """`constant + sum(coefficient * size) + sum(quotient) + sum(product)`; `terms` are (name of the
+    size, coefficient)."""
 
     terms: tuple[tuple[str, int], ...]
     constant: int
     quotients: tuple[Quotient, ...] = ()
+    products: tuple[Product, ...] = ()
 
     def at(self, sizes: Mapping[str, int]) -> int:
         """Its value for these sizes."""
         whole = sum(sizes[name] * coefficient for name, coefficient in self.terms)
-        return self.constant + whole + sum(quotient.at(sizes) for quotient in self.quotients)
+        whole += sum(quotient.at(sizes) for quotient in self.quotients)
+        return self.constant + whole + sum(product.at(sizes) for product in self.products)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The sizes that it depends on."""
         inner = [name for quotient in self.quotients for name in quotient.over.names]
+        inner += [name for each in self.products for f in each.factors for name in f.names]
         return (*(name for name, _ in self.terms), *inner)
 
     def __str__(self) -> str:
         parts = [name if c == 1 else f"{c}*{name}" for name, c in self.terms]
-        parts += map(str, self.quotients)
+        parts += [*map(str, self.quotients), *map(str, self.products)]
         if self.constant or not parts:
             parts.append(str(self.constant))
         return "+".join(parts)
@@ -79,7 +99,7 @@ class OpenShape:
 def _product(dim: tuple[Extent, ...]) -> str:
     if len(dim) == 1:
         return str(dim[0])
-    return "*".join(f"({e})" if "+" in str(e) else str(e) for e in dim)
+    return "*".join(f"({e})" if "+" in str(e) or "/" in str(e) else str(e) for e in dim)
 
 
 @dataclass(frozen=True, slots=True)

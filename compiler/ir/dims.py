@@ -87,6 +87,31 @@ def scale_dim(a: Dim, factor: int) -> Dim:
     return _normal({s: c * factor for s, c in terms.items()}, constant * factor)
 
 
+def multiply_dims(a: Dim, b: Dim) -> Dim:
+    """`a * b`, multiplied out: equal polynomials of sizes are equal dims.
+
+    A product of sizes is a symbol whose factors are these, in the order of their names.
+    """
+    if isinstance(a, int):
+        return scale_dim(b, a)
+    if isinstance(b, int):
+        return scale_dim(a, b)
+    total = add_dims(scale_dim(a, b.constant), scale_dim(b, a.constant))
+    total = add_dims(total, -a.constant * b.constant)
+    for s, c in a.terms:
+        for t, d in b.terms:
+            total = add_dims(total, scale_dim(symbol_dim(_product(s, t)), c * d))
+    return total
+
+
+def _product(a: Symbol, b: Symbol) -> Symbol:
+    factors = sorted((f for s in (a, b) for f in (s.factors or (symbol_dim(s),))), key=str)
+    tops = [s.maximum for s in (a, b)]
+    most = None if None in tops else math.prod(top for top in tops if top is not None)
+    name = ".times.".join(".".join(s.name for s, _ in f.terms) for f in factors)
+    return Symbol(name, a.minimum * b.minimum, most, factors=tuple(factors))
+
+
 def static(dim: Dim) -> int | None:
     """The size if it is known at compile time, else None."""
     return dim if isinstance(dim, int) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tensorkiln.compiler.ir.dims import Dim, add_dims, divide_dim, scale_dim
+from tensorkiln.compiler.ir.dims import Dim, add_dims, divide_dim, multiply_dims
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Op, Value
 
@@ -102,12 +102,7 @@ def _learn(op: Op, known: Known) -> None:
 
 
 def _combine(op: Op, a: Dim, b: Dim, counts: dict[Value, Dim]) -> None:
-    if op.name == "add":
-        counts[op.result] = add_dims(a, b)
-    elif isinstance(b, int):
-        counts[op.result] = scale_dim(a, b)
-    elif isinstance(a, int):
-        counts[op.result] = scale_dim(b, a)
+    counts[op.result] = add_dims(a, b) if op.name == "add" else multiply_dims(a, b)
 
 
 def _rename(known: Known, old: Sequence[Value], new: Sequence[Value], into: Known) -> None:

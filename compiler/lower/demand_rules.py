@@ -11,6 +11,7 @@ from typing import TypeAlias
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ops import REGISTRY
 from tensorkiln.compiler.ops.dot import sides
+from tensorkiln.compiler.ops.gather_dims import gather_map
 from tensorkiln.compiler.ops.record import Element
 from tensorkiln.compiler.sizes.factors import (
     Dims,
@@ -163,14 +164,21 @@ def _winograd_output(op: Op, need: Need) -> list[Need]:
 
 
 def _gather(op: Op, need: Need) -> list[Need]:
+    """Slices that have all of a dim need of it what the result does."""
     x, indices = op.operands
     vector = op.integer("index_vector_dim")
     offsets = op.ints("offset_dims")
+    gone = {*op.ints("collapsed_slice_dims"), *gather_map(op.attributes).batching}
+    kept = [axis for axis in range(x.type.rank) if axis not in gone]
+    source = list(whole(x))
+    for axis, place in zip(kept, offsets, strict=True):
+        if op.ints("slice_sizes")[axis] == x.shape[axis]:
+            source[axis] = need[place]
     batch = iter(n for axis, n in enumerate(need) if axis not in offsets)
     own = tuple(
         closed(size) if axis == vector else next(batch) for axis, size in enumerate(indices.shape)
     )
-    return [whole(x), own]
+    return [tuple(source), own]
 
 
 def _dynamic_slice(op: Op, need: Need) -> list[Need]:

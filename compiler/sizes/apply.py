@@ -9,6 +9,7 @@ import numpy as np
 from tensorkiln.compiler.ir.function import Attribute, Function, Op
 from tensorkiln.compiler.sizes.bounder import Bounder, Open
 from tensorkiln.compiler.sizes.factors import Dims, actual, closed_dims
+from tensorkiln.compiler.sizes.relaying import ready
 from tensorkiln.compiler.sizes.samples import Sampled, Space, equal_arrays
 
 
@@ -38,7 +39,7 @@ def _apply(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequ
     rule = bounder.rules.get(op.name)
     if rule is None:
         raise sampled.unsupported("this op has no rule for open sizes")
-    return rule(bounder, sampled, operands)
+    return rule(bounder, sampled, ready(bounder, sampled, operands))
 
 
 def _differs(a: Op, b: Op) -> bool:

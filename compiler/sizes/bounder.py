@@ -56,7 +56,7 @@ class Bounder:
         self.builder = Builder(REGISTRY, name)
         self.rules = rules
         self.sizes: dict[Symbol, Value] = {}
-        self._quotients: dict[Symbol, Value] = {}
+        self._made: dict[Symbol, Value] = {}
         self._extents: dict[Dim, Value] = {}
         self._masks: dict[tuple[tuple[int, ...], Dims], Value | None] = {}
 
@@ -68,13 +68,22 @@ class Bounder:
 
     def size(self, symbol: Symbol) -> Value:
         """A symbol's size as an i32 scalar."""
-        if symbol in self.sizes or symbol.quotient is None:
+        if symbol in self.sizes or symbol.is_told:
             return self.sizes[symbol]
-        if symbol not in self._quotients:
+        if symbol not in self._made:
+            self._made[symbol] = self._make(symbol)
+        return self._made[symbol]
+
+    def _make(self, symbol: Symbol) -> Value:
+        """A quotient or a product of other sizes."""
+        if symbol.quotient is not None:
             over, divisor = symbol.quotient
             by = scalar(self.builder, divisor, I32)
-            self._quotients[symbol] = binary(self.builder, "divide", self.extent(over), by)
-        return self._quotients[symbol]
+            return binary(self.builder, "divide", self.extent(over), by)
+        total, *others = map(self.extent, symbol.factors)
+        for other in others:
+            total = binary(self.builder, "multiply", total, other)
+        return total
 
     def extent(self, dim: Dim) -> Value:
         """A number of elements as an i32 scalar."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tensorkiln.compiler.ir.dims import Affine, Dim, scale_dim, substitute
+from tensorkiln.compiler.ir.dims import Affine, Dim, multiply_dims, scale_dim, substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,15 @@ def normal(dim: Factors) -> Factors:
         else:
             kept.append(factor)
     return tuple(kept) or closed(1)
+
+
+def dense(dim: Factors) -> Factors:
+    """The dim as one factor: what is in use lies one behind the other."""
+    (outer, *inner) = normal(dim)
+    for factor in inner:
+        size = outer.size * factor.size
+        outer = Factor(size, multiply_dims(outer.extent, factor.extent))
+    return (outer,)
 
 
 def prefix(dim: Factors) -> Factor:

@@ -7,7 +7,7 @@ from tensorkiln.compiler.sizes.bound import Bounded
 from tensorkiln.compiler.sizes.factors import Dims
 from tensorkiln.compiler.sizes.ranges import Part
 from tensorkiln.runtime.errors import UnsupportedError
-from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, Quotient, SizeRange
+from tensorkiln.runtime.open_sizes import Extent, OpenShape, OpenSizes, Product, Quotient, SizeRange
 
 
 def open_sizes(bounded: Bounded, part: Part) -> OpenSizes:
@@ -27,12 +27,15 @@ def _shape(dims: Dims) -> OpenShape:
 def _extent(dim: Dim) -> Extent:
     if not isinstance(dim, Affine):
         return Extent((), dim)
-    plain = tuple((s.name, c) for s, c in dim.terms if s.quotient is None)
+    plain = tuple((s.name, c) for s, c in dim.terms if s.is_told)
     quotients = tuple(
         Quotient(c, _extent(s.quotient[0]), s.quotient[1])
         for s, c in dim.terms
         if s.quotient is not None
     )
-    if any(q.over.quotients for q in quotients):
-        raise UnsupportedError(f"the size of a result, {dim}, is a quotient of quotients of sizes")
-    return Extent(plain, dim.constant, quotients)
+    products = tuple(Product(c, tuple(map(_extent, s.factors))) for s, c in dim.terms if s.factors)
+    if any(q.over.quotients or q.over.products for q in quotients):
+        raise UnsupportedError(
+            f"the size of a result, {dim}, is a quotient of quotients or products of sizes"
+        )
+    return Extent(plain, dim.constant, quotients, products)

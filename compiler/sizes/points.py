@@ -33,7 +33,8 @@ def first_points(symbols: Sequence[Symbol], capacities: Mapping[str, int]) -> li
         span = top - low
         wanted = [top - 1 - number, low + span // 2 + number, low + span // 3, low, top]
         own = [n for n in wanted if low <= n <= top and n != capacities[symbol.name]]
-        others[symbol.name] = list(dict.fromkeys(own))[:3]
+        # of 1..2 there is nothing else
+        others[symbol.name] = list(dict.fromkeys(own or range(max(symbol.minimum, 1), low)))[:3]
         points += [{**capacities, symbol.name: size} for size in others[symbol.name][:2]]
     if len(symbols) > 1:
         points.append({name: (own or [capacities[name]])[-1] for name, own in others.items()})
@@ -60,7 +61,30 @@ def finer_points(
             made += [point for point in rests if size_at(quotient, point) > 1]
         for quotient in own[::-1]:  # later ones have fewer values
             made += _with_values(quotient, map(at, sizes[:: -(-len(sizes) // _MOST_SIZES)]), made)
+    made += _together(made, symbols, list(quotients))
     return [p for k, p in enumerate(made) if p not in made[:k]]
+
+
+def _together(
+    points: Sequence[Point], symbols: Sequence[Symbol], quotients: Sequence[Symbol]
+) -> list[Point]:
+    """Points at which all sizes with quotients change at once, so that none of these is what it is
+    at the capacities: they tell products from sums."""
+    capacities = points[0]
+    chosen: dict[str, list[int]] = {}
+    for symbol in symbols:
+        own = [q for q in quotients if symbol in told_by([symbol_dim(q)])[0]]
+        ends = [size_at(q, capacities) for q in own]
+        if own:
+            values = {p[symbol.name]: [size_at(q, p) for q in own] for p in points}
+            chosen[symbol.name] = sorted(
+                size
+                for size, at in values.items()
+                if all(1 < value != end for value, end in zip(at, ends, strict=True))
+            )
+    if len(chosen) < 2 or not all(chosen.values()):
+        return []
+    return [{**capacities, **{name: own[k] for name, own in chosen.items()}} for k in (0, -1)]
 
 
 def _with_size(point: Point, name: str, size: int) -> Point:

@@ -33,7 +33,20 @@ _EXACT = 1 << 31  # integers below it are computed as i32
 def _fresh(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     """An op whose result does not depend on operands of open size."""
     (made,) = bounder.builder.append(sampled.op, [x.value for x in operands])
-    return [Open(made, tuple(sampled.dim(axis) for axis in range(made.type.rank)))]
+    if sampled.op.name == "iota":
+        return [_laid(sampled, made, (sampled.op.integer("dimension"),))]
+    dims = [sampled.merged(axis) for axis in range(made.type.rank)]
+    if all(len(dim) == 1 for dim in dims):
+        return [Open(made, tuple(dims))]
+    return [_laid(sampled, made, _varied([op.array("value") for op in sampled.ops]))]
+
+
+def _laid(sampled: Sampled, value: Value, varied: tuple[int, ...] | None) -> Open:
+    """A value that is the same along all dims but those in `varied` (all, where that is None)."""
+    axes = range(value.type.rank)
+    uniform = frozenset(axis for axis in axes if varied is not None and axis not in varied)
+    dims = (sampled.merged(axis) if axis in uniform else sampled.dim(axis) for axis in axes)
+    return Open(value, tuple(dims), uniform)
 
 
 def _constant(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
@@ -49,7 +62,8 @@ def _constant(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> S
     if varied is not None:
         made = _along(bounder, sampled, [_box(a, varied) for a in arrays])
         if made is not None:
-            return [Open(broadcast_in_dim(bounder.builder, made, arrays[0].shape, varied), dims)]
+            whole = broadcast_in_dim(bounder.builder, made, arrays[0].shape, varied)
+            return [_laid(sampled, whole, varied)]
     raise sampled.unsupported("its numbers depend on the sizes in a way that is not understood")
 
 

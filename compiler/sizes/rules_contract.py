@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import is_open
+from tensorkiln.compiler.sizes.relaying import alike
 from tensorkiln.compiler.sizes.samples import Sampled
 
 
 def _dot(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
-    a, b = operands
     op = sampled.op
     batch = op.ints("lhs_batch"), op.ints("rhs_batch")
     contracted = op.ints("lhs_contracting"), op.ints("rhs_contracting")
+    operands = alike(bounder, operands, [*zip(*batch, strict=True), *zip(*contracted, strict=True)])
+    a, b = operands
     # Both sides: what is not in use may be a NaN, which zero times is none.
     sides = [bounder.masked_with(x, axes, 0) for x, axes in zip(operands, contracted, strict=True)]
     (made,) = bounder.builder.append(op, sides)

@@ -17,6 +17,7 @@ from tensorkiln.compiler.ops.shorthand import (
 )
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open, normal, regroup
+from tensorkiln.compiler.sizes.reshaping import cut, fits
 from tensorkiln.compiler.sizes.samples import Sampled
 
 
@@ -63,7 +64,7 @@ def _broadcast(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> 
     uniform: set[int] = set()
     for axis in range(made.type.rank):
         own = x.dims[source[axis]] if axis in source else closed(1)
-        dims.append(own if is_open(own) else sampled.dim(axis))
+        dims.append(own if is_open(own) else sampled.merged(axis))
         if axis not in source or (x.value.shape[source[axis]] == 1 and not is_open(own)):
             uniform.add(axis)
     return [Open(made, tuple(dims), frozenset(uniform))]
@@ -73,8 +74,8 @@ def _reshape(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Se
     (x,) = operands
     (made,) = bounder.builder.append(sampled.op, [x.value])
     dims = regroup(x.dims, made.shape)
-    if dims is None:
-        raise sampled.unsupported(f"it cuts an open dim of {x.value.type} into {made.type}")
+    if dims is None or not fits(sampled, dims):
+        return [cut(bounder, sampled, x)]
     return [Open(made, dims)]
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from tensorkiln.compiler.ir.bits import same_bits
 from tensorkiln.compiler.ir.dims import Affine, Dim, Symbol, substitute, symbol_dim, told_by
 from tensorkiln.compiler.ir.function import Array, Function, Op, Value
-from tensorkiln.compiler.sizes.factors import Factor, Factors, closed
+from tensorkiln.compiler.sizes.factors import Factor, Factors, closed, dense
+from tensorkiln.compiler.sizes.fit import polynomial
 from tensorkiln.compiler.sizes.points import Point, finer_points, first_points, size_at
 from tensorkiln.runtime.errors import UnsupportedError
 
@@ -55,7 +56,14 @@ class Sampled:
         )
 
     def dim(self, axis: int, result: int = 0) -> Factors:
-        """A dim that the op makes, its size as the points tell it."""
+        """A dim that the op makes, its size as the points tell it; elements lie densely."""
+        return dense(self.merged(axis, result))
+
+    def merged(self, axis: int, result: int = 0) -> Factors:
+        """The same, but that a product of sizes may have a factor for each.
+
+        That is right only where all places hold the same.
+        """
         sizes = [op.results[result].shape[axis] for op in self.ops]
         dim = self.space.fit_dim(sizes)
         if dim is None:
@@ -92,6 +100,8 @@ class Space:
     def learn(self, dim: Dim, stride: int) -> None:
         """Takes note of quotients that a stride makes of sizes; other dims may be these as well."""
         for symbol in told_by([dim])[1]:
+            if symbol.quotient is None:
+                continue
             self.quotients[symbol] = math.lcm(stride, self.quotients.get(symbol, 1))
 
     def turned(self) -> Space:
@@ -127,7 +137,10 @@ class Space:
             if extent is not None:
                 return (Factor(sizes[0], extent),)
         found = [extent for q in self.quotients if (extent := self._of_quotient(q, sizes))]
-        return (Factor(sizes[0], found[0]),) if len(found) == 1 else None
+        if len(found) == 1:
+            return (Factor(sizes[0], found[0]),)
+        whole = polynomial((*self.symbols, *self.quotients), self.points, sizes)
+        return None if whole is None else (Factor(sizes[0], whole),)
 
     def _products(self) -> Iterator[tuple[Symbol, ...]]:
         """Symbols to be multiplied, fewest first; one may be there twice, as in n x n places."""
@@ -136,7 +149,8 @@ class Space:
             yield from itertools.combinations_with_replacement(every, count)
 
     def affine(self, values: Sequence[int]) -> Dim | None:
-        """The values at the points as an affine of symbols, None if they are not."""
+        """The values at the points as an affine of symbols and of products of them, None if they
+        are not."""
         if len(set(values)) == 1:
             return values[0]
         for count in range(1, len(self.symbols) + 1):
@@ -144,7 +158,7 @@ class Space:
                 found = self._affine(chosen, values)
                 if found is not None:
                     return found
-        return None
+        return polynomial((*self.symbols, *self.quotients), self.points, values)
 
     def _affine(self, symbols: Sequence[Symbol], values: Sequence[int]) -> Affine | None:
         """An affine of just these symbols, each with a slope of its own."""

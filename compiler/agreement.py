@@ -27,6 +27,9 @@ _FINFO: Callable[[np.dtype[Any]], Any] = ml_dtypes.finfo
 KERNEL_LIMITS = {"f64": 256.0, "f32": 256.0, "bf16": 8.0, "f16": 8.0}
 _OTHER_FLOATS = 4.0
 MODEL_FACTOR = 16.0  # how much more a chain of kernels may be off
+# What is quantized has as many bits at most, and moves by several of its steps through a chain;
+# wider integers are counts and places.
+_QUANTIZED_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,9 @@ def gap(got: Array, wanted: Array, factor: float = 1.0, rounded: bool = False) -
     """The largest difference of `got` from `wanted`, which have one shape and dtype.
 
     Limits are those of one kernel times `factor`; `rounded` allows integers that were rounded from
-    floats to be off by one.
+    floats to be off by one, and by `factor` if they are of quantized dtypes.
     """
-    limit = limit_of(wanted.dtype, rounded) * factor
+    limit = limit_of(wanted.dtype, rounded, factor)
     if not wanted.size:
         return Gap(0.0, limit)
     units = _units(got, wanted)
@@ -76,24 +79,26 @@ def steady(moved: Array, wanted: Array, factor: float = 1.0) -> NDArray[np.bool_
 
     The others may differ as far in two correct results.
     """
-    near: NDArray[np.bool_] = _units(moved, wanted) <= limit_of(wanted.dtype, True) * factor / 8
+    near: NDArray[np.bool_] = _units(moved, wanted) <= limit_of(wanted.dtype, True, factor) / 8
     return near
 
 
 def apart(got: Array, wanted: Array, factor: float = 1.0) -> NDArray[np.bool_]:
     """Which elements differ by more than `gap` allows."""
-    far: NDArray[np.bool_] = _units(got, wanted) > limit_of(wanted.dtype, True) * factor
+    far: NDArray[np.bool_] = _units(got, wanted) > limit_of(wanted.dtype, True, factor)
     return far
 
 
-def limit_of(dtype: np.dtype[np.generic], rounded: bool = False) -> float:
-    """How many units a kernel's result of `dtype` may be off."""
+def limit_of(dtype: np.dtype[np.generic], rounded: bool = False, factor: float = 1.0) -> float:
+    """How many units a result of `dtype` may be off, as `gap` says."""
     if dtype.kind == "c":
-        return KERNEL_LIMITS["f32" if dtype.itemsize == 8 else "f64"]
+        return KERNEL_LIMITS["f32" if dtype.itemsize == 8 else "f64"] * factor
     kind = dtype_of(dtype)
     if kind.is_float:
-        return KERNEL_LIMITS.get(kind.name, _OTHER_FLOATS)
-    return 1.0 if rounded and kind.name != "bool" else 0.0
+        return KERNEL_LIMITS.get(kind.name, _OTHER_FLOATS) * factor
+    if not rounded or kind.name == "bool":
+        return 0.0
+    return factor if kind.bits <= _QUANTIZED_BITS else 1.0
 
 
 def _units(got: Array, wanted: Array) -> Units:

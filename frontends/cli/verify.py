@@ -14,7 +14,7 @@ from tensorkiln.compiler.kernel.program import Call
 from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.pipeline import PASSES, REQUIRED_PASSES, compile_function
 from tensorkiln.compiler.stepping import Stepper
-from tensorkiln.frontends.cli.verify_rounding import Rounding
+from tensorkiln.frontends.cli.verify_rounding import Rounding, rounded_results
 from tensorkiln.runtime.errors import UnsupportedError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.jit import load_compiled
@@ -102,6 +102,7 @@ class Verifier:
         self.expected = [np.array(array) for array in self._interpret(function)]
         names = function.result_names or tuple(v.name for v in function.results)
         self.names = [f"output {name!r}" for name in names]
+        self._rounded = rounded_results(function)
         self._rounding = Rounding(function, self.arrays, self.expected, tell)
 
     def passes(self) -> Check:
@@ -169,8 +170,8 @@ class Verifier:
         """True if outputs differ from what was expected."""
         for position, got in enumerate(results):
             name, wanted = self.names[position], self.expected[position]
-            found = gap(got, wanted, MODEL_FACTOR, rounded=True)
-            if not found.agrees:
+            found = gap(got, wanted, MODEL_FACTOR, self._rounded[position])
+            if not found.agrees and self._rounded[position]:
                 found, left_out = self._rounding.excuse(position, got, found)
                 worst.left_out += left_out
             worst.add(found, name)

@@ -9,6 +9,7 @@ from tensorkiln.compiler.evaluate import evaluate
 from tensorkiln.compiler.ir.function import Array, Function
 from tensorkiln.frontends.cli.usage import Signature
 from tensorkiln.frontends.cli.verify import AGREES, DIFFERS, SKIPPED, Check
+from tensorkiln.frontends.cli.verify_rounding import rounded_results
 from tensorkiln.runtime.errors import ModelError
 from tensorkiln.runtime.executable import Executable
 from tensorkiln.runtime.load import run_self_test
@@ -40,8 +41,9 @@ def against_model(
         raise ModelError("--against: the model has other inputs and outputs than the artifact")
     results = executable(*arrays)
     worst = None
-    for spec, got, expected in zip(outputs, results, evaluate(function, arrays), strict=True):
-        found = gap(got, expected, MODEL_FACTOR, rounded=True)
+    wanted_arrays = zip(evaluate(function, arrays), rounded_results(function), strict=True)
+    for spec, got, (expected, rounded) in zip(outputs, results, wanted_arrays, strict=True):
+        found = gap(got, expected, MODEL_FACTOR, rounded)
         if not found.agrees:
             text = f"output {spec.name!r} {found}"
             return Check("against the model", DIFFERS, text, found, (spec.name,))

@@ -104,6 +104,21 @@ class Rounding:
         return self._rough[number]
 
 
+def rounded_results(function: Function) -> list[bool]:
+    """Of each result, whether floats have a part in it; other results are exact."""
+    inexact = {v for v in function.parameters if v.dtype.is_inexact}
+    for op in function.ops:
+        if inexact.intersection(op.operands) or _computes_floats(op):
+            inexact.update(op.results)
+    return [value in inexact for value in function.results]
+
+
+def _computes_floats(op: Op) -> bool:
+    return any(v.dtype.is_inexact for v in op.results) or any(
+        _computes_floats(inner) for region in op.regions for inner in region.ops
+    )
+
+
 def _changed(array: Array, generator: np.random.Generator) -> Array:
     """Each float moved by a unit of its last place, small ones by that of the typical size."""
     if array.dtype.kind == "c" or not dtype_of(array.dtype).is_float:

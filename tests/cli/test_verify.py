@@ -209,6 +209,31 @@ def test_memory_of_any_layout_comes_back(
     np.testing.assert_array_equal(restore(physical, layout, shape), data)
 
 
+PLACES = """func @f(%x: f32[8], %n: i64[8]) -> (i64[8], u8[8], i64[8]) {
+  %a: i64[8] = convert(%x) {dtype = i64}
+  %b: u8[8] = convert(%x) {dtype = u8}
+  %c: i64[8] = negate(%n)
+  return %a, %b, %c
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("position", "by", "outcome"),
+    [(0, 1, "agrees"), (0, 2, "differs"), (1, 16, "agrees"), (1, 17, "differs"), (2, 0, "agrees"),
+     (2, 1, "differs")],
+)  # fmt: skip
+def test_integers_that_are_rounded_or_not(
+    position: int, by: int, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places may be off by one, quantized numbers by several steps, what no float made by nothing."""
+    arrays = [np.arange(8, dtype=np.float32), np.arange(8)]
+    checked = verify.Verifier(parse_function(PLACES), arrays)
+    results = [array.copy() for array in checked.expected]
+    results[position][3] += by
+    assert check_of(checked, results, monkeypatch).outcome == outcome
+
+
 SIGNS = """func @f(%a: f32[8], %b: f32[8]) -> (f32[8]) {
   %d: f32[8] = subtract(%a, %b)
   %n: f32[8] = abs(%d)
@@ -237,22 +262,22 @@ def test_what_rounding_alone_moves_is_left_out(
     for k in wrong:
         result[k] *= -1
 
-    check = check_of(checked, result, monkeypatch)
+    check = check_of(checked, [result], monkeypatch)
     assert check.outcome == outcome
     assert ("but for 1 elements" in check.text) == (outcome == "agrees")
 
 
 def check_of(
-    checked: verify.Verifier, result: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    checked: verify.Verifier, results: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> verify.Check:
-    """What is said of compiled code that gives `result`."""
+    """What is said of compiled code that gives `results`."""
 
     class Wrong:
         def __init__(self, *given: object) -> None:
             pass
 
         def run(self, *given: object) -> list[np.ndarray]:
-            return [result]
+            return results
 
     monkeypatch.setattr(verify, "Stepper", Wrong)
     return checked.plain(target_named("host"))
@@ -282,6 +307,6 @@ def test_what_other_sums_move_as_far_is_left_out(
     result = checked.expected[0].copy()
     np.testing.assert_array_equal(result, [0, 1, 1, -1])
     result[list(wrong)] = list(wrong.values())
-    check = check_of(checked, result, monkeypatch)
+    check = check_of(checked, [result], monkeypatch)
     assert check.outcome == outcome
     assert (f"but for {len(wrong)} elements" in check.text) == (outcome == "agrees")

@@ -11,6 +11,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProt
 
 from tensorkiln.compiler.ir.function import Array, Function, Location, Value
 from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.frontends.onnx.batches import check_rows, opened_batches, with_open_batches
 from tensorkiln.frontends.onnx.expansion import body_opsets, body_scope, instantiate, schema_body
 from tensorkiln.frontends.onnx.extent_rules import lower_bounded
 from tensorkiln.frontends.onnx.extents import cannot_read, has_extents
@@ -66,7 +67,8 @@ def import_model(
     """The ONNX model as a function of tensor IR.
 
     `source` is a path, the bytes of a file, a ModelProto, or what `Loaded` keeps of one; `dims` gives
-    sizes to the model's open dims by name (a dim without a name is called `input.axis`);
+    sizes to the model's open dims by name (a dim without a name is called `input.axis`), and to a
+    declared batch of 1 as `input.0`, if rows of the results depend on their own rows only;
     `constants` gives fixed values
     to inputs, which shapes may then depend on.  Parameters are the graph's inputs that neither
     `constants` nor an initializer gives a value, in order; results carry the names of the graph's
@@ -128,9 +130,15 @@ class _Importer:
         outputs = [str(value.name) for value in self.graph.output]
         nodes = ordered_nodes(self.graph.node, [*scope, *types], outputs, "the graph")
         require_supported(nodes, self.frame.opsets, self.functions)
+        opened = opened_batches(self.graph, dims) & types.keys()
+        if opened:
+            nodes = with_open_batches(nodes, scope, opened)
         scope.update(parameters(self.builder, self.graph, types))
         self.run(nodes, scope, self.frame)
-        return finish(self.builder, self.graph, [_defined(scope, name) for name in outputs])
+        made = finish(self.builder, self.graph, [_defined(scope, name) for name in outputs])
+        if opened:
+            check_rows(made.function, opened)
+        return made
 
     def initializers(self, graph: GraphProto) -> Scope:
         """The constants of a graph by name."""

@@ -14,6 +14,7 @@ from tensorkiln.compiler.ir.dtypes import dtype_of
 from tensorkiln.compiler.ir.function import Array
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.ops import Builder
+from tensorkiln.frontends.onnx.batches import batch_name
 from tensorkiln.frontends.onnx.elements import dtype_of_element, type_string
 from tensorkiln.frontends.onnx.operand import Entry, Items, Maybe, Operand
 from tensorkiln.frontends.onnx.results import item_name
@@ -51,9 +52,12 @@ def input_types(
             raise ModelError(f"the model has no input {name!r}: its inputs are {', '.join(names)}")
     declared = [value for value in wanted if value.name not in given]
     open_ = {name: str(value.name) for value in declared for name in _open_names(value)}
-    unknown = sorted(set(dims) - {name for value in wanted for name in _open_names(value)})
+    batches = [name for value in declared if (name := batch_name(value))]
+    known = {name for value in wanted for name in _open_names(value)}.union(batches)
+    unknown = sorted(set(dims) - known)
     if unknown:
         has = f"its open dims are {', '.join(open_)}" if open_ else "it has no open dims"
+        has += f"; declared batches of 1 are {', '.join(batches)}" if batches else ""
         raise ModelError(f"the model has no dim {', '.join(unknown)}: {has}")
     missing = [name for name in open_ if name not in dims]
     if missing:
@@ -273,6 +277,8 @@ def _tensor_type(
     for axis, dim in enumerate(tensor.shape.dim):
         name = _open_name(value, axis, dim)
         size = int(dims[name]) if name else dim.dim_value
+        if not axis and batch_name(value) in dims:
+            size = int(dims[batch_name(value)])
         if size < 0:
             raise ModelError(f"{what} has a dim of size {size}")
         shape.append(size)

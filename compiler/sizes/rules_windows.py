@@ -19,6 +19,7 @@ from tensorkiln.compiler.ops.shorthand import (
     scalar,
     select,
 )
+from tensorkiln.compiler.ops.windows import WindowDim
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
 from tensorkiln.compiler.sizes.factors import Dims, Factors, closed, is_open
 from tensorkiln.compiler.sizes.numbering import (
@@ -34,7 +35,8 @@ from tensorkiln.compiler.sizes.sliding import begun, counted
 def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     x, kernel = operands
     op = sampled.op
-    if is_open(x.dims[op.ints("lhs_spec")[1]]):
+    taps = [kernel.dims[k] for k in op.ints("rhs_spec")[2:]]
+    if is_open(x.dims[op.ints("lhs_spec")[1]]) or any(map(is_open, taps)):
         return _folding_convolution(bounder, sampled, x, kernel)
     if kernel.is_open or op.integer("batch_groups") > 1:
         raise sampled.unsupported("its kernel or batch groups depend on the sizes")
@@ -43,8 +45,7 @@ def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -
     value = bounder.masked_with(x, spatial, 0)
     dims: list[Factors] = [closed(size) for size in op.result.shape]
     dims[out_batch] = x.dims[batch]
-    taps = [kernel.value.shape[k] for k in op.ints("rhs_spec")[2:]]
-    windows = [spatial_windows(o.attributes, taps) for o in sampled.ops]
+    windows = _windows(sampled)
     fill = scalar(bounder.builder, 0, value.dtype)
     padding = []
     for k, (source, axis) in enumerate(zip(spatial, out_spatial, strict=True)):
@@ -62,18 +63,37 @@ def _convolution(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -
 def _folding_convolution(
     bounder: Bounder, sampled: Sampled, x: Open, kernel: Open
 ) -> Sequence[Open]:
-    """A convolution that adds up over an open number of features, as filters' gradients do."""
+    """A convolution that adds up over an open number of features or taps, as filters' gradients do.
+
+    These have the images of a batch as features, and a tap for each place of the result.  Where the
+    first window begins at the same place for all sizes, what is behind the sizes adds zeros.
+    """
     op = sampled.op
     feature, source = op.ints("lhs_spec")[1], op.ints("rhs_spec")[1]
-    others = [d for k, d in enumerate(x.dims) if k != feature]
-    others += [d for k, d in enumerate(kernel.dims) if k != source]
     grouped = op.integer("feature_groups") > 1 or op.integer("batch_groups") > 1
-    if grouped or any(map(is_open, others)) or not sampled.same("padding"):
-        raise sampled.unsupported("more of it is open than the number of its input features")
+    if grouped and is_open(x.dims[feature]):
+        raise sampled.unsupported("an open number of its input features is in groups")
+    if is_open(x.dims[op.ints("lhs_spec")[0]]) or is_open(kernel.dims[op.ints("rhs_spec")[0]]):
+        raise sampled.unsupported("its kernel and its batch or output features depend on the sizes")
+    if any(o.results[0].shape != op.result.shape for o in sampled.ops):
+        raise sampled.unsupported("both its kernel and its result depend on the sizes")
+    begins = [[window.low for window in each] for each in _windows(sampled)]
+    if begins.count(begins[0]) < len(begins):
+        raise sampled.unsupported("where its first window begins depends on the sizes")
     # Both sides: what is not in use may be a NaN, which zero times is none.
-    sides = [bounder.masked_with(x, (feature,), 0), bounder.masked_with(kernel, (source,), 0)]
+    sides = [
+        bounder.masked_with(x, (feature, *op.ints("lhs_spec")[2:]), 0),
+        bounder.masked_with(kernel, (source, *op.ints("rhs_spec")[2:]), 0),
+    ]
     (made,) = bounder.builder.append(op, sides)
     return [Open(made, tuple(map(closed, made.shape)))]
+
+
+def _windows(sampled: Sampled) -> list[tuple[WindowDim, ...]]:
+    """The windows of a convolution at each point."""
+    axes = sampled.op.ints("rhs_spec")[2:]
+    taps = [[op.operands[1].shape[k] for k in axes] for op in sampled.ops]
+    return [spatial_windows(op.attributes, own) for op, own in zip(sampled.ops, taps, strict=True)]
 
 
 def _scatter(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:

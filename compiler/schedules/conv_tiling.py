@@ -127,6 +127,11 @@ def choose_conv_tiling(
     width = math.prod(shape.space) if flat else shape.space[-1]
     channel_vectors = -(-shape.outputs // lanes)
     rows, vectors = register_tile(width, channel_vectors, target)
+    if flat and target.has_broadcasting_operands and 8 * width <= shape.outputs:
+        # Many weights and few places: higher tiles, which two vectors leave room for, read weights
+        # half as often from where they come from.
+        vectors = min(2, channel_vectors)
+        rows = _balanced(width, (target.registers - vectors - 1) // vectors)
     folded = folded_rows(shape, target)
     if not flat and folded > 1 and channel_vectors > 1:
         # Short rows: a tile of several reads the weights fewer times.

@@ -52,6 +52,9 @@ class _Convolution:
     ) -> None:
         self.group, self.op, self.shape, self.tiling = group, op, shape, tiling
         self.fma = target.has_fma and op.result.dtype.is_float
+        # Each of two vectors takes the left number from memory: no instruction spreads it.
+        folds = self.fma and target.has_broadcasting_operands and not shape.depthwise
+        self.again = folds and tiling.vectors == 2
         self.body: Body = group.body()
         self.padded = any(o.result is op.operands[0] for o in group.region.ops)
         self.batch: Expr = ix.ZERO
@@ -303,6 +306,7 @@ class _Convolution:
         with ExitStack() as stack:
             if exists is not None and s.depthwise:
                 stack.enter_context(body.guard(exists))
+            stack.enter_context(body.reading_again(self.again))
             a = body.read(self.op.operands[0], _arranged(left, (self.batch, source, *space)))
         b = body.read(self.op.operands[1], _arranged(kernel, (target, channel, *window)))
         total = Load(acc, at)

@@ -83,6 +83,27 @@ def test_weights_larger_than_the_image_are_shared_out() -> None:
     assert not tiling.rows_first
 
 
+@pytest.mark.parametrize(
+    ("image", "outputs", "tile"),
+    [((7, 7), 512, (13, 2)), ((5, 3), 300, (8, 2)), ((14, 14), 512, (6, 4)), ((1, 3), 30, (3, 2))],
+)
+def test_many_weights_and_few_places_take_high_tiles(
+    image: tuple[int, int], outputs: int, tile: tuple[int, int]
+) -> None:
+    function = net((1, 32, *image), (outputs, 32, 1, 1))
+    (tiling,) = tilings(function)
+    assert (tiling.rows, tiling.vectors) == tile
+    check(function, "x86-64-v4")
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
+def test_left_numbers_of_two_vectors_come_from_memory(target: str) -> None:
+    printed = print_program(
+        lower(net((1, 32, 9, 9), (32, 32, 3, 3), padding=1), target_named(target)).program
+    )
+    assert ("again(" in printed) == (target == "x86-64-v4")
+
+
 def test_two_threads_read_half_of_small_images_weights_each() -> None:
     function = net((1, 64, 7, 7), (32, 64, 3, 3), padding=1)
     (tiling,) = tilings(function)

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorkiln.compiler.ir.dims import Dim, add_dims
+from tensorkiln.compiler.ir.dims import Dim, add_dims, divide_dim, scale_dim, substitute
 from tensorkiln.compiler.ir.dtypes import I32
 from tensorkiln.compiler.ir.function import Value
-from tensorkiln.compiler.ops.shorthand import binary, convert, dynamic_slice, pad, scalar
+from tensorkiln.compiler.ops.shorthand import binary, convert, dynamic_slice, pad, scalar, slice_
 from tensorkiln.compiler.sizes.bounder import Bounder, Open, Rule
-from tensorkiln.compiler.sizes.factors import Factors, is_open, normal
+from tensorkiln.compiler.sizes.factors import Factor, Factors, is_open, normal
 from tensorkiln.compiler.sizes.samples import Sampled
 
 
 def _slice(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:
     (x,) = operands
     op, builder = sampled.op, bounder.builder
+    if not sampled.same("strides"):
+        raise sampled.unsupported("its steps depend on the sizes")
     strides = op.ints("strides")
     starts: list[Dim] = []
-    for axis in range(len(x.dims)):
-        start = sampled.space.affine([o.ints("start")[axis] for o in sampled.ops])
-        if start is None or (not isinstance(start, int) and strides[axis] != 1):
-            raise sampled.unsupported(f"where it starts in dim {axis} is no affine of a size")
-        starts.append(start)
     dims: list[Factors] = []
     for axis, dim in enumerate(x.dims):
-        whole = all(
-            o.result.shape[axis] == o.operands[0].shape[axis] for o in sampled.ops
-        )  # fmt: skip
-        if not whole and is_open(dim) and len(normal(dim)) > 1:
-            raise sampled.unsupported(f"it takes a part of dim {axis}, a product of open sizes")
-        dims.append(dim if whole else sampled.dim(axis))
+        start = sampled.space.affine([o.ints("start")[axis] for o in sampled.ops])
+        if start is None:
+            raise sampled.unsupported(f"where it starts in dim {axis} is no affine of a size")
+        starts.append(start)
+        dims.append(dim if _is_whole(sampled, axis) else _stepped(sampled, axis, start))
     if all(isinstance(start, int) for start in starts):
         (made,) = builder.append(op, [x.value])
         return [Open(made, tuple(dims))]
     # Where it starts depends on the sizes: the box at capacity must fit in from there.
     value = x.value
-    size = op.result.shape
+    size = [(n - 1) * s + 1 if n else 0 for n, s in zip(op.result.shape, strides, strict=True)]
     more = [
         0 if isinstance(start, int) or not is_open(dim) else n
         for start, dim, n in zip(starts, dims, size, strict=True)
@@ -45,7 +41,24 @@ def _slice(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequ
         zero = scalar(builder, 0, value.dtype)
         value = pad(builder, value, [0] * len(more), more, value=zero)
     made = dynamic_slice(builder, value, [bounder.extent(s) for s in starts], size)
+    if any(step > 1 for step in strides):
+        made = slice_(builder, made, [0] * len(size), size, strides)
     return [Open(made, tuple(dims))]
+
+
+def _stepped(sampled: Sampled, axis: int, start: Dim) -> Factors:
+    """The dim of a slice: as many elements as steps fit in, rounded up."""
+    step = sampled.op.ints("strides")[axis]
+    limit = sampled.space.affine([o.ints("limit")[axis] for o in sampled.ops])
+    if step == 1 or limit is None:
+        return sampled.dim(axis)
+    count = divide_dim(add_dims(add_dims(limit, scale_dim(start, -1)), step - 1), step)
+    sizes = [o.results[0].shape[axis] for o in sampled.ops]
+    points = zip(sampled.space.points, sizes, strict=True)
+    if count is None or any(substitute(count, point) != size for point, size in points):
+        return sampled.dim(axis)
+    sampled.space.learn(count, step)
+    return (Factor(sizes[0], count),)
 
 
 def _pad(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequence[Open]:

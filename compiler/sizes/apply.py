@@ -36,6 +36,9 @@ def _apply(bounder: Bounder, sampled: Sampled, operands: Sequence[Open]) -> Sequ
     ):
         made = bounder.builder.append(op, [x.value for x in operands])
         return [Open(value, closed_dims(value.shape)) for value in made]
+    ranks = {tuple(v.type.rank for v in other.results) for other in sampled.ops}
+    if len(ranks) > 1:
+        raise sampled.unsupported("the number of dims of its result depends on them")
     rule = bounder.rules.get(op.name)
     if rule is None:
         raise sampled.unsupported("this op has no rule for open sizes")

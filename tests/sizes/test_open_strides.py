@@ -94,10 +94,25 @@ def same() -> ModelProto:
     return _model(nodes, "y p1")
 
 
+def averaged() -> ModelProto:
+    """Averages of what windows have of an image: padding, rounding up and "SAME" leave some out."""
+    three = {"kernel_shape": [3, 3]}
+    nodes: Nodes = [
+        node("AveragePool", ["x"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1], **three),
+        node("AveragePool", ["x"], ["c"], strides=[2, 2], ceil_mode=1, **three),
+        node("AveragePool", ["x"], ["s"], strides=[3, 2], auto_pad="SAME_UPPER", **three),
+        node("AveragePool", ["x"], ["l"], strides=[2, 1], auto_pad="SAME_LOWER", **three),
+        node("AveragePool", ["a"], ["y"], strides=[1, 1], pads=[1, 0, 1, 1], **three),
+        node("AveragePool", ["x"], ["p"], pads=[1, 1, 1, 1], count_include_pad=1, **three),
+    ]
+    return _model(nodes, "y c s l p")
+
+
 NETS: Mapping[str, Callable[[], ModelProto]] = {
     "residual": residual,
     "narrow": narrow,
     "same": same,
+    "averaged": averaged,
 }
 HEIGHTS = (11, 12, 13, 14, 16, 17, 23, 28, 29)
 
@@ -185,10 +200,14 @@ def test_every_access_is_inside(name: str) -> None:
             np.testing.assert_allclose(used, wanted, rtol=1e-4, atol=2e-5, err_msg=str(height))
 
 
-def test_averages_without_padding_are_refused() -> None:
+def test_averages_of_a_padded_table_are_refused() -> None:
+    """With padding counted, the cells that rounding up adds are a table of one size."""
     nodes: Nodes = [
-        node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
-    ]
+        node(
+            "AveragePool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1],
+            count_include_pad=1, ceil_mode=1,
+        )
+    ]  # fmt: skip
     with pytest.raises(UnsupportedError, match="range of height"):
         tensorkiln.compile(
             _model(nodes, "y"), dims={"batch": 1, "height": (11, 19), "width": 11}, cache=False

@@ -11,7 +11,9 @@ from tensorkiln.compiler.ir.dtypes import I64
 from tensorkiln.compiler.ir.function import Array, Value
 from tensorkiln.compiler.ops.shorthand import (
     binary,
+    broadcast_in_dim,
     convert,
+    full,
     index_dtype,
     reduce,
     reduce_mean,
@@ -86,30 +88,65 @@ def _column_major(node: Node, indices: Value, shape: Sequence[int]) -> Value:
 def _average_pool(node: Node) -> Value:
     builder, x, windows = node.builder, node.value(), _windows(node)
     total = _reduced(node, x, windows, "add")
-    counts = _counts(node, windows, x.shape[2:], bool(node.integer("count_include_pad", 0)))
-    counts = np.maximum(counts, 1)
-    if counts.size and (counts == counts.flat[0]).all():
-        return binary(builder, "divide", total, scalar(builder, int(counts.flat[0]), x.dtype))
-    divisor = builder.constant(counts.astype(x.dtype.numpy))
-    return binary(builder, "divide", total, divisor)
+    for size, kernel, count in zip(
+        x.shape[2:], windows.kernel, windows.counts(x.shape[2:]), strict=True
+    ):
+        node.limited(kernel * max(count, 1), "taps")
+        node.limited(size, "elements")
+    if node.integer("count_include_pad", 0):
+        node.limited(math.prod(windows.counts(x.shape[2:])), "windows")
+        counts = _counts_with_padding(windows, x.shape[2:])
+        if counts.size and (counts == counts.flat[0]).all():
+            return binary(builder, "divide", total, scalar(builder, int(counts.flat[0]), x.dtype))
+        return binary(builder, "divide", total, builder.constant(counts.astype(x.dtype.numpy)))
+    return binary(builder, "divide", total, _elements(node, windows, total))
 
 
-def _counts(node: Node, windows: Windows, sizes: Sequence[int], include_pad: bool) -> Array:
-    """How many elements each window averages; cells that ceil_mode added never count."""
-    counts = windows.counts(sizes)
-    node.limited(math.prod(counts), "windows")
+def _elements(node: Node, windows: Windows, total: Value) -> Value:
+    """How many elements each window has, at least 1; padding is none.
+
+    Along a dim that may have padding at some size, windows slide over ones: so a dim of open size
+    is understood, of which a table has one size only.
+    """
+    builder, x = node.builder, node.value()
+    padded = node.integer("ceil_mode", 0) or node.string("auto_pad", "NOTSET").startswith("SAME")
+    found: Value | None = None
+    fixed = 1
+    for axis, kernel, stride, dilation, padding in zip(
+        range(2, x.type.rank), windows.kernel, windows.strides, windows.dilations,
+        windows.padding, strict=True,
+    ):  # fmt: skip
+        if not padded and padding == (0, 0):
+            fixed *= kernel
+            continue
+        ones = full(builder, (x.shape[axis],), 1, x.dtype)
+        counts = builder.one(
+            "reduce_window", (ones,), window=(kernel,), strides=(stride,), base_dilations=(1,),
+            window_dilations=(dilation,), padding=(padding,), reducer="add",
+        )  # fmt: skip
+        counts = binary(builder, "maximum", counts, scalar(builder, 1, x.dtype))
+        spread = broadcast_in_dim(builder, counts, total.shape, (axis,))
+        found = spread if found is None else binary(builder, "multiply", found, spread)
+    if found is None:
+        return scalar(builder, fixed, x.dtype)
+    return (
+        found if fixed == 1 else binary(builder, "multiply", found, scalar(builder, fixed, x.dtype))
+    )
+
+
+def _counts_with_padding(windows: Windows, sizes: Sequence[int]) -> Array:
+    """How many elements each window averages, padding included, at least 1; cells that ceil_mode
+    added never count."""
     total: Array = np.ones((), np.int64)
     for size, kernel, stride, dilation, (low, high), count in zip(
         sizes, windows.kernel, windows.strides, windows.dilations, windows.given,
-        counts, strict=True,
+        windows.counts(sizes), strict=True,
     ):  # fmt: skip
-        node.limited(kernel * max(count, 1), "taps")
         taps = np.arange(kernel) * dilation
         position = np.arange(count)[:, None] * stride + taps - low
-        first, last = (-low, size + high) if include_pad else (0, size)
-        inside = ((position >= first) & (position < last)).sum(axis=1)
+        inside = ((position >= -low) & (position < size + high)).sum(axis=1)
         total = total[..., None] * inside
-    return total
+    return np.maximum(total, 1)
 
 
 def _lp_pool(node: Node) -> Value:

@@ -54,13 +54,17 @@ class Rows:
         size, extent = self.limit[-1]
         return ix.mod(self.base, size), extent
 
-    def heights(self, least: Mapping[str, int]) -> range:
-        """The heights that evenly shared tiles have, where sizes are at least `least`."""
+    def fewest(self, least: Mapping[str, int]) -> int:
+        """The rows that every call needs, at least one, where sizes are at least `least`."""
         _, rows = self.place()
         terms, low = ix.linear(rows)
         for atom, coefficient in terms.items():
             low += coefficient * (least.get(atom.name, 0) if isinstance(atom, Var) else 0)
-        low = max(low, 1)
+        return max(low, 1)
+
+    def heights(self, least: Mapping[str, int]) -> range:
+        """The heights that evenly shared tiles have, where sizes are at least `least`."""
+        low = self.fewest(least)
         tiles = -(-low // self.height)
         shortest = min(low // tiles, (tiles * self.height + 1) // (tiles + 1))
         return range(max(1, shortest), self.height + 1)

@@ -8,11 +8,21 @@ a tile: the arrays have room for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.accesses import (
+    allocated,
+    bound,
+    mentioned,
+    read_by,
+    stores,
+    uses,
+    written_by,
+)
 from tensorkiln.compiler.kernel.balance import Rows, balanced
+from tensorkiln.compiler.kernel.branches import exclude, least_under
 from tensorkiln.compiler.kernel.expr import (
     INDEX,
     Binary,
@@ -20,9 +30,7 @@ from tensorkiln.compiler.kernel.expr import (
     Const,
     Expr,
     Index,
-    Load,
     Var,
-    children,
 )
 from tensorkiln.compiler.kernel.limits import Limit, gaps, least_place, prefix
 from tensorkiln.compiler.kernel.stmt import (
@@ -30,17 +38,14 @@ from tensorkiln.compiler.kernel.stmt import (
     Block,
     For,
     If,
-    Invoke,
     Kernel,
     Let,
     LoopKind,
     Stmt,
-    Store,
     walk,
 )
 from tensorkiln.compiler.kernel.substitute import (
     fresh_name,
-    map_expressions,
     names_of,
     substitute_expr,
 )
@@ -75,6 +80,7 @@ class _Restriction:
         self.limits = limits
         self.least = least
         self.taken = names_of(kernel)
+        self.conditions: list[Expr] = []  # of the branches around the current statement
 
     def block(self, block: Block, named: Mapping[str, Expr]) -> Block:
         """The block restricted; `named` are the lets around it."""
@@ -94,9 +100,12 @@ class _Restriction:
         """The statement restricted."""
         if not isinstance(stmt, For | If):
             return stmt
-        body = self.block(stmt.body, named)
         if isinstance(stmt, If):
+            self.conditions.append(stmt.condition)
+            body = self.block(stmt.body, named)
+            self.conditions.pop()
             return replace(stmt, body=body)
+        body = self.block(stmt.body, named)
         restricted = replace(stmt, body=self._in_gaps(stmt, body, named))
         if stmt.kind not in (LoopKind.SERIAL, LoopKind.PARALLEL) or stmt.step != 1:
             return restricted
@@ -113,10 +122,10 @@ class _Restriction:
 
         What it stores in buffers of its own is needed by itself only.
         """
-        inner = {*_bound(loop.body), loop.var.name}
-        private = set(_allocated(loop.body))
+        inner = {*bound(loop.body), loop.var.name}
+        private = set(allocated(loop.body))
         found: list[Expr] = []
-        for buffer, index, names in _stores(loop.body, dict(named)):
+        for buffer, index, names in stores(loop.body, dict(named)):
             if buffer.name in private:
                 continue
             limits = self.limits.get(buffer.name)
@@ -144,7 +153,7 @@ class _Restriction:
         """A loop's body under the condition that places of its own are not between those needed."""
         if loop.kind not in (LoopKind.SERIAL, LoopKind.PARALLEL):
             return done
-        inner = set(_bound(loop.body))
+        inner = set(bound(loop.body))
         found: list[list[Expr]] = []
         for index, limits, names in self._places(loop.body, named) or ():
             own = [
@@ -166,9 +175,9 @@ class _Restriction:
         self, section: Block, named: Mapping[str, Expr]
     ) -> list[tuple[Index, Sequence[Limit | None], dict[str, Expr]]] | None:
         """Where a section stores what others read; None if it is stored where there is no limit."""
-        private = set(_allocated(section))
+        private = set(allocated(section))
         found = []
-        for buffer, index, names in _stores(section, dict(named)):
+        for buffer, index, names in stores(section, dict(named)):
             if buffer.name in private:
                 continue
             limits = self.limits.get(buffer.name)
@@ -181,7 +190,7 @@ class _Restriction:
         """The section with tiles of fewer rows beside it, None if it is no tile of rows."""
         if not any(isinstance(s, Alloc) for s in section):
             return None
-        inner = {name for s in section for name in _bound((s,))}
+        inner = {name for s in section for name in bound((s,))}
         rows: set[str] = set()
         tops: list[tuple[Expr, Limit]] = []
         for index, limits, names in self._places(section, named) or ():
@@ -197,25 +206,38 @@ class _Restriction:
         if same is None or height_of(done, same) < 2:
             return None
         tile = Rows(*tops[0], same, height_of(done, same))
+        least = least_under(self.conditions, self.least)
         if self._stands_alone(section):
             around = {name: value for name, value in named.items() if name not in inner}
             shared = balanced(done, tile, around, self._fresh)
             if shared is not None:
                 lets, moved, left = shared
-                shortest = tile.heights(self.least).start
+                shortest = tile.heights(least).start
                 return (*lets, *trimmed(moved, same, left, self._fresh, shortest))
         first, needed = tile.place()
-        return trimmed(done, same, ix.sub(needed, first), self._fresh)
+        # One that begins at row 0, whatever the loops, has all rows of the call.
+        shortest = min(tile.height, tile.fewest(least)) if first == ix.ZERO else 1
+        return trimmed(done, same, ix.sub(needed, first), self._fresh, shortest)
 
     def _stands_alone(self, section: Block) -> bool:
-        """True if the rest of the kernel neither writes what it reads nor reads what it writes."""
-        own = set(map(id, walk(section)))
-        others = tuple(s for s in walk(self.kernel.body) if id(s) not in own)
+        """True if the rest of the kernel neither writes what it reads nor reads what it writes.
+
+        Branches that are not taken where the section's own are do not count.
+        """
+        left_out = set(map(id, walk(section)))
+        left_out |= {
+            id(s)
+            for branch in walk(self.kernel.body)
+            if isinstance(branch, If)
+            and any(exclude(branch.condition, own) for own in self.conditions)
+            for s in walk(branch.body)
+        }
+        others = tuple(s for s in walk(self.kernel.body) if id(s) not in left_out)
         leaves = [s for s in others if not isinstance(s, For | If)]
-        reads, writes = (set(_read_by(section)), set(_written_by(section)))
+        reads, writes = (set(read_by(section)), set(written_by(section)))
         return not (
-            reads & set(_written_by(leaves)) - set(_allocated(section))
-            or writes & set(_read_by(leaves))
+            reads & set(written_by(leaves)) - set(allocated(section))
+            or writes & set(read_by(leaves))
         )
 
     def _fresh(self, hint: str) -> str:
@@ -225,7 +247,7 @@ class _Restriction:
         """The section under a condition, if it is for a tile that may lie beyond the limits."""
         if not any(isinstance(s, Alloc) for s in section):
             return done
-        inner = {name for s in section for name in _bound((s,))}
+        inner = {name for s in section for name in bound((s,))}
         conditions: list[list[Expr]] = []
         for index, limits, names in self._places(section, named) or ():
             found: list[Expr] = [
@@ -246,12 +268,12 @@ class _Restriction:
 
 def _sections(block: Block) -> Iterator[Block]:
     """The block in parts, each from an Alloc to the last use of what parts before did not make."""
-    allocated = [k for k, stmt in enumerate(block) if isinstance(stmt, Alloc)]
+    starts = [k for k, stmt in enumerate(block) if isinstance(stmt, Alloc)]
     ends: list[tuple[int, int]] = []
-    for start in allocated:
+    for start in starts:
         stmt = block[start]
         assert isinstance(stmt, Alloc)
-        last = max(k for k in range(start, len(block)) if _uses(block[k], stmt.buffer.name))
+        last = max(k for k in range(start, len(block)) if uses(block[k], stmt.buffer.name))
         if ends and start <= ends[-1][1]:
             ends[-1] = (ends[-1][0], max(last, ends[-1][1]))
         else:
@@ -261,7 +283,7 @@ def _sections(block: Block) -> Iterator[Block]:
         if at < start:
             yield block[at:start]
         # a let that later statements read must stay visible to them
-        later = {name for stmt in block[last + 1 :] for name in _read(stmt)}
+        later = {name for stmt in block[last + 1 :] for name in mentioned(stmt)}
         if any(isinstance(s, Let) and s.var.name in later for s in block[start : last + 1]):
             yield block[start:]
             return
@@ -302,95 +324,3 @@ def _first(place: Expr, var: Var, inner: set[str], limit: Expr) -> Expr | None:
         if isinstance(own, Binary) and own.op == "floordiv" and isinstance(own.right, Const):
             return _first(own.left, var, inner, ix.mul(steps, int(own.right.value)))
     return None
-
-
-def _stores(
-    block: Block, named: dict[str, Expr]
-) -> Iterator[tuple[Buffer, Index, dict[str, Expr]]]:
-    """Every place that statements may write, with the lets that its index may use.
-
-    A prefetch writes nothing, so an instruction without a body does not count.
-    """
-    for stmt in walk(block):
-        if isinstance(stmt, Let) and stmt.value.dtype is INDEX:
-            named[stmt.var.name] = substitute_expr(stmt.value, named)
-        elif isinstance(stmt, Store):
-            yield stmt.buffer, stmt.index, named
-        elif isinstance(stmt, Invoke) and stmt.instruction.body:
-            for window in stmt.windows:
-                if window.buffer.space == "local" or _writes(stmt, window.buffer):
-                    yield window.buffer, window.index, named
-
-
-def _writes(stmt: Invoke, buffer: Buffer) -> bool:
-    written = {s.buffer.name for s in walk(stmt.instruction.body) if isinstance(s, Store)}
-    pairs = zip(stmt.instruction.parameters, stmt.windows, strict=True)
-    return any(w.buffer.name == buffer.name and p.name in written for p, w in pairs)
-
-
-def _bound(block: Block) -> Iterator[str]:
-    for stmt in walk(block):
-        if isinstance(stmt, For | Let):
-            yield stmt.var.name
-
-
-def _allocated(block: Block) -> Iterator[str]:
-    for stmt in walk(block):
-        if isinstance(stmt, Alloc):
-            yield stmt.buffer.name
-
-
-def _written_by(block: Iterable[Stmt]) -> Iterator[str]:
-    """Names of buffers that statements may write."""
-    for buffer, _, _ in _stores(tuple(block), {}):
-        yield buffer.name
-
-
-def _read_by(block: Iterable[Stmt]) -> Iterator[str]:
-    """Names of buffers that statements may read."""
-    for stmt in block:
-        for each in walk((stmt,)):
-            match each:
-                case Store(_, index, value):
-                    yield from _loaded((*index, value))
-                case Let(_, value) | If(value, _):
-                    yield from _loaded((value,))
-                case For(_, start, stop):
-                    yield from _loaded((start, stop))
-                case Invoke(instruction, windows) if instruction.body:
-                    yield from (w.buffer.name for w in windows)
-                case _:
-                    pass
-
-
-def _loaded(exprs: Iterable[Expr]) -> Iterator[str]:
-    for expr in exprs:
-        if isinstance(expr, Load):
-            yield expr.buffer.name
-        yield from _loaded(children(expr))
-
-
-def _uses(stmt: Stmt, buffer: str) -> bool:
-    return buffer in _read(stmt)
-
-
-def _read(stmt: Stmt) -> set[str]:
-    """Names of buffers and variables that a statement mentions, those that it makes included."""
-    found: set[str] = set()
-
-    def visit(expr: Expr) -> Expr:
-        if isinstance(expr, Var):
-            found.add(expr.name)
-        elif isinstance(expr, Load):
-            found.add(expr.buffer.name)
-        for child in children(expr):
-            visit(child)
-        return expr
-
-    map_expressions((stmt,), visit)
-    for each in walk((stmt,)):
-        if isinstance(each, Store | Alloc):
-            found.add(each.buffer.name)
-        elif isinstance(each, Invoke):
-            found.update(window.buffer.name for window in each.windows)
-    return found

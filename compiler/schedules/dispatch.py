@@ -23,6 +23,7 @@ from tensorkiln.compiler.schedules.integer_tiling import IntegerTiling
 from tensorkiln.compiler.schedules.layouts import AnyTiling
 from tensorkiln.compiler.schedules.loops import schedule_loops
 from tensorkiln.compiler.schedules.matmul import schedule_matmul
+from tensorkiln.compiler.schedules.matmul_few_rows import schedule_few_rows
 from tensorkiln.compiler.schedules.matmul_panels import schedule_panels
 from tensorkiln.compiler.schedules.matmul_staged import schedule_staged
 from tensorkiln.compiler.schedules.planar import PlanarTiling, schedule_planar
@@ -47,6 +48,7 @@ def schedule(
         hero = next(op for op in group.region.ops if op.name == "dot_general")
         family = schedule_staged if tiling.staged else schedule_matmul
         family = schedule_panels if tiling.panels_staged else family
+        family = schedule_few_rows if tiling.few is not None else family
         return family(in_order_of(group, hero.result), hero, tiling, target)
     if isinstance(tiling, ConvTiling):
         hero = next(op for op in group.region.ops if op.name == "convolution")

@@ -14,16 +14,18 @@ from dataclasses import replace
 from tensorkiln.compiler.ir.dims import Dim, substitute
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.kernel import index as ix
+from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.demand_rules import Need
-from tensorkiln.compiler.schedules.tiling import Tiling, Turns
+from tensorkiln.compiler.schedules.tiling import FewRows, Tiling, Turns, few_rows_tiles
 from tensorkiln.compiler.schedules.transfer import size_expr
-from tensorkiln.compiler.sizes.factors import is_open
+from tensorkiln.compiler.sizes.factors import Factor, is_open
 from tensorkiln.compiler.sizes.factors import prefix as first_places
 
 
 def sure_tiles(
     op: Op,
     tiling: Tiling,
+    target: Target,
     wanted: Mapping[Value, Need],
     capacities: Mapping[str, int],
     least: Mapping[str, int],
@@ -35,6 +37,8 @@ def sure_tiles(
         return tiling
     rows = need[-2]
     *outer, inner = rows
+    if not outer:
+        tiling = _with_few_rows(op, tiling, target, inner, capacities, least)
     if outer and inner.size % tiling.rows:
         outer, inner = [], first_places(rows)
     if not outer:
@@ -44,6 +48,29 @@ def sure_tiles(
     used = -(-_at(inner.extent, least) // tiling.rows)
     rounds = math.prod(_at(factor.extent, least) for factor in outer)
     return replace(tiling, turns=Turns(max(rounds, 1), size, min(max(used, 1), size)))
+
+
+def _with_few_rows(
+    op: Op,
+    tiling: Tiling,
+    target: Target,
+    rows: Factor,
+    capacities: Mapping[str, int],
+    least: Mapping[str, int],
+) -> Tiling:
+    """The tiling with tiles for few rows, if there are calls that have so few.
+
+    Wide tiles read several panels of weights side by side, which memory serves faster.
+    """
+    blocks = -(-rows.size // (tiling.rows * tiling.block_tiles))
+    plain = tiling.pack_right and not tiling.staged and not tiling.panels_staged
+    (product,) = (inner for inner in op.regions[0].ops if inner.name == "dot_general")
+    if blocks > 1 or not plain or product.ints("rhs_batch"):
+        return tiling
+    tiles = few_rows_tiles(product, tiling, target, _at(rows.extent, least))
+    if not tiles:
+        return tiling
+    return replace(tiling, few=FewRows(size_expr(rows.extent, capacities), tiles))
 
 
 def _at(extent: Dim, least: Mapping[str, int]) -> int:

@@ -113,7 +113,7 @@ def _lowered(fused: Function, making: _Making, region: _Region | None = None) ->
         tiling = laid_out.tilings.get(op)
         if bounded is None or not isinstance(tiling, Tiling):
             return tiling
-        return sure_tiles(op, tiling, making.wanted, bounded.capacities, bounded.least)
+        return sure_tiles(op, tiling, target, making.wanted, bounded.capacities, bounded.least)
 
     def kernel_of(op: Op) -> Kernel:
         final, present = region is None and is_final(op), merged.positions.get(op, ())

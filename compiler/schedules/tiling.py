@@ -56,12 +56,24 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
+class FewRows:
+    """The register tiles for calls of few rows, where a call has `count`.
+
+    `tiles` are rows, the most that one is for, and vectors, with fewer rows first.
+    """
+
+    count: Expr
+    tiles: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tiling:
     """How a matrix multiply is cut up; `depth` is the block of the contracted dim.
 
     `panel` is the width in vectors of the panels that the right operand is packed into; a register
     tile may be several panels wide. For a range of sizes `tiles` is how many tiles of rows a call
-    has, or `turns` tells which there are at any size (both None: all).
+    has, or `turns` tells which there are at any size (both None: all); calls of `few` rows have
+    another tile.
     """
 
     rows: int
@@ -75,6 +87,7 @@ class Tiling:
     panel: int
     turns: Turns | None = None
     tiles: Expr | None = None
+    few: FewRows | None = None
     staged: bool = False  # both operands are packed by the tasks that use them
     panels_staged: bool = False  # the right one only
 
@@ -162,6 +175,24 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     elif not constant_right and _shares_rows(op, shape, all_tiles):
         tiles = column_blocks = 1
     return Tiling(rows, vectors, lanes, depth, tiles, column_blocks, pack_left, pack_right, panel)
+
+
+def few_rows_tiles(
+    op: Op, tiling: Tiling, target: Target, least: int
+) -> tuple[tuple[int, int], ...]:
+    """Rows and vectors of the tiles for `least` rows and more that are wider than the tiling's.
+
+    Each has as many rows as leave registers for its panels side by side; fewer rows come first.
+    """
+    shape = matmul_shape(op)
+    assert shape is not None
+    found: dict[int, int] = {}  # from vectors to the most rows
+    for rows in range(max(1, least), tiling.rows):
+        vectors = _vectors_for(rows, target.registers, -(-shape.n // tiling.lanes))
+        vectors = vectors // tiling.panel * tiling.panel
+        if vectors > tiling.vectors:
+            found[vectors] = rows
+    return tuple((rows, vectors) for vectors, rows in found.items())
 
 
 def staged_tiling(op: Op, tiling: Tiling) -> Tiling | None:

@@ -105,33 +105,21 @@ def _average_pool(node: Node) -> Value:
 def _elements(node: Node, windows: Windows, total: Value) -> Value:
     """How many elements each window has, at least 1; padding is none.
 
-    Along a dim that may have padding at some size, windows slide over ones: so a dim of open size
-    is understood, of which a table has one size only.
+    Where there may be padding at some size, windows slide over ones: so dims of open size are
+    understood, of which a table has one size only.
     """
     builder, x = node.builder, node.value()
-    padded = node.integer("ceil_mode", 0) or node.string("auto_pad", "NOTSET").startswith("SAME")
-    found: Value | None = None
-    fixed = 1
-    for axis, kernel, stride, dilation, padding in zip(
-        range(2, x.type.rank), windows.kernel, windows.strides, windows.dilations,
-        windows.padding, strict=True,
-    ):  # fmt: skip
-        if not padded and padding == (0, 0):
-            fixed *= kernel
-            continue
-        ones = full(builder, (x.shape[axis],), 1, x.dtype)
-        counts = builder.one(
-            "reduce_window", (ones,), window=(kernel,), strides=(stride,), base_dilations=(1,),
-            window_dilations=(dilation,), padding=(padding,), reducer="add",
-        )  # fmt: skip
-        counts = binary(builder, "maximum", counts, scalar(builder, 1, x.dtype))
-        spread = broadcast_in_dim(builder, counts, total.shape, (axis,))
-        found = spread if found is None else binary(builder, "multiply", found, spread)
-    if found is None:
-        return scalar(builder, fixed, x.dtype)
-    return (
-        found if fixed == 1 else binary(builder, "multiply", found, scalar(builder, fixed, x.dtype))
-    )
+    rounded = node.integer("ceil_mode", 0) or node.string("auto_pad", "NOTSET").startswith("SAME")
+    if not rounded and not any(map(any, windows.padding)):
+        return scalar(builder, math.prod(windows.kernel), x.dtype)
+    ones = full(builder, x.shape[2:], 1, x.dtype)
+    counts = builder.one(
+        "reduce_window", (ones,), window=windows.kernel, strides=windows.strides,
+        base_dilations=(1,) * len(windows.kernel), window_dilations=windows.dilations,
+        padding=windows.padding, reducer="add",
+    )  # fmt: skip
+    counts = binary(builder, "maximum", counts, scalar(builder, 1, x.dtype))
+    return broadcast_in_dim(builder, counts, total.shape, tuple(range(2, x.type.rank)))
 
 
 def _counts_with_padding(windows: Windows, sizes: Sequence[int]) -> Array:

@@ -54,6 +54,7 @@ from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.winograd import winograd
+from tensorkiln.compiler.passes.winograd_blocks import winograd_blocks
 from tensorkiln.compiler.schedules.gpu import lower_to_gpu
 from tensorkiln.compiler.schedules.program import lower_function
 from tensorkiln.compiler.sizes.bound import Bounded
@@ -100,6 +101,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("push_movement", everywhere(push_movement)),
     # The forms that kernels take; what they need of padding and transposes is simplified again.
     Pass("winograd", winograd),
+    Pass("winograd_blocks", winograd_blocks),
     # While products still have their padding: that of bytes is their zero point.
     Pass("integer_products", integer_products),
     Pass("legalize_convolution", legalize_convolution),
@@ -124,6 +126,8 @@ _NEEDED = (
     "split_complex", "expand_composites", "legalize_convolution", "legalize_windows",
     "legalize_dot", "dead_code", "fuse",
 )  # fmt: skip
+# What makes kernels with scratch memory, of which the size must be known.
+_STATIC = ("winograd_blocks",)
 REQUIRED_PASSES: tuple[Pass, ...] = tuple(step for step in PASSES if step.name in _NEEDED)
 
 
@@ -211,6 +215,8 @@ def lower(
     it is for a range of sizes; `shared` is `lower_function`'s.
     """
     dump = dump or Dump()
+    if bounded is not None:
+        passes = [step for step in passes if step.name not in _STATIC]
     fused = optimize_function(function, dump, passes)
     program = lower_function(fused, target, bounded, shared)
     stages = Stages(

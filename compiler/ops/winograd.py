@@ -1,9 +1,12 @@
-"""The ops winograd_input and winograd_output: a 3x3 convolution as 36 matrix multiplies.
+"""Ops of a 3x3 convolution as 36 matrix multiplies: the transforms, and all three steps in one.
 
     convolution(x, k) = winograd_output( dot_general( winograd_input(x), U ) )
 
-where U is the constant made of `k` by winograd_matrices.transformed_filter.  A pass writes the two
-ops in place of convolutions whose kernel is constant (passes/winograd.py); nobody else makes them.
+                      = winograd_convolution(x, U)
+
+where U is the constant made of `k` by winograd_matrices.transformed_filter.  Passes write these ops
+in place of convolutions whose kernel is constant (passes/winograd.py, winograd_blocks.py); nobody
+else makes them.
 The input tiles overlap by two rows and columns and reach into the padding; tiles at the far edge
 may reach past the result, where they are not stored.
 """
@@ -77,8 +80,12 @@ def _output_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...
 
 
 def _evaluate_input(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    x = arrays[0].transpose(op.ints("spec")).astype(np.float64)
-    padding = op_pairs(op, "padding")
+    return [_tiles_of(arrays[0], op_pairs(op, "padding"), op.ints("spec"))]
+
+
+def _tiles_of(image: Array, padding: Sequence[tuple[int, int]], spec: tuple[int, ...]) -> Array:
+    """The transformed tiles of `image`."""
+    x = image.transpose(spec).astype(np.float64)
     space = [x.shape[2 + k] + sum(padding[k]) - TAPS + 1 for k in (0, 1)]
     rows, columns = tile_grid(space)
     # Up to the last tile's end, which may lie past the padding.
@@ -92,26 +99,68 @@ def _evaluate_input(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
     )[:, :, ::OUTPUTS, ::OUTPUTS][:, :, :rows, :columns]
     b = as_array(INPUT)
     found = np.einsum("ai,ncrsij,bj->abnrsc", b, windows, b, optimize=True)
-    return [found.reshape(op.result.shape).astype(op.result.dtype.numpy)]
+    tiles: Array = found.reshape(POINTS * POINTS, -1, x.shape[1]).astype(image.dtype)
+    return tiles
 
 
 def _evaluate_output(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
-    spec, shape = op.ints("spec"), op.result.shape
+    return [_image_of(arrays[0], op.result.shape, op.ints("spec"))]
+
+
+def _image_of(products: Array, shape: tuple[int, ...], spec: tuple[int, ...]) -> Array:
+    """The image of `shape` of which `products` are the tiles' products."""
     batch, features, height, width = (shape[d] for d in spec)
     rows, columns = tile_grid((height, width))
-    m = arrays[0].astype(np.float64).reshape(POINTS, POINTS, batch, rows, columns, features)
+    m = products.astype(np.float64).reshape(POINTS, POINTS, batch, rows, columns, features)
     a = as_array(OUTPUT)
     found = np.einsum("ia,jb,abnrsc->ncrisj", a, a, m, optimize=True)
     whole = found.reshape(batch, features, rows * OUTPUTS, columns * OUTPUTS)
     order = [spec.index(d) for d in range(4)]
     back = whole[:, :, :height, :width].transpose(order)
-    return [np.ascontiguousarray(back.astype(op.result.dtype.numpy))]
+    return np.ascontiguousarray(back.astype(products.dtype))
+
+
+def _convolution_types(types: Types, attributes: Attributes) -> tuple[TensorType, ...]:
+    """C1, C2: the first operand, `spec` and `padding` are as winograd_input takes them.  C3:
+    `out_spec` is a permutation of the four dims of the result.  C4: the second operand is
+    [36, features, outputs] of the same dtype."""
+    x, weights = expect(types, 2)
+    (tiles,) = _input_types((x,), attributes)
+    spec, out = ints(attributes, "spec"), ints(attributes, "out_spec")
+    padding = pairs(attributes, "padding")
+    require(sorted(out) == [0, 1, 2, 3], f"C3: {out} is no permutation of four dims")
+    fits = weights.dtype == x.dtype and weights.shape[:-1] == (POINTS * POINTS, tiles.shape[-1])
+    require(weights.rank == 3 and fits, f"C4: {weights} are no transformed weights for {x}")
+    sizes = [size for size in x.shape if isinstance(size, int)]
+    space = [sizes[d] + sum(p) - TAPS + 1 for d, p in zip(spec[2:], padding, strict=True)]
+    shape = dict(zip(out, (sizes[spec[0]], weights.shape[-1], *space), strict=True))
+    return (x.with_shape(tuple(shape[d] for d in range(4))),)
+
+
+def _evaluate_convolution(op: Op, arrays: Sequence[Array]) -> Sequence[Array]:
+    """The three steps in turn, rounded between them as the separate ops are."""
+    x, weights = arrays
+    padding, spec = op_pairs(op, "padding"), op.ints("spec")
+    tiles = _tiles_of(x, padding, spec)
+    products = np.matmul(tiles, weights)
+    return [_image_of(products, op.result.shape, op.ints("out_spec"))]
 
 
 def _input_cost(op: Op) -> Cost:
     """A multiply-add for every nonzero of the matrix, along six columns and then six rows."""
     lines = op.result.type.elements // (POINTS * POINTS) * 2 * POINTS
     return Cost(2 * lines * nonzeros(INPUT), bytes_moved(op))
+
+
+def _convolution_cost(op: Op) -> Cost:
+    """The transforms and the products, two operations a multiply-add."""
+    x, weights = op.operands
+    spec, out = op.ints("spec"), op.ints("out_spec")
+    batch, outputs, *space = (op.result.shape[d] for d in out)
+    tiles, inputs = batch * math.prod(tile_grid(space)), x.shape[spec[1]]
+    transforms = tiles * inputs * 2 * POINTS * nonzeros(INPUT)
+    transforms += tiles * outputs * (POINTS + OUTPUTS) * nonzeros(OUTPUT)
+    return Cost(2 * (transforms + tiles * weights.type.elements), bytes_moved(op))
 
 
 def _output_cost(op: Op) -> Cost:
@@ -138,5 +187,14 @@ RECORDS = (
         NoGradient(_REASON),
         Structural("a kernel family of its own"),
         _output_cost,
+    ),
+    OpRecord(
+        "winograd_convolution",
+        {"padding": "pairs", "spec": "ints", "out_spec": "ints"},
+        _convolution_types,
+        _evaluate_convolution,
+        NoGradient(_REASON),
+        Structural("a kernel family of its own"),
+        _convolution_cost,
     ),
 )

@@ -30,6 +30,7 @@ from tensorkiln.compiler.passes.rectifier_masks import rectifier_masks
 from tensorkiln.compiler.passes.simplify_control import simplify_control
 from tensorkiln.compiler.passes.split_complex import split_complex
 from tensorkiln.compiler.passes.winograd import winograd
+from tensorkiln.compiler.passes.winograd_blocks import winograd_blocks
 
 PASSES: Mapping[str, Callable[[Function], Function]] = {
     run.__name__: run
@@ -51,6 +52,7 @@ PASSES: Mapping[str, Callable[[Function], Function]] = {
         simplify_control,
         own_fills,
         winograd,
+        winograd_blocks,
         quantized_products,
         integer_products,
         legalize_convolution,

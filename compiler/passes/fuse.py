@@ -10,7 +10,8 @@ one element and `reshape`s (which only rename memory) stay outside.  Kinds of gr
     contract     dot_general or convolution with prologue and pointwise epilogue
     concatenate  a concatenation with its producers
     update       a dynamic_update_slice of a small box, with the box's producers
-    winograd     a transform of a Winograd convolution, the output one with pointwise epilogue
+    winograd     a Winograd convolution or one of its transforms, with pointwise epilogue but for that of
+                 the input
     recurrent    a recurrence over a sequence
     attention    an attention, with operands that are only turned or converted
     custom       an op with loops of its own

@@ -10,7 +10,7 @@ from tensorkiln.compiler.passes.rewriting import static
 
 CONTROL = ("while", "case")
 CONTRACTIONS = ("dot_general", "convolution", *PRODUCTS)
-WINOGRAD = ("winograd_input", "winograd_output")
+WINOGRAD = ("winograd_input", "winograd_output", "winograd_convolution")
 ROW_REDUCTIONS = ("reduce", "arg_reduce")
 HEROES = {"recurrence": "recurrent", "attention": "attention"}
 DUPLICABLE = ("broadcast_in_dim", "iota")

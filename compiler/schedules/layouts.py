@@ -16,7 +16,7 @@ from tensorkiln.compiler.kernel.target import Target
 from tensorkiln.compiler.lower.layout import Layout
 from tensorkiln.compiler.lower.sharing import overlaid
 from tensorkiln.compiler.ops.integer_products import PRODUCTS
-from tensorkiln.compiler.passes.fuse_kinds import CONTRACTIONS
+from tensorkiln.compiler.passes.fuse_kinds import CONTRACTIONS, WINOGRAD
 from tensorkiln.compiler.schedules.attention_tiling import attention_layouts
 from tensorkiln.compiler.schedules.conv_tiling import (
     ConvShape,
@@ -41,7 +41,6 @@ from tensorkiln.compiler.schedules.op_lists import makers, needed
 from tensorkiln.compiler.schedules.planar import PlanarTiling, choose_planar_tiling
 from tensorkiln.compiler.schedules.recurrent_tiling import recurrent_layouts
 from tensorkiln.compiler.schedules.tiling import (
-    WAY_BYTES,
     Tiling,
     choose_tiling,
     column_dim,
@@ -50,6 +49,7 @@ from tensorkiln.compiler.schedules.tiling import (
     rows_serve,
     staged_tiling,
 )  # fmt: skip
+from tensorkiln.compiler.schedules.winograd_tiling import winograd_layouts
 
 AnyTiling: TypeAlias = (
     Tiling | ConvTiling | FilterTiling | GroupedTiling | IntegerTiling | PlanarTiling
@@ -250,26 +250,17 @@ class _Assigner:
         self._append(renewed)
 
     def _winograd(self, op: Op) -> None:
-        """A transform reads and writes images in blocks of channels."""
+        """Reads and writes images in blocks of channels."""
         (region,) = op.regions
-        hero = next(o for o in region.ops if o.name in ("winograd_input", "winograd_output"))
-        lanes = self.target.lanes(hero.result.dtype.bits)
-        spec = hero.ints("spec")
-        last = spec[1] == len(spec) - 1
-        if hero.name == "winograd_input":
-            (source,) = hero.operands
-            outer = dict(zip(region.parameters, op.operands, strict=True)).get(source, source)
-            if not last and outer not in self.layouts:
-                layout = channel_layout(spec, source.shape[spec[1]], lanes)
-                op = self._repacked(op, region, hero, {source: layout})
-            channels = hero.result.shape[-1]
-            if channels * hero.result.dtype.bytes % WAY_BYTES == 0:
-                # Its rows are read side by side: a vector of padding puts them into other sets.
-                self._laid_out(op, Layout((0, 1, 2), ((2, channels + lanes),)))
-        elif not last:
-            layout = channel_layout(spec, hero.result.shape[spec[1]], lanes)
-            self._laid_out(op, layout)
-        self._append(op)
+        hero = next(o for o in region.ops if o.name in WINOGRAD)
+        outer = dict(zip(region.parameters, op.operands, strict=True))
+        wanted, layout = winograd_layouts(
+            hero,
+            self.target.lanes(hero.result.dtype.bits),
+            lambda value: outer.get(value, value) in self.layouts,
+        )
+        renewed = self._repacked(op, region, hero, wanted) if wanted else op
+        self._append(renewed if layout is None else self._laid_out(renewed, layout))
 
     def _may_stage(self, op: Op, hero: Op, tiling: Tiling) -> bool:
         """True if tasks could pack both operands, which lie as they come, from where they are."""

@@ -143,7 +143,7 @@ def choose_tiling(op: Op, target: Target, constant_right: bool) -> Tiling | None
     if shape is None or 0 in (shape.m, shape.n, shape.k):
         return None
     lanes = target.lanes(op.result.dtype.bits)
-    most = _most_rows(target, 2)
+    most = most_rows(target, 2)
     if shape.m < most:
         rows = shape.m
         vectors = _vectors_for(rows, target.registers, -(-shape.n // lanes))
@@ -290,7 +290,8 @@ def _even(blocks: int, budget: float) -> int:
     return blocks - 1 if odd and 1 / (blocks - 1) <= SLACK * budget else blocks
 
 
-def _most_rows(target: Target, vectors: int) -> int:
+def most_rows(target: Target, vectors: int) -> int:
+    """The rows of the largest register tile that is so many vectors wide."""
     spare = vectors + (1 if target.has_fma else 2)
     return min(14, max(1, (target.registers - spare) // vectors))
 

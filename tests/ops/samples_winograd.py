@@ -1,4 +1,4 @@
-"""Samples of the transforms of Winograd convolutions; the matrices are written out here again."""
+"""Samples of Winograd convolutions and their transforms; the matrices are written out here again."""
 
 from __future__ import annotations
 
@@ -74,6 +74,24 @@ def _output(shape: tuple[int, ...], dtype: DType, spec: tuple[int, ...] = (0, 1,
     )  # fmt: skip
 
 
+def _convolution(shape: tuple[int, ...], outputs: int, dtype: DType,
+                 padding: tuple[tuple[int, int], ...] = ((1, 1), (1, 1)),
+                 spec: tuple[int, ...] = (0, 1, 2, 3)) -> Sample:  # fmt: skip
+    """The result lies in another order of dims: features last."""
+    batch, features, *space = (shape[d] for d in spec)
+    height, width = (n + sum(p) - 2 for n, p in zip(space, padding, strict=True))
+
+    def expected(x: Numbers, weights: Numbers) -> Numbers:
+        products = np.matmul(_tiles(x, padding, spec), weights)
+        return _image(products, (batch, height, width, outputs), (0, 3, 1, 2))
+
+    return Sample(
+        "winograd_convolution", (draw(shape, dtype), draw((36, features, outputs), dtype)),
+        expected, {"padding": padding, "spec": spec, "out_spec": (0, 3, 1, 2)}, slack=1024.0,
+        label=f"{shape} to {outputs}",
+    )  # fmt: skip
+
+
 SAMPLES = (
     _input((1, 3, 4, 4), F32, ((1, 1), (1, 1))),
     _input((2, 16, 9, 14), F32, ((1, 1), (1, 1))),
@@ -84,4 +102,8 @@ SAMPLES = (
     _output((2, 16, 9, 14), F32),
     _output((1, 5, 1, 7), F64),
     _output((2, 7, 5, 19), F32, spec=(0, 3, 1, 2)),
+    _convolution((1, 3, 4, 4), 2, F32),
+    _convolution((2, 16, 9, 14), 40, F32),
+    _convolution((1, 7, 3, 19), 5, F64, padding=((0, 0), (2, 1))),
+    _convolution((2, 8, 19, 5), 16, F32, padding=((0, 3), (1, 0)), spec=(0, 3, 1, 2)),
 )

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from tensorkiln.compiler.codegen.target import target_named
 from tensorkiln.compiler.ir.dims import Affine, Symbol
 from tensorkiln.compiler.ir.dtypes import F32
 from tensorkiln.compiler.ir.function import Op, Value
 from tensorkiln.compiler.ir.types import TensorType
 from tensorkiln.compiler.kernel.expr import Binary, Const, Expr, Var
+from tensorkiln.compiler.ops import REGISTRY, Builder
+from tensorkiln.compiler.ops.shorthand import matmul
 from tensorkiln.compiler.schedules.open_tiles import sure_tiles
 from tensorkiln.compiler.schedules.tiling import Tiling, Turns
 from tensorkiln.compiler.sizes.factors import Factor, Factors, closed
@@ -60,9 +63,16 @@ def tiling_for(rows: Factors, least: dict[str, int]) -> Tiling:
     for factor in rows:
         count *= factor.size
     result = Value("y", TensorType((count, 64), F32))
-    op = Op("fusion", (), (result,))
+    builder = Builder(REGISTRY, "product")
+    sides = [
+        builder.parameter(n, TensorType(k, F32)) for n, k in (("a", (count, 8)), ("b", (8, 64)))
+    ]
+    region = builder.finish([matmul(builder, *sides)])
+    op = Op("fusion", (), (result,), regions=(region,))
     tiling = Tiling(14, 2, 16, 768, 8, 2, False, True, 2)
-    return sure_tiles(op, tiling, {result: (rows, closed(64))}, CAPACITIES, least)
+    return sure_tiles(
+        op, tiling, target_named("host"), {result: (rows, closed(64))}, CAPACITIES, least
+    )
 
 
 @pytest.mark.parametrize(

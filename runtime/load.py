@@ -82,7 +82,9 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest | TrainingManifest:
     try:
         with open(path, "rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     elf = read_elf(memoryview(data), str(path))
     names = (_MANIFEST_SECTION, _TRAINING_SECTION)

@@ -117,7 +117,9 @@ class ArtifactFiles:
         for temporary in self._scratch:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise ArtifactError(f"cannot write to {self._folder}: {error}") from error
+            raise ArtifactError(
+                f"cannot write to {self._folder}: {error.strerror or error}"
+            ) from error
 
     def scratch(self, suffix: str) -> Path:
         """An empty file that disappears at the end."""

@@ -57,7 +57,7 @@ def _run(options: Any) -> int:
     except (TensorKilnError, OSError, MemoryError) as error:
         if isinstance(error, BrokenPipeError):
             return _reader_gone()
-        return _fail(error, options.debug, USER_ERROR)
+        return _fail(_told(error), options.debug, USER_ERROR)
     except KeyboardInterrupt:
         print("tensorkiln: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -90,6 +90,13 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         made.add_argument("--debug", action="store_true", help="show where an error comes from")
         made.set_defaults(run=command.run)
     return parser
+
+
+def _told(error: TensorKilnError | OSError | MemoryError) -> object:
+    """The error; that of a file as other messages are, the file first and no number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return error
 
 
 def _fail(error: object, debug: bool, code: int) -> int:

@@ -20,6 +20,7 @@ from tensorkiln.frontends.cli.usage import (
     add_json,
     add_threads,
     add_training,
+    check_folder,
     check_training,
     dims_of,
     feeds_of,
@@ -71,6 +72,8 @@ def run(options: Any) -> int:
         raise UsageError("--seconds must be more than 0 and at most 3600")
     if options.model.endswith(".so"):
         return _artifact(options)
+    check_folder(options.trace)
+    check_folder(options.html)
     with Progress(options.verbose) as progress:
         progress.step(f"reading {options.model}")
         function, feeds = model_and_feeds(options, Path(options.model).stem)

@@ -29,6 +29,7 @@ from tensorkiln.frontends.cli.usage import (
     add_threads,
     add_winograd,
     cache_of,
+    check_folder,
     dims_of,
     feeds_of,
     sizes_at,
@@ -79,6 +80,7 @@ def run(options: Any) -> int:
     output: Path | None = options.output
     if output is not None and output.suffix not in (".npz", ".npy"):
         raise UsageError(f"--output {output}: its name must end in .npz or .npy")
+    check_folder(output)
     with Progress(options.verbose) as progress:
         model = _open(options, progress)
         if output is not None and output.suffix == ".npy" and len(model.outputs) != 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from tensorkiln.compiler.cache import Cache, default_cache
@@ -28,6 +30,12 @@ from tensorkiln.runtime.open_executable import OpenExecutable
 
 Signature: TypeAlias = tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def check_folder(path: Path | None) -> None:
+    """FileNotFoundError if `path` has no folder to be in, before work for it is done."""
+    if path is not None and not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

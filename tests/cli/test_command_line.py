@@ -190,14 +190,23 @@ def test_bad_inputs(folder: Path, tmp_path: Path, here: Here) -> None:
     failed(here("run", model, "text.npy", cwd=tmp_path), 1, "text.npy")
     failed(here("run", model, "-i", "x=shape.npy", cwd=tmp_path), 1, "no input x", "input")
     failed(here("run", model, "none.npz", cwd=tmp_path), 1, "none.npz")
-    failed(here("run", model, "-o", "nowhere/y.npz", cwd=tmp_path), 1, "nowhere")
+    shown = here("run", model, "-o", "nowhere/y.npz", cwd=tmp_path)
+    failed(shown, 1, "nowhere/y.npz: its folder does not exist")
+    shown = here("profile", model, "--html", "nowhere/y.html", cwd=tmp_path)
+    failed(shown, 1, "nowhere/y.html: its folder does not exist")
+    shown = here("profile", model, "--seconds", "0.01", "--trace", tmp_path, cwd=tmp_path)
+    failed(shown, 1, f"{tmp_path}: Is a directory")
+    assert "Errno" not in shown.stderr
 
 
 def test_unwritable_output_and_missing_linker(
     folder: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = folder / "mlp.onnx"
-    failed(here("compile", model, "-o", "nowhere/net.o", cwd=tmp_path), 1, "nowhere")
+    shown = here("compile", model, "-o", "nowhere/net.o", cwd=tmp_path)
+    failed(shown, 1, "cannot write to nowhere: No such file")
+    assert ".tensorkiln-" not in shown.stderr
+    failed(here("run", "none.so", cwd=tmp_path), 1, "none.so cannot be read: No such file")
     failed(here("compile", model, "-o", "/proc/net.o", cwd=tmp_path), 1, "/proc")
     monkeypatch.setenv("PATH", str(tmp_path))
     failed(here("compile", model, "-o", "net.so", cwd=tmp_path), 1, "linker", "install")

@@ -10,17 +10,15 @@ from llvmlite import ir
 from tensorkiln.compiler.codegen.bounds import Bounds
 from tensorkiln.compiler.codegen.emit import KernelEmitter, Scope
 from tensorkiln.compiler.codegen.steps import emit_steps
+from tensorkiln.compiler.kernel.dependence import expressions
 from tensorkiln.compiler.kernel.expr import THREADS, Expr, Var, children
 from tensorkiln.compiler.kernel.program import Call, Program, Slot, Step, walk_slots
 from tensorkiln.compiler.kernel.stmt import (
     Alloc,
     Block,
     For,
-    If,
     Invoke,
     Kernel,
-    Let,
-    Stmt,
     Store,
     walk,
 )  # fmt: skip
@@ -354,26 +352,10 @@ def _free(block: Block) -> tuple[set[str], set[str]]:
             visit(child)
 
     for stmt in walk(block):
-        for expr in _expressions(stmt):
+        for expr in expressions(stmt):
             visit(expr)
         if isinstance(stmt, Store | Alloc):
             buffers.add(stmt.buffer.name)
         if isinstance(stmt, Invoke):
             buffers.update(window.buffer.name for window in stmt.windows)
     return buffers, names
-
-
-def _expressions(stmt: Stmt) -> tuple[Expr, ...]:
-    match stmt:
-        case Let(_, value):
-            return (value,)
-        case Store(_, index, value):
-            return (*index, value)
-        case For(_, start, stop):
-            return (start, stop)
-        case If(condition):
-            return (condition,)
-        case Invoke(_, windows):
-            return tuple(e for window in windows for e in window.index)
-        case _:
-            return ()

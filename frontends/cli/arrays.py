@@ -116,4 +116,7 @@ def _reading(path: str) -> Iterator[None]:
     except OSError as error:
         raise FeedError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError, BadZipFile, KeyError) as error:
-        raise FeedError(f"{path} is no file of numpy arrays, or damaged: {error}") from None
+        # Of any other file numpy says that its pickles could be loaded unsafely: not here.
+        why = "" if "pickle" in str(error) else f": {error}"
+        hint = "; arrays of Python objects are not read" if "Object arrays" in str(error) else ""
+        raise FeedError(f"{path} is no file of numpy arrays, or damaged{why}{hint}") from None

@@ -190,6 +190,10 @@ def test_bad_inputs(folder: Path, tmp_path: Path, here: Here) -> None:
     failed(here("run", model, "text.npy", cwd=tmp_path), 1, "text.npy")
     failed(here("run", model, "-i", "x=shape.npy", cwd=tmp_path), 1, "no input x", "input")
     failed(here("run", model, "none.npz", cwd=tmp_path), 1, "none.npz")
+    (tmp_path / "text.npy").write_text("text")
+    shown = here("run", model, "text.npy", cwd=tmp_path)
+    failed(shown, 1, "text.npy is no file of numpy arrays, or damaged")
+    assert "pickle" not in shown.stderr
     shown = here("run", model, "-o", "nowhere/y.npz", cwd=tmp_path)
     failed(shown, 1, "nowhere/y.npz: its folder does not exist")
     shown = here("profile", model, "--html", "nowhere/y.html", cwd=tmp_path)

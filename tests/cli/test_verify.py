@@ -47,12 +47,14 @@ def chain(path: Path) -> str:
     )
 
 
-def break_op(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def break_op(monkeypatch: pytest.MonkeyPatch, name: str, factor: float = 1.01) -> None:
     """Makes the interpreter wrong for one op, which is as good as making the compiler wrong."""
     record = REGISTRY[name]
     real = record.evaluate
     assert callable(real)
-    wrong = replace(record, evaluate=lambda op, arrays: [a * 1.01 for a in real(op, arrays)])
+    wrong = replace(
+        record, evaluate=lambda op, arrays: [a * np.float32(factor) for a in real(op, arrays)]
+    )
     monkeypatch.setitem(REGISTRY._records, name, wrong)
 
 
@@ -122,6 +124,23 @@ def test_the_first_wrong_op_is_named(
     assert kernels["outcome"] == "differs"
     assert kernels["where"] == ["tanh of node 'bend'"]
     assert kernels["units"] > kernels["limit"]
+
+
+@pytest.mark.parametrize(("terms", "code"), [(5, 4), (2048, 4), (9000, 0)])
+def test_long_sums_may_be_off_by_more(
+    terms: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, terms]),
+         helper.make_tensor_value_info("w", TensorProto.FLOAT, [terms, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, tmp_path / "m.onnx")
+    # By 400 to 800 units of the last place.
+    break_op(monkeypatch, "dot_general", 1 + 400 * 2.0**-23)
+    assert main(["verify", str(tmp_path / "m.onnx"), "--target", "host"]) == code
 
 
 def test_the_first_wrong_pass_is_named(
